@@ -1,0 +1,41 @@
+# Everything that one types in this repository. Only Python, make and the package registry are needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format tiny clean
+
+demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
+	$(BIN)/mr1 train recipes/counting-grpo-d.yaml name=demo --overwrite
+
+test: $(VENV)/ready  ## linters, types and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: $(VENV)/ready  ## linters and types alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready  ## put the code into the one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about an hour)
+	$(BIN)/python -m mr1.models.build_tiny runs/tiny-start
+	$(BIN)/mr1 train recipes/tiny-vlm-1-see.yaml --overwrite
+	$(BIN)/mr1 train recipes/tiny-vlm-2-habits.yaml --overwrite
+
+clean:  ## remove the environment
+	rm -rf $(VENV)
+
+# The environment is made anew whenever a pin or a dependency has changed since.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("MR1 needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,249 @@
+"""A run's settings: one typed tree, read from a YAML recipe and `key=value` overrides.
+
+Everything that can be wrong with a recipe by itself is found here, before a model or a library of the field is loaded.
+A method adds its own demands in `check` (see `methods/`).
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from yaml import YAMLError
+
+from mr1.errors import UserError, nearest
+
+PROMPT = (
+    "{question}  Output the thinking process in <think> </think> and final answer (number) in <answer> </answer> tags."
+)
+"""R1-V's training prompt, two spaces included."""
+
+REWARDS = {"accuracy": 1.0, "format": 1.0}
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Rollout(_Settings):
+    """How completions are sampled."""
+
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """G, completions of each prompt. Advantages compare them, so one is not enough."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_new_tokens: Positive = 512
+    batch_size: Positive = 256
+    """Completions that are decoded side by side."""
+
+
+class KL(_Settings):
+    """The price of leaving the reference. A method takes either the constant weight or the schedule's three."""
+
+    weight: Annotated[float, Field(ge=0)] | None = None
+    """beta, constant (method grpo)."""
+    minimum: Annotated[float, Field(ge=0)] | None = None
+    """beta_min of Eq. 3 (method grpo-d)."""
+    maximum: Annotated[float, Field(ge=0)] | None = None
+    """beta_max of Eq. 3 (method grpo-d)."""
+    exploration: Annotated[float, Field(gt=0, le=1)] | None = None
+    """w of Eq. 3 as a fraction of `steps` (method grpo-d)."""
+
+
+class Clip(_Settings):
+    """The range of the ratio between the policy and the one that sampled: [1 - low, 1 + high]."""
+
+    low: Annotated[float, Field(gt=0, le=1)] = 0.2
+    high: Annotated[float, Field(gt=0)] = 0.2
+
+
+class Demonstrations(_Settings):
+    """What method sft learns from."""
+
+    teacher: Literal["perfect", "hasty"] = "perfect"
+    """`perfect` solves every sample; `hasty` has the habits that its task's page describes."""
+    reasoning: bool = True
+    """Whether the reasoning is learned or the bare answer alone."""
+
+
+class Optimizer(_Settings):
+    """AdamW, with the gradient clipped by its norm."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """How the learning rate goes to 0 over the run, after the warm-up."""
+    warmup: Fraction = 0.0
+    """The fraction of the run over which the learning rate rises from 0."""
+
+
+class Evaluation(_Settings):
+    """Held-out accuracy, greedy."""
+
+    tasks: list[str] = ["counting", "geometry"]
+    """The trained task and those that what was learned may transfer to."""
+    every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations on the validation split; 0 for none during training."""
+    samples: Positive = 128
+    """Validation samples of each task at each evaluation."""
+    final_samples: Annotated[int, Field(ge=0)] = 512
+    """Test samples of each task, before and after the run; 0 for none."""
+
+
+class Checkpoint(_Settings):
+    """When the policy and all that a resumed run needs are saved. The end of a run is always saved."""
+
+    every: Annotated[int, Field(ge=0)] = 0
+    """Steps between checkpoints; 0 for the end alone."""
+
+
+class Config(_Settings):
+    """A run."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    """The run's folder below `output`."""
+    output: str = "runs"
+    seed: Annotated[int, Field(ge=0)] = 0
+    steps: Positive
+    """Optimiser steps: t of Eq. 3."""
+    method: str
+    model: str = "tiny"
+    """A bundled model's name, a Hugging Face folder, or a hub id."""
+    task: str | list[str]
+    """What is trained on; several tasks take turns."""
+    prompt: str = PROMPT
+    """The user's turn, behind the images; `{question}` is put in."""
+    prompts_per_step: Positive = 16
+    """Groups in a batch."""
+    updates_per_rollout: Positive = 1
+    """Optimiser steps on each batch of rollouts; above 1 the ratio and its clip matter."""
+    tokens_per_microbatch: Positive = 8192
+    """Packed tokens, with padding, that pass through the model at once. Changes memory and speed, not the result."""
+    samples_every: Positive = 1
+    """Steps between batches that are kept with their images in `samples/`."""
+    rewards: dict[str, float] = REWARDS
+    """Weight of each reward in the total; Eq. 1's alpha is `rewards.format`."""
+    rollout: Rollout = Rollout()
+    kl: KL = KL()
+    clip: Clip = Clip()
+    demonstrations: Demonstrations = Demonstrations()
+    optimizer: Optimizer = Optimizer()
+    evaluation: Evaluation = Evaluation()
+    checkpoint: Checkpoint = Checkpoint()
+
+    @property
+    def tasks(self) -> list[str]:
+        """The trained tasks as a list."""
+        return [self.task] if isinstance(self.task, str) else self.task
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.output) / self.name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        from mr1.methods import METHODS, method_class
+        from mr1.rewards import REWARDS as REWARD_FUNCTIONS
+        from mr1.tasks import TASKS
+
+        _known("method", self.method, METHODS)
+        if not self.tasks:
+            raise UserError("task: name at least one")
+        for key, names, known in (
+            ("task", self.tasks, TASKS),
+            ("evaluation.tasks", self.evaluation.tasks, TASKS),
+            ("rewards", self.rewards, REWARD_FUNCTIONS),
+        ):
+            for name in names:
+                _known(key, name, known)
+        if "{question}" not in self.prompt:
+            raise UserError("prompt: the template needs {question}, where the sample's question is put in")
+        for key, every in (("steps", self.steps), ("checkpoint.every", self.checkpoint.every)):
+            if every % self.updates_per_rollout:
+                raise UserError(
+                    f"{key}: {every} is no multiple of updates_per_rollout={self.updates_per_rollout}; "
+                    "a batch of rollouts can't be left half used"
+                )
+        method_class(self.method).check(self)
+        return self
+
+
+def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a recipe and put the overrides (`key=value`, dots for nested keys) over it.
+
+    Raises:
+        UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination.
+    """
+    if not recipe.is_file():
+        near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))] if recipe.parent.is_dir() else []
+        raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
+    for override in overrides:
+        if "=" not in override.strip("="):
+            raise UserError(f"override '{override}': expected key=value")
+    try:
+        loaded = OmegaConf.load(recipe)
+        if isinstance(loaded, DictConfig) and "rewards" not in loaded:
+            # An override of one reward's weight leaves the other defaults as they are.
+            loaded["rewards"] = REWARDS
+        settings = OmegaConf.to_container(OmegaConf.merge(loaded, OmegaConf.from_dotlist([*overrides])), resolve=True)
+    except (OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise UserError(f"recipe: {recipe} can't be read: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"recipe: {recipe} holds no settings")
+    _reject_unknown(settings, Config)
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(_first_problem(error)) from error
+
+
+def dump_config(config: Config) -> str:
+    """The fully resolved settings as YAML that `load_config` reads back to the same tree."""
+    settings = config.model_dump(mode="json", exclude_none=True)
+    return OmegaConf.to_yaml(OmegaConf.create(settings))
+
+
+def _known(key: str, name: str, known: typing.Iterable[str]) -> None:
+    if name not in known:
+        raise UserError(f"{key}: unknown '{name}'{nearest(name, known)}")
+
+
+def _reject_unknown(settings: dict[Any, Any], model: type[BaseModel], prefix: str = "") -> None:
+    """Find the first key that the tree does not have, and name the nearest that it has."""
+    for key, value in settings.items():
+        if key not in model.model_fields:
+            near = nearest(f"{prefix}{key}", [*_keys(Config)] if prefix == "" else [*_keys(model, prefix)])
+            raise UserError(f"unknown key '{prefix}{key}'{near}")
+        nested = model.model_fields[key].annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel) and isinstance(value, dict):
+            _reject_unknown(value, nested, f"{prefix}{key}.")
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> typing.Iterator[str]:
+    for key, info in model.model_fields.items():
+        yield f"{prefix}{key}"
+        nested = info.annotation
+        if isinstance(nested, type) and not isinstance(nested, types.GenericAlias) and issubclass(nested, BaseModel):
+            yield from _keys(nested, f"{prefix}{key}.")
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first of pydantic's findings as one line that names the key and what was given."""
+    problem = error.errors()[0]
+    names = [str(part) for part in problem["loc"] if not str(part).startswith(("list[", "function"))]
+    key = ".".join(name for name in names if name not in {"str", "int", "float", "bool"})
+    if problem["type"] == "missing":
+        return f"{key}: missing; the recipe or an override must set it"
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"

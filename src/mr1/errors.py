@@ -1,0 +1,17 @@
+"""The one exception for what a user can mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in a recipe, an argument or a file: one line that names it and the mend. The command exits with 2."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint at the known word nearest to an unknown one: "; did you mean 'x'?", or the list of what is known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"

@@ -1,0 +1,80 @@
+"""What the loop asks of a method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mr1.errors import UserError
+from mr1.types import Group, LossInputs, LossOutput, Prompt
+
+if TYPE_CHECKING:
+    from mr1.config import Config
+    from mr1.rollout.engine import Engine
+
+
+class Method(ABC):
+    """One way to turn prompts into a gradient. The loop calls the hooks in the order in which they stand here."""
+
+    uses: ClassVar[frozenset[str]]
+    """The optional settings that the method reads, such as `kl.weight`; it refuses the others."""
+
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset({"kl.weight", "kl.minimum", "kl.maximum", "kl.exploration"})
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """Refuse settings that the method lacks or would ignore.
+
+        Raises:
+            UserError: names the first such setting.
+        """
+        for key in sorted(cls.OPTIONAL):
+            section, _, name = key.partition(".")
+            given = getattr(getattr(config, section), name) is not None
+            if given and key not in cls.uses:
+                raise UserError(
+                    f"{key}: method {config.method} does not use it; set it to null or choose another method"
+                )
+            if not given and key in cls.uses:
+                raise UserError(f"{key}: missing; method {config.method} needs it")
+
+    @abstractmethod
+    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:
+        """Make a group of completions for each prompt."""
+
+    @abstractmethod
+    def score(self, groups: Sequence[Group]) -> None:
+        """Fill in the groups' scores and rewards."""
+
+    @abstractmethod
+    def assign_advantages(self, groups: Sequence[Group]) -> None:
+        """Fill in the groups' advantages."""
+
+    @abstractmethod
+    def token_weights(self, groups: Sequence[Group]) -> list[float]:
+        """For each completion, in the groups' order, the share of the batch's loss that each of its tokens has."""
+
+    @abstractmethod
+    def kl_weight(self, step: int) -> float:
+        """beta of this step; where it is 0 the reference is not run."""
+
+    @abstractmethod
+    def loss(self, inputs: LossInputs) -> LossOutput:
+        """The part of the batch's loss that a micro-batch has."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs of the method."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave.
+
+        Raises:
+            ValueError: it is the state of a method with other settings.
+        """
+        if state != self.state_dict():
+            raise ValueError(f"the checkpoint's method state is {state}, this run's {self.state_dict()}")

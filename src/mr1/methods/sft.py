@@ -1,0 +1,61 @@
+"""SFT: supervised fine-tuning on what a teacher writes, the baseline that reinforcement learning is compared with.
+
+A group is one prompt and the teacher's one completion; every token of the batch counts alike.
+
+Settings: `demonstrations.teacher`, `demonstrations.reasoning` (false: the bare answer, as in the paper).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from mr1.algo.objective import nll_loss
+from mr1.methods.base import Method
+from mr1.tasks import load_task
+from mr1.types import Group, LossInputs, LossOutput, Prompt
+
+if TYPE_CHECKING:
+    from mr1.config import Config
+    from mr1.rollout.engine import Engine
+
+
+class SFT(Method):
+    """See the module."""
+
+    uses = frozenset()
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.tasks = {name: load_task(name) for name in config.tasks}
+
+    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:  # noqa: ARG002
+        return [Group(prompt, [engine.vlm.written(self._target(prompt))]) for prompt in prompts]
+
+    def score(self, groups: Sequence[Group]) -> None:
+        for group in groups:
+            group.rewards = torch.ones(1)
+
+    def assign_advantages(self, groups: Sequence[Group]) -> None:
+        for group in groups:
+            group.advantages = torch.ones(1)
+
+    def token_weights(self, groups: Sequence[Group]) -> list[float]:
+        completions = [completion for group in groups for completion in group.completions]
+        tokens = sum(int(each.mask.sum()) for each in completions)
+        return [1.0 / tokens] * len(completions)
+
+    def kl_weight(self, step: int) -> float:  # noqa: ARG002
+        return 0.0
+
+    def loss(self, inputs: LossInputs) -> LossOutput:
+        return nll_loss(inputs)
+
+    def _target(self, prompt: Prompt) -> str:
+        sample = prompt.sample
+        task = self.tasks[sample.id.partition("/")[0]]
+        shown = task.demonstrate(sample, self.config.demonstrations.teacher)
+        answer = f"<answer>{shown.answer}</answer>"
+        return f"<think>{shown.reasoning}</think>{answer}" if self.config.demonstrations.reasoning else answer

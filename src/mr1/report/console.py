@@ -1,0 +1,104 @@
+"""What a run says on the terminal: a progress bar where there is one, plain lines where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+LOG_WIDTH = 100
+"""Columns where there is no terminal, so that the table's cells keep to one line."""
+
+
+class Console:
+    """Progress, then a table."""
+
+    def __init__(self, rich: RichConsole | None = None) -> None:
+        self.rich = rich or RichConsole()
+        if not self.rich.is_terminal:
+            self.rich.width = max(self.rich.width, LOG_WIDTH)
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._accuracies: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.rich.print(text, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """Show that something without steps is under way."""
+        if not self.rich.is_terminal:
+            self.say(f"{text} ...")
+            yield
+            return
+        with self.rich.status(text):
+            yield
+
+    @contextmanager
+    def progress(self, start: int, steps: int) -> Iterator[None]:
+        """While open, `step` moves the bar."""
+        if not self.rich.is_terminal:
+            yield
+            return
+        columns = (
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=12),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.rich) as progress:
+            self._progress = progress
+            self._task = progress.add_task("", total=steps, completed=start)
+            yield
+        self._progress = None
+
+    def step(self, metrics: Mapping[str, Any]) -> None:
+        """A step is done."""
+        held_out = {key: value for key, value in metrics.items() if key.startswith("eval/")}
+        self._accuracies |= {key.split("/")[1]: value for key, value in held_out.items()}
+        text = describe(metrics, self._accuracies)
+        if self._progress:
+            self._progress.update(self._task, advance=1, description=text)
+        elif held_out or metrics["step"] % 10 == 0:
+            self.say(f"step {metrics['step']}  {text}")
+
+    def summary(self, evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]], report: Path) -> None:
+        """Accuracy before and after, and where the report is."""
+        if evaluations:
+            self.rich.print(accuracy_table(evaluations))
+        self.say(f"report: {report}")
+
+
+def describe(metrics: Mapping[str, Any], accuracies: Mapping[str, float]) -> str:
+    """A step in a few words."""
+    reward = metrics["reward/total"]
+    held_out = [f"{task} {accuracy:.0%}" for task, accuracy in accuracies.items()]
+    if reward is None:
+        return "  ".join([f"loss {metrics['loss']:.3f}", *held_out])
+    return "  ".join([f"reward {reward:.2f}", *held_out, f"KL weight {metrics['kl_weight']:.4f}"])
+
+
+def accuracy_table(evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """A row for each task, a column for each stage; intervals at 95 %."""
+    table = Table(title="held-out accuracy, greedy (95 % interval)")
+    table.add_column("task")
+    for stage in evaluations:
+        table.add_column(str(stage), justify="right")
+    tasks = dict.fromkeys(task for stage in evaluations.values() for task in stage)
+    if len(evaluations) == 2:
+        table.add_column("change", justify="right")
+    table.add_column("samples", justify="right")
+    for task in tasks:
+        results = [stage[task] for stage in evaluations.values()]
+        cells = [f"{r['accuracy']:.1%} ({r['low']:.1%} to {r['high']:.1%})" for r in results]
+        if len(results) == 2:
+            cells.append(f"{100 * (results[1]['accuracy'] - results[0]['accuracy']):+.1f} points")
+        table.add_row(task, *cells, str(results[-1]["n"]))
+    return table

@@ -1,0 +1,174 @@
+"""The run's page: `report.html`, one file that needs nothing else, neither the run's folder nor the network.
+
+Completions are text that nobody vouches for. They pass through the template's escaping alone, and the page's own
+security policy forbids scripts and foreign content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from mr1 import __version__
+from mr1.config import Config, load_config
+from mr1.report.plots import Evaluations, Metrics, run_plots
+from mr1.report.samples import Flips, flips, sample_pairs, training_groups
+
+SHOWN = 12
+"""Test samples of each task on the page."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One stage's measurement of a task, as text and as widths in per cent."""
+
+    accuracy: str
+    interval: str
+    format_rate: str
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task's line in the table of results."""
+
+    task: str
+    trained: bool
+    before: Result | None
+    after: Result | None
+    change: str | None
+    samples: int
+    flips: Flips | None
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` into a run's folder; a page that is there is replaced at once, when the new one is whole.
+
+    Args:
+        folder: a run's folder (see `mr1.train.run`). What it lacks, the page says or leaves out.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: the folder has no `config.yaml`, or one that can't be read.
+    """
+    page = render(folder)
+    path = folder / "report.html"
+    draft = folder / ".report.html"
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(path)
+    return path
+
+
+def render(folder: Path) -> str:
+    """The page as HTML."""
+    config = load_config(folder / "config.yaml")
+    metrics, evaluations = _metrics(folder / "metrics.jsonl"), _evaluations(folder / "evaluation.json")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = signed
+    pairs = sample_pairs(folder, SHOWN)
+    return environment.get_template("page.html.jinja").render(
+        config=config,
+        facts=_facts(config, metrics),
+        rows=_rows(config, evaluations, flips(folder)),
+        plots=[(plot, Markup(plot.svg)) for plot in run_plots(config, metrics, evaluations)],
+        pairs=pairs,
+        trained=config.tasks,
+        shown=SHOWN,
+        groups=training_groups(folder),
+        settings=(folder / "config.yaml").read_text(encoding="utf-8"),
+        version=__version__,
+    )
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, a real minus included; no sign for what rounds to 0."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader would say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _metrics(path: Path) -> Metrics:
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _evaluations(path: Path) -> Evaluations:
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return json.loads(text) if text else {}
+
+
+def _facts(config: Config, metrics: Metrics) -> dict[str, str]:
+    """What the head of the page says of the run."""
+    done = len(metrics)
+    facts = {
+        "Method": config.method,
+        "Model": config.model,
+        "Trained on": ", ".join(config.tasks),
+        "Steps": f"{done:,}" if done == config.steps else f"{done:,} of {config.steps:,}",
+        "Batch": f"{config.prompts_per_step} prompts",
+        "Seed": str(config.seed),
+    }
+    if any(line.get("reward/total") is not None for line in metrics):
+        facts["Batch"] += f" × {config.rollout.group_size} completions"
+    seconds = sum(value for line in metrics for key, value in line.items() if key.startswith("time/"))
+    return facts | ({"Training time": duration(seconds)} if seconds else {})
+
+
+def _rows(config: Config, evaluations: Evaluations, changed: Mapping[str, Flips]) -> list[Row]:
+    """The table's lines: the trained tasks first, then the others."""
+    before, after = evaluations.get("before", {}), evaluations.get("after", {})
+    tasks = sorted(dict.fromkeys([*before, *after]), key=lambda task: task not in config.tasks)
+    rows = []
+    for task in tasks:
+        results = [stage[task] for stage in (before, after) if task in stage]
+        points = 100 * (results[1]["accuracy"] - results[0]["accuracy"]) if len(results) == 2 else None
+        rows.append(
+            Row(
+                task=task,
+                trained=task in config.tasks,
+                before=_result(before.get(task)),
+                after=_result(after.get(task)),
+                change=None if points is None else signed(points, 1),
+                samples=results[-1]["n"],
+                flips=changed.get(task),
+            )
+        )
+    return rows
+
+
+def _result(summary: Mapping[str, Any] | None) -> Result | None:
+    if summary is None:
+        return None
+    return Result(
+        accuracy=f"{summary['accuracy']:.1%}",
+        interval=f"{summary['low']:.1%} to {summary['high']:.1%}",
+        format_rate=f"{summary['format_rate']:.1%}",
+        low=100 * summary["low"],
+        middle=100 * summary["accuracy"],
+        high=100 * summary["high"],
+    )

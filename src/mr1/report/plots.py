@@ -1,0 +1,370 @@
+"""A run's curves as inline SVG.
+
+A plot follows the page's colours: each colour of the drawing becomes a CSS variable of the page, with the colour itself
+as its fallback, so one drawing serves a light and a dark page. Series colours are Okabe and Ito's, which people with
+colour-blindness can tell apart.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from mr1.config import Config
+from mr1.evaluate.intervals import wilson
+
+Metrics = Sequence[Mapping[str, Any]]
+Evaluations = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Array = NDArray[np.float64]
+
+INK = "#5a6472"
+COLOURS = {
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+    "green": "#009e73",
+    "purple": "#b0578d",
+    "amber": "#c98a00",
+    "sky": "#4a9fd4",
+}
+SERIES = tuple(COLOURS.values())
+VARIABLES = {INK: "currentColor"} | {colour: f"var(--{name}, {colour})" for name, colour in COLOURS.items()}
+
+STYLE: Any = {
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": INK,
+    "grid.alpha": 0.18,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.4,
+    "svg.fonttype": "none",
+}
+WIDTH = 4.8
+"""Inches. Narrow, so that the text is still readable when the page is as wide as a phone."""
+
+MOST_POINTS = 500
+"""Of a line; a longer run's steps are averaged in bins."""
+MOST_BARS = 60
+PHASES = ("rollout", "reward", "score", "update", "evaluation")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with what the page says above and below it."""
+
+    title: str
+    reading: str
+    """How to read it."""
+    svg: str
+
+
+def run_plots(config: Config, metrics: Metrics, evaluations: Evaluations) -> list[Plot]:
+    """All plots that the run has numbers for, in the page's order.
+
+    Args:
+        config: the run's settings.
+        metrics: the lines of `metrics.jsonl`.
+        evaluations: what `evaluation.json` holds.
+    """
+    if not metrics:
+        return []
+    drawn = [
+        _rewards(config, metrics),
+        _loss(metrics),
+        _kl(metrics),
+        _held_out(config, metrics, evaluations),
+        _lengths(config, metrics),
+        _health(metrics),
+        _times(metrics),
+    ]
+    return [plot for plot in drawn if plot is not None]
+
+
+def column(metrics: Metrics, key: str) -> Array:
+    """A metric's value at each recorded step; NaN, and so a gap in a line, where it is null or missing."""
+    values = [line.get(key) for line in metrics]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def binned(values: Array, size: int) -> Array:
+    """Means of `size` neighbours each, the NaNs left out; NaN where a bin has nothing else."""
+    padded = np.full(-(-len(values) // size) * size, np.nan)
+    padded[: len(values)] = values
+    rows = padded.reshape(-1, size)
+    counts = np.isfinite(rows).sum(axis=1)
+    return np.where(counts > 0, np.nansum(rows, axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def smooth(values: Array, window: int) -> Array:
+    """The mean of up to `window` neighbours around each value (an odd number), fewer at the ends; gaps stay gaps."""
+    finite = np.isfinite(values)
+    kernel = np.ones(window)
+    half = window // 2
+    sums = np.convolve(np.where(finite, values, 0.0), kernel)[half : half + len(values)]
+    counts = np.convolve(finite.astype(np.float64), kernel)[half : half + len(values)]
+    return np.where(finite, sums / np.maximum(counts, 1.0), np.nan)
+
+
+def window_of(points: int) -> int:
+    """The window that a line of so many points is smoothed with: about a fifteenth, odd; 1 (none) for short runs."""
+    return 1 if points < 12 else 2 * max(1, points // 30) + 1
+
+
+def _lines(metrics: Metrics, key: str) -> tuple[Array, Array, Array]:
+    """Steps, values and smoothed values of a metric, at most MOST_POINTS of them."""
+    size = -(-len(metrics) // MOST_POINTS)
+    steps, values = binned(column(metrics, "step"), size), binned(column(metrics, key), size)
+    return steps, values, smooth(values, window_of(len(values)))
+
+
+def _has(metrics: Metrics, key: str) -> bool:
+    return any(line.get(key) is not None for line in metrics)
+
+
+def _draw(axes: Axes, metrics: Metrics, key: str, colour: str, label: str | None = None) -> None:
+    """A metric as a light line with its smoothed one on top."""
+    steps, values, mean = _lines(metrics, key)
+    finite = np.concatenate([[False], np.isfinite(values), [False]])
+    alone = finite[1:-1] & ~finite[:-2] & ~finite[2:]
+    if window_of(len(values)) > 1:
+        axes.plot(steps, values, color=colour, alpha=0.35, linewidth=0.7)
+    # A value between two gaps has no line to be seen by.
+    axes.plot(steps, mean, color=colour, linewidth=1.6, marker=".", markevery=alone)
+    if label:
+        axes.plot([], [], color=colour, linewidth=1.6, label=label)
+
+
+def _smoothing(metrics: Metrics) -> str:
+    """What the page says of thin and thick lines."""
+    size = -(-len(metrics) // MOST_POINTS)
+    window = window_of(-(-len(metrics) // size))
+    thin = "each step" if size == 1 else f"the mean of {size} steps"
+    return f" Thin: {thin}; thick: the mean of {size * window} steps." if window > 1 else ""
+
+
+def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]], None], legend: int = 0) -> Plot:
+    """Make a plot.
+
+    Args:
+        title: stands above it.
+        reading: stands below it.
+        panels: panels one above the other, with one axis of steps.
+        paint: draws on the panels.
+        legend: the legend's columns; 0 for no legend.
+    """
+    # The salt keeps the names that a drawing refers to apart from those of the page's other drawings.
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
+        figure = Figure(figsize=(WIDTH, 2.9 if panels == 1 else 0.7 + 1.15 * panels), layout="constrained")
+        axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
+        paint(axes)
+        axes[-1].set_xlabel("step")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True))
+        if legend:
+            figure.legend(loc="outside upper left", ncols=legend)
+        figure.align_ylabels()
+        buffer = io.StringIO()
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
+    return Plot(title, reading, _inline(buffer.getvalue(), title))
+
+
+def _inline(svg: str, label: str) -> str:
+    """An SVG document as an element of the page: without its prologue and unused names, in the page's colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<g id=\"[^\"]*\"", "<g", svg)
+    svg = re.sub(r" (?:width|height)=\"[\d.]+pt\"| xmlns(?::xlink)?=\"[^\"]*\"", "", svg, count=4)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+
+
+def _rewards(config: Config, metrics: Metrics) -> Plot | None:
+    if not _has(metrics, "reward/total"):
+        return None
+
+    def paint(axes: Sequence[Axes]) -> None:
+        for name, colour in zip([*config.rewards, "total"], SERIES, strict=False):
+            _draw(axes[0], metrics, f"reward/{name}", colour, name)
+        axes[0].set_ylabel("mean reward")
+        axes[0].set_ylim(bottom=min(0.0, axes[0].get_ylim()[0]))
+
+    total = " + ".join(f"{weight:g} × {name}" for name, weight in config.rewards.items())
+    reading = (
+        f"What the sampled completions of each step earned; total = {total}. "
+        "If only format rises, the policy has learned the form and not the task." + _smoothing(metrics)
+    )
+    return _plot("Rewards", reading, 1, paint, legend=4)
+
+
+def _loss(metrics: Metrics) -> Plot | None:
+    if _has(metrics, "reward/total"):
+        return None  # The loss of a policy gradient says nothing about progress.
+
+    def paint(axes: Sequence[Axes]) -> None:
+        _draw(axes[0], metrics, "loss", COLOURS["blue"])
+        axes[0].set_ylabel("loss (nats per token)")
+
+    reading = "How badly the policy predicts the teacher's text on samples that it has not seen yet; lower is better."
+    return _plot("Loss", reading + _smoothing(metrics), 1, paint)
+
+
+def _kl(metrics: Metrics) -> Plot | None:
+    if not _has(metrics, "kl"):
+        return None
+
+    def paint(axes: Sequence[Axes]) -> None:
+        _draw(axes[0], metrics, "kl", COLOURS["blue"])
+        axes[0].set_ylabel("KL\n(nats per token)")
+        axes[0].set_ylim(bottom=0)
+        steps, weights, _ = _lines(metrics, "kl_weight")
+        axes[1].plot(steps, weights, color=COLOURS["orange"], linewidth=1.6)
+        axes[1].set_ylabel("KL weight β")
+        axes[1].set_ylim(bottom=0)
+
+    reading = (
+        "Above, how far the policy has moved from the model it began with; below, what moving costs. "
+        "A gap is a step whose weight was 0: the reference was not run." + _smoothing(metrics)
+    )
+    return _plot("KL and its weight", reading, 2, paint)
+
+
+def _held_out(config: Config, metrics: Metrics, evaluations: Evaluations) -> Plot | None:
+    tasks = config.evaluation.tasks
+    watched = [task for task in tasks if _has(metrics, f"eval/{task}/accuracy")]
+    if not watched and not evaluations:
+        return None
+
+    def paint(axes: Sequence[Axes]) -> None:
+        for index, (task, colour) in enumerate(zip(tasks, SERIES, strict=False)):
+            role = "trained" if task in config.tasks else "transfer"
+            if task in watched:
+                _draw_validation(axes[0], metrics, task, config.evaluation.samples, colour)
+            _draw_tests(axes[0], evaluations, task, colour, config.steps, index - (len(tasks) - 1) / 2)
+            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=f"{task} ({role})")
+        if evaluations:
+            axes[0].plot([], [], color=INK, marker="s", markersize=5, linestyle="none", label="test samples")
+        if _has(metrics, "reward/accuracy"):
+            steps, _, mean = _lines(metrics, "reward/accuracy")
+            axes[0].plot(steps, mean, color=INK, linewidth=1.2, linestyle=(0, (1.5, 1.5)), label="training samples")
+        axes[0].set_ylabel("accuracy (%)")
+        axes[0].set_ylim(0, 1)
+        axes[0].set_yticks(np.linspace(0, 1, 6), [f"{percent}" for percent in range(0, 101, 20)])
+
+    reading = ["Bars and bands are 95% intervals."]
+    if watched:
+        samples = config.evaluation.samples
+        reading.append(f"Lines: {samples} validation samples, greedy, by the policy about to make that step.")
+    if evaluations:
+        reading.append("Squares: test samples before and after, greedy.")
+    if _has(metrics, "reward/accuracy"):
+        reading.append(
+            "If the dotted line (training samples, drawn at the rollout's temperature) climbs while the trained task's "
+            "held-out accuracy does not, the run overfits."
+        )
+    return _plot("Held-out accuracy", " ".join(reading), 1, paint, legend=2)
+
+
+def _draw_validation(axes: Axes, metrics: Metrics, task: str, samples: int, colour: str) -> None:
+    """Accuracy on the validation split where it was measured, in its 95 % band."""
+    steps, values = column(metrics, "step"), column(metrics, f"eval/{task}/accuracy")
+    steps, values = steps[np.isfinite(values)], values[np.isfinite(values)]
+    low, high = zip(*(wilson(round(value * samples), samples) for value in values), strict=True)
+    axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
+    axes.plot(steps, values, color=colour, linewidth=1.6, marker="o", markersize=3)
+
+
+def _draw_tests(axes: Axes, evaluations: Evaluations, task: str, colour: str, steps: int, shift: float) -> None:
+    """The test accuracies at both ends of the run; tasks stand beside each other, so that no bar hides another."""
+    for stage, step in (("before", 0), ("after", steps)):
+        result = evaluations.get(stage, {}).get(task)
+        if result is None:
+            continue
+        x, accuracy = step + 0.012 * steps * shift, result["accuracy"]
+        reach = [[accuracy - result["low"]], [result["high"] - accuracy]]
+        axes.errorbar([x], [accuracy], np.clip(reach, 0, 1), color=colour, marker="s", markersize=5, capsize=3)
+
+
+def _lengths(config: Config, metrics: Metrics) -> Plot:
+    def paint(axes: Sequence[Axes]) -> None:
+        _draw(axes[0], metrics, "completion/length_mean", COLOURS["blue"])
+        axes[0].set_ylabel("mean length\n(tokens)")
+        axes[0].set_ylim(bottom=0)
+        _draw(axes[1], metrics, "completion/truncated_fraction", COLOURS["orange"])
+        axes[1].set_ylabel("share cut off")
+        axes[1].set_ylim(-0.02, max(0.1, axes[1].get_ylim()[1]))
+
+    reading = (
+        f"How long the completions are, and the share that was cut off at {config.rollout.max_new_tokens} tokens; "
+        "what is cut off states no answer, so the share should stay near 0." + _smoothing(metrics)
+    )
+    return _plot("Completion length", reading, 2, paint)
+
+
+def _health(metrics: Metrics) -> Plot:
+    panels = {"entropy": "entropy\n(nats per token)", "grad_norm": "gradient norm"}
+    reading = (
+        "Entropy near 0 means that the policy no longer explores; peaks of the gradient norm (before clipping) mean "
+    )
+    reading += "rough updates"
+    if _has(metrics, "advantage/zero_std_fraction"):
+        panels["advantage/zero_std_fraction"] = "share of groups\nall alike"
+        reading += "; groups whose completions all earned the same teach nothing"
+
+    def paint(axes: Sequence[Axes]) -> None:
+        for panel, (key, label), colour in zip(axes, panels.items(), SERIES, strict=False):
+            _draw(panel, metrics, key, colour)
+            panel.set_ylabel(label)
+            panel.set_ylim(bottom=0)
+        if len(axes) > 2:
+            axes[2].set_ylim(-0.03, 1.03)
+
+    return _plot("Exploration and stability", reading + "." + _smoothing(metrics), len(panels), paint)
+
+
+def _times(metrics: Metrics) -> Plot | None:
+    phases = [phase for phase in PHASES if np.nansum(column(metrics, f"time/{phase}")) > 0]
+    if not phases:
+        return None
+    size = -(-len(metrics) // MOST_BARS)
+
+    def paint(axes: Sequence[Axes]) -> None:
+        steps = binned(column(metrics, "step"), size)
+        bottom = np.zeros(len(steps))
+        for phase, colour in zip(PHASES, SERIES, strict=False):
+            if phase in phases:
+                seconds = binned(np.nan_to_num(column(metrics, f"time/{phase}")), size)
+                axes[0].bar(steps, seconds, 0.9 * size, bottom, color=colour, label=phase)
+                bottom += seconds
+        axes[0].set_ylabel("seconds per step")
+        axes[0].grid(axis="x", visible=False)
+
+    bars = "Each bar is a step" if size == 1 else f"Each bar is the mean of {size} steps"
+    reading = (
+        f"{bars}: sampling (rollout), scoring by the rewards (reward) and by the reference (score), the gradient step "
+        "(update), and validation where it was due; the tallest part is where time can be saved."
+    )
+    return _plot("Time per step", reading, 1, paint, legend=5)

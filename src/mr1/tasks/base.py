@@ -1,0 +1,57 @@
+"""What a task is: a source of samples, and a teacher that demonstrates how they are solved.
+
+A procedural task draws each sample from (split, seed, index) alone, so any sample can be made again anywhere, in any
+order. The splits are disjoint by construction, not by luck: a problem's canonical key is hashed to the one split that
+it may appear in, and a draw that belongs elsewhere is drawn again (`split_of`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from mr1.types import Sample
+
+Teacher = Literal["perfect", "hasty"]
+"""`perfect` demonstrates the reference reasoning; `hasty` has the bad habits that its task describes."""
+
+HELD_OUT = {"test": 0, "validation": 1}
+BUCKETS = 10
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A teacher's solution of one sample. A hasty teacher's answer follows from its reasoning, and may be wrong."""
+
+    reasoning: str
+    answer: str
+
+
+class Task(Protocol):
+    """A source of samples."""
+
+    name: str
+    splits: tuple[str, ...]
+
+    def sample(self, split: str, seed: int, index: int) -> Sample:
+        """Make sample `index` of a split; the same arguments always make the same sample."""
+        ...
+
+    def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:
+        """Solve a sample as the teacher would; the same sample is always solved in the same way."""
+        ...
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """A random generator seeded by the text of `parts`, the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def split_of(key: str) -> str:
+    """The split that owns a problem by its canonical key: a tenth each to test and validation, the rest to train."""
+    bucket = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little") % BUCKETS
+    return next((split for split, owned in HELD_OUT.items() if owned == bucket), "train")

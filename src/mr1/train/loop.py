@@ -1,0 +1,157 @@
+"""The loop.
+
+A step: prompts, rollout, scores, advantages, reference, update, record. With `updates_per_rollout` above 1 the first
+four are skipped while a batch of rollouts is being used again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from mr1.config import Config
+from mr1.evaluate.evaluate import Evaluation, evaluate
+from mr1.methods import method_class
+from mr1.models.loading import load_vlm
+from mr1.report.console import Console
+from mr1.report.page import write_report
+from mr1.rollout.engine import Engine
+from mr1.tasks import load_task
+from mr1.train.data import PromptSource
+from mr1.train.interrupt import Interrupt
+from mr1.train.metrics import batch_metrics
+from mr1.train.optimizer import learning_rate, make_optimizer, set_learning_rate
+from mr1.train.run import Run, Stage, load_state
+from mr1.train.update import score_reference, update
+from mr1.types import Group
+
+
+class Trainer:
+    """Everything that a run has in memory, and the loop over it."""
+
+    def __init__(self, config: Config, run: Run, console: Console) -> None:
+        """Load the models; take up a checkpoint where the run is resumed.
+
+        Raises:
+            UserError: a model that can't be loaded.
+        """
+        # Gradients of repeated indices are otherwise added up in an order that differs from run to run.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        self.config, self.run, self.console = config, run, console
+        resumed = run.latest_checkpoint() if run.mode == "resume" else None
+        self.policy = load_vlm(str(resumed) if resumed else config.model)
+        self.policy.model.train()
+        self.method = method_class(config.method)(config)
+        self.optimizer = make_optimizer(self.policy, config.optimizer)
+        self.start = 0
+        if resumed:
+            state = load_state(resumed)
+            self.start = state["step"]
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.method.load_state_dict(state["method"])
+        self.reference = None
+        if any(self.method.kl_weight(step) > 0 for step in range(self.start, config.steps)):
+            # At the start the policy is the reference; a resumed one has moved away from it.
+            self.reference = load_vlm(config.model).frozen_copy() if resumed else self.policy.frozen_copy()
+        self.source = PromptSource(config, self.policy)
+        self.engine = Engine(self.policy)
+        self.groups: list[Group] = []
+        self.seconds: dict[str, float] = {}
+
+    def train(self) -> None:
+        """Run all steps, with the evaluations before and after them, and write the report.
+
+        Raises:
+            KeyboardInterrupt: the user asked to stop; the run has been saved and can be resumed.
+        """
+        self.run.open()
+        self.run.rewind(self.start)
+        if self.start == 0:
+            self.evaluate_test("before")
+        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt:
+            for step in range(self.start, self.config.steps):
+                self.train_step(step)
+                self.save_where_due(step, interrupt)
+        self.evaluate_test("after")
+        self.console.summary(self.run.evaluations(), write_report(self.run.folder))
+
+    def train_step(self, step: int) -> None:
+        """The algorithm: one optimiser step, counted from 0, and its record."""
+        config, method = self.config, self.method
+        self.seconds = dict.fromkeys(("rollout", "reward", "score", "update"), 0.0)
+        accuracies = self.evaluate_validation(step)
+
+        fresh = step % config.updates_per_rollout == 0
+        if fresh:
+            with self.timed("rollout"):
+                prompts = self.source.batch(step // config.updates_per_rollout)
+                self.groups = method.rollout(self.engine, prompts, step)
+            with self.timed("reward"):
+                method.score(self.groups)
+                method.assign_advantages(self.groups)
+        if method.kl_weight(step) > 0:
+            assert self.reference is not None, "loaded where any step's weight is above 0"
+            with self.timed("score"):
+                score_reference(self.reference, self.groups, config)
+        rate = learning_rate(step, config.steps, config.optimizer)
+        with self.timed("update"):
+            set_learning_rate(self.optimizer, rate)
+            results = update(self.policy, self.groups, method, self.optimizer, config, step)
+
+        metrics: dict[str, Any] = {"step": step, **results, "kl_weight": method.kl_weight(step)}
+        metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
+        metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
+        self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
+        self.console.step(metrics)
+
+    def save_where_due(self, step: int, interrupt: Interrupt) -> None:
+        """Save a checkpoint after this step where the recipe, the run's end or the user asks for one.
+
+        A batch of rollouts is used up first: the policy that wrote it is gone, so it could not be made again.
+
+        Raises:
+            KeyboardInterrupt: the user asked to stop, and the checkpoint is saved.
+        """
+        done, every = step + 1, self.config.checkpoint.every
+        due = interrupt.asked or (every > 0 and done % every == 0)
+        if done == self.config.steps or (due and done % self.config.updates_per_rollout == 0):
+            self.run.save_checkpoint(done, self.policy, self.state())
+            if interrupt.asked and done < self.config.steps:
+                raise KeyboardInterrupt
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs beside the policy's weights and the step."""
+        return {"optimizer": self.optimizer.state_dict(), "method": self.method.state_dict()}
+
+    def evaluate_test(self, stage: Stage) -> None:
+        """Measure every evaluation task on its test split, and record it."""
+        if self.config.evaluation.final_samples:
+            with self.console.status(f"evaluating {stage} training"):
+                self.run.record_evaluation(stage, self._evaluate("test", self.config.evaluation.final_samples))
+
+    def evaluate_validation(self, step: int) -> dict[str, float]:
+        """`eval/<task>/accuracy` of the policy that is about to make this step, on the steps where it is due."""
+        every = self.config.evaluation.every
+        if not every or step % every:
+            return {}
+        with self.timed("evaluation"):
+            evaluations = self._evaluate("validation", self.config.evaluation.samples)
+        return {f"eval/{evaluation.task}/accuracy": evaluation.accuracy for evaluation in evaluations}
+
+    def _evaluate(self, split: str, count: int) -> Sequence[Evaluation]:
+        config = self.config
+        return [
+            evaluate(self.engine, load_task(name), split, count, config.prompt, config.rollout.max_new_tokens)
+            for name in config.evaluation.tasks
+        ]
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add to a phase's seconds of this step."""
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start

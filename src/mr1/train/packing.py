@@ -1,0 +1,139 @@
+"""Rows for the model's forward, made from groups.
+
+Packed: a row holds a group's prompt once and all of its completions behind it. A completion's tokens see the prompt and
+their own completion; their positions go on where the prompt's ended. That is exact, and the prompt with its image is
+computed once instead of G times.
+
+Plain: a row holds the prompt and one completion, as in any other trainer. It is slower, and the reference for the
+packed rows: both yield the same log-probs in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mr1.models.adapter import Adapter
+from mr1.types import Completion, Group, Prompt
+
+
+@dataclass
+class Rows:
+    """B rows of S tokens, and where in them the N tokens are that count. Tokens come in the order of the groups."""
+
+    input_ids: Tensor
+    """(B, S) int64."""
+    position_ids: Tensor
+    """(A, B, S) int64."""
+    mask: Tensor
+    """(B, 1, S, S) bool, True where the token of the third axis sees that of the fourth."""
+    vision: dict[str, Tensor]
+    source: Tensor
+    """(N,) int64 into the B * S flattened tokens: whose hidden state predicts token n."""
+    targets: Tensor
+    """(N,) int64: token n."""
+
+    def to(self, device: torch.device) -> Rows:
+        """The same rows on another device."""
+        return Rows(
+            input_ids=self.input_ids.to(device),
+            position_ids=self.position_ids.to(device),
+            mask=self.mask.to(device),
+            vision={name: tensor.to(device) for name, tensor in self.vision.items()},
+            source=self.source.to(device),
+            targets=self.targets.to(device),
+        )
+
+
+@dataclass
+class _Row:
+    input_ids: Tensor
+    position_ids: Tensor
+    segments: Tensor
+    """(S,) 0 for the prompt, 1, 2, ... for the completions: what `_mask` is made from."""
+    source: Tensor
+    targets: Tensor
+
+
+def packed_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
+    """One row for each group."""
+    rows = [_row(group.prompt, group.completions) for group in groups]
+    return _pad(rows, [group.prompt for group in groups], adapter)
+
+
+def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
+    """One row for each completion."""
+    pairs = [(group.prompt, completion) for group in groups for completion in group.completions]
+    return _pad([_row(prompt, [completion]) for prompt, completion in pairs], [prompt for prompt, _ in pairs], adapter)
+
+
+def microbatches(groups: Sequence[Group], tokens: int) -> Iterator[list[Group]]:
+    """Split groups, in their order, so that no micro-batch's packed rows take more than `tokens` with their padding.
+
+    A group that alone takes more comes alone: a group is never torn apart.
+    """
+    batch: list[Group] = []
+    longest = 0
+    for group in groups:
+        length = len(group.prompt) + sum(map(len, group.completions))
+        if batch and max(longest, length) * (len(batch) + 1) > tokens:
+            yield batch
+            batch, longest = [], 0
+        batch.append(group)
+        longest = max(longest, length)
+    if batch:
+        yield batch
+
+
+def _row(prompt: Prompt, completions: Sequence[Completion]) -> _Row:
+    """A prompt and some of its completions as one row."""
+    start, axes = len(prompt), prompt.position_ids.shape[0]
+    ids, positions, segments = [prompt.input_ids], [prompt.position_ids], [torch.zeros(start, dtype=torch.long)]
+    source, targets = [], []
+    for number, completion in enumerate(completions, start=1):
+        length = len(completion)
+        ids.append(completion.token_ids)
+        positions.append(prompt.next_position + torch.arange(length).expand(axes, length))
+        segments.append(torch.full((length,), number))
+        # The prompt's last token predicts the first token of every completion, each token after that the next one.
+        predictors = torch.arange(start - 1, start + length - 1)
+        predictors[:1] = len(prompt) - 1
+        source.append(predictors[completion.mask])
+        targets.append(completion.token_ids[completion.mask])
+        start += length
+    return _Row(torch.cat(ids), torch.cat(positions, dim=1), torch.cat(segments), torch.cat(source), torch.cat(targets))
+
+
+def _pad(rows: Sequence[_Row], prompts: Sequence[Prompt], adapter: Adapter) -> Rows:
+    longest = max(len(row.input_ids) for row in rows)
+    input_ids = torch.full((len(rows), longest), adapter.pad_token_id)
+    position_ids = torch.zeros(adapter.position_axes, len(rows), longest, dtype=torch.long)
+    segments = torch.full((len(rows), longest), -1)
+    for index, row in enumerate(rows):
+        length = len(row.input_ids)
+        input_ids[index, :length] = row.input_ids
+        position_ids[:, index, :length] = row.position_ids
+        segments[index, :length] = row.segments
+    return Rows(
+        input_ids=input_ids,
+        position_ids=position_ids,
+        mask=_mask(segments),
+        vision=adapter.collate_vision([prompt.vision for prompt in prompts]),
+        source=torch.cat([row.source + index * longest for index, row in enumerate(rows)]),
+        targets=torch.cat([row.targets for row in rows]),
+    )
+
+
+def _mask(segments: Tensor) -> Tensor:
+    """(B, S) segments to a (B, 1, S, S) mask: causal, and only the prompt's tokens and those of one's own completion.
+
+    Padding (segment -1) sees itself, so that its softmax has something to sum over; no token sees padding.
+    """
+    length = segments.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    same = segments[:, :, None] == segments[:, None, :]
+    prompt = (segments == 0)[:, None, :]
+    return (causal & (same | prompt))[:, None]

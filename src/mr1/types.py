@@ -1,0 +1,117 @@
+"""The values that flow through MR1, in the order in which they come to be.
+
+    Sample -> Prompt -> Completion -> Group -> LossInputs -> LossOutput
+
+Each is a plain dataclass that a test can build by hand. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One problem as a task states it. Nothing of a model is in it."""
+
+    id: str
+    """Unique across tasks, splits and seeds: seeds of the sampler and file names are made from it."""
+    images: tuple[Image, ...]
+    question: str
+    answer: str
+    """The truth, as text: what a completion must state to be right."""
+    reasoning: str = ""
+    """A correct reference reasoning that ends in the answer; empty where the task has none."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """What the problem was made from (the scene, the points, the theorem) or the source's further columns."""
+
+
+@dataclass
+class Prompt:
+    """A Sample made ready once for one model. Lengths: P tokens."""
+
+    sample: Sample
+    text: str
+    """The prompt as the chat template wrote it, before image placeholders are expanded."""
+    input_ids: Tensor
+    """(P,) int64, image placeholders expanded."""
+    vision: dict[str, Tensor]
+    """What the image processor made of all the images, by the model's own argument names; empty without an image."""
+    position_ids: Tensor
+    """(A, P) int64, A the family's number of position axes (3 for multimodal rotary positions, else 1)."""
+    next_position: int
+    """The position, on every axis, of the first token after the prompt."""
+
+    def __len__(self) -> int:
+        return int(self.input_ids.shape[0])
+
+
+@dataclass
+class Completion:
+    """What the policy, or a teacher, wrote to a prompt. Lengths: T tokens."""
+
+    token_ids: Tensor
+    """(T,) int64, the stop token included where there is one."""
+    logprobs: Tensor | None
+    """(T,) float32, log-probs under the distribution drawn from; None where a teacher wrote the text."""
+    text: str
+    """Decoded without special tokens."""
+    mask: Tensor
+    """(T,) bool: True where the policy is answerable for the token, False where it was put in."""
+    finish_reason: FinishReason
+    old_logprobs: Tensor | None = None
+    """Log-probs of the tokens that count, under the policy that sampled them; set by the first update."""
+    ref_logprobs: Tensor | None = None
+    """The same under the reference; None while it has not been run on them."""
+
+    def __len__(self) -> int:
+        return int(self.token_ids.shape[0])
+
+
+@dataclass
+class Group:
+    """One prompt, its G completions, and what they are worth."""
+
+    prompt: Prompt
+    completions: list[Completion]
+    scores: dict[str, Tensor] = field(default_factory=dict)
+    """Each reward's raw score, (G,) float32, by the reward's name."""
+    rewards: Tensor | None = None
+    """(G,) float32: the weighted sum of the scores."""
+    advantages: Tensor | None = None
+    """(G,) float32: one per completion, shared by all of its tokens."""
+
+
+@dataclass
+class LossInputs:
+    """A micro-batch, flattened to the N tokens that count (masked ones are left out)."""
+
+    logprobs: Tensor
+    """(N,) float32 with gradient: log pi_theta."""
+    old_logprobs: Tensor
+    """(N,) float32: log pi_old, the policy as it was when the batch was sampled."""
+    ref_logprobs: Tensor | None
+    """(N,) float32: log pi_ref; None where the KL weight is 0 and the reference was not run."""
+    advantages: Tensor
+    """(N,) float32: each token's advantage."""
+    weights: Tensor
+    """(N,) float32: each token's share of the whole batch. They add up to 1 over all micro-batches."""
+    kl_weight: float
+    """beta of the step."""
+
+
+@dataclass
+class LossOutput:
+    """A micro-batch's part of the batch's loss; parts add up, because the weights are shares of the whole."""
+
+    loss: Tensor
+    """Scalar with gradient."""
+    metrics: dict[str, Tensor]
+    """Scalars without gradient; the sum over micro-batches is the batch's value."""

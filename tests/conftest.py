@@ -1,0 +1,85 @@
+"""Fixtures that the suites share."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from mr1.config import Config
+    from mr1.models.vlm import VLM
+    from mr1.types import Group, Prompt
+
+TEXTS = [
+    "<think>1 red</think><answer>1</answer>",
+    "<think>1 red, 2 blue, 3 gray</think><answer>3</answer>",
+    "no",
+    "<think>none</think><answer>0</answer>",
+]
+"""Completions of unequal lengths."""
+
+
+@pytest.fixture(scope="session")
+def tiny() -> VLM:
+    """The bundled model. Tests that change it must copy it."""
+    from mr1.models import load_vlm
+
+    return load_vlm("tiny")
+
+
+@pytest.fixture
+def make_prompt(tiny: VLM) -> Callable[..., Prompt]:
+    """Prompts of a task's training split by index."""
+    from mr1.config import PROMPT
+    from mr1.tasks import load_task
+
+    def make(index: int = 0, task: str = "counting") -> Prompt:
+        return tiny.prompt(load_task(task).sample("train", 0, index), PROMPT)
+
+    return make
+
+
+@pytest.fixture
+def make_groups(tiny: VLM, make_prompt: Callable[..., Prompt]) -> Callable[[int], list[Group]]:
+    """Groups whose prompts, numbers of completions and lengths all differ."""
+    from mr1.types import Group
+
+    def make(count: int) -> list[Group]:
+        groups = []
+        for index in range(count):
+            texts = TEXTS[: len(TEXTS) - index % 2]
+            prompt = make_prompt(index, ("counting", "geometry")[index % 2])
+            groups.append(Group(prompt, [tiny.written(text) for text in texts]))
+        return groups
+
+    return make
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., Config]:
+    """A short GRPO-D run on the bundled model; keyword arguments are put over it, `__` for nested keys."""
+    from mr1.config import load_config
+
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: run\nmethod: grpo-d\ntask: counting\nsteps: 3\nprompts_per_step: 3\n"
+        "rollout: {group_size: 4, max_new_tokens: 48}\n"
+        "kl: {minimum: 0.02, maximum: 0.1, exploration: 0.3}\n"
+        "optimizer: {learning_rate: 5.0e-5}\n"
+        "evaluation: {every: 2, samples: 4, final_samples: 4}\n"
+    )
+
+    def make(**settings: object) -> Config:
+        settings = {"output": tmp_path / "runs", **settings}
+        return load_config(recipe, [f"{key.replace('__', '.')}={value}" for key, value in settings.items()])
+
+    return make

@@ -1,0 +1,40 @@
+"""The same loop on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from rich.console import Console as RichConsole
+
+from mr1.config import Config
+from mr1.models.vlm import VLM
+from mr1.report.console import Console
+from mr1.train.loop import Trainer
+from mr1.train.packing import packed_rows, plain_rows
+from mr1.train.run import Run
+from mr1.train.scoring import token_logprobs
+from mr1.types import Group
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
+]
+
+
+def test_packed_equals_plain(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    assert tiny.device.type == "cuda"
+    groups = make_groups(4)
+    with torch.no_grad():
+        packed, _ = token_logprobs(tiny, packed_rows(groups, tiny.adapter), temperature=1.0)
+        plain, _ = token_logprobs(tiny, plain_rows(groups, tiny.adapter), temperature=1.0)
+    torch.testing.assert_close(packed, plain, atol=1e-4, rtol=0)
+
+
+def test_a_run_trains(make_config: Callable[..., Config]) -> None:
+    config = make_config()
+    run = Run(config)
+    Trainer(config, run, Console(RichConsole(quiet=True))).train()
+    assert len(run.metrics()) == 3
+    assert all(line["sampler/logprob_gap"] < 1e-3 for line in run.metrics())

@@ -1,0 +1,113 @@
+"""The command as a user types it: verbs, and mistakes that end in one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.loop
+
+RECIPE = str(Path(__file__).parents[2] / "recipes" / "counting-grpo-d.yaml")
+
+
+def mr1(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mr1", *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "2", "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def _existing_run(folder: Path) -> None:
+    (folder / "runs" / "x").mkdir(parents=True)
+    (folder / "runs" / "x" / "config.yaml").write_text("name: x\n")
+
+
+def _weightless_model(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty" / "config.json").write_text("{}")
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "unknown key": (["stepz=3"], "unknown key 'stepz'; did you mean 'steps'?"),
+    "unknown method": (["method=gprod"], "method: unknown 'gprod'; did you mean 'grpo-d'?"),
+    "group of one": (["rollout.group_size=1"], "rollout.group_size: input should be greater than or equal to 2"),
+    "no length": (["rollout.max_new_tokens=0"], "rollout.max_new_tokens: input should be greater than or equal to 1"),
+    "no weights": (["model=empty"], "model: the folder empty has no weights (*.safetensors)"),
+    "no such folder": (["model=./nowhere"], "model: there is no folder ./nowhere"),
+    "no such model": (["model=tinny"], "model: tinny"),
+    "unwritable output": (["output=/dev/null/runs"], "output: /dev/null/runs/x can't be made"),
+    "existing run": ([], "the run folder runs/x exists; go on with it by --resume, replace it by --overwrite"),
+    "nothing to resume": (["name=y", "--resume"], "--resume: there is no run in runs/y"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(mistake: str, tmp_path: Path) -> None:
+    arguments, message = MISTAKES[mistake]
+    _weightless_model(tmp_path)
+    if mistake == "existing run":
+        _existing_run(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = mr1("train", RECIPE, "name=x", *arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
+
+
+def test_a_missing_recipe_is_named_with_the_nearest(tmp_path: Path) -> None:
+    result = mr1("train", RECIPE.replace("grpo-d", "grpod"), cwd=tmp_path)
+    assert result.returncode == 2
+    assert "there is no file" in result.stderr
+    assert "counting-grpo-d.yaml" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_help_names_every_verb(tmp_path: Path) -> None:
+    result = mr1("--help", cwd=tmp_path)
+    assert result.returncode == 0
+    for verb in ("train", "eval", "data"):
+        assert verb in result.stdout
+
+
+def test_train_prints_plain_lines_and_the_table(tmp_path: Path) -> None:
+    settings = ["name=x", "steps=2", "prompts_per_step=2", "rollout.group_size=2", "rollout.max_new_tokens=8"]
+    settings += ["evaluation.final_samples=8", "evaluation.samples=4"]
+    result = mr1("train", RECIPE, *settings, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "step 0" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "before" in result.stdout
+    assert "after" in result.stdout
+    assert "runs/x/report.html" in result.stdout
+    assert result.stderr == ""
+
+
+def test_eval_measures_a_model(tmp_path: Path) -> None:
+    result = mr1("eval", "tiny", "--task", "counting", "--split", "shifted", "--samples", "8", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["counting"]["n"] == 8
+    wrong = mr1("eval", "tiny", "--task", "geometry", "--split", "shifted", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "task geometry has no split 'shifted'" in wrong.stderr
+
+
+@pytest.mark.parametrize("task", ["counting", "geometry"])
+def test_data_show_draws_a_contact_sheet(task: str, tmp_path: Path) -> None:
+    result = mr1("data", "show", task, "--count", "4", "--size", "112", "--out", "sheet.png", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.width > 2 * 112
+    assert sheet.height > 2 * 112

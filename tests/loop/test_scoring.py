@@ -1,0 +1,79 @@
+"""Packed scoring against the plain forward, and both against transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mr1.models.vlm import VLM
+from mr1.train.packing import Rows, packed_rows, plain_rows
+from mr1.train.scoring import token_logprobs
+from mr1.types import Group
+
+pytestmark = pytest.mark.loop
+
+
+def _score(vlm: VLM, rows: Rows, chunk: int = 2048) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    """Log-probs, entropies, and the gradient of a sum in which every token has another weight."""
+    vlm.model.zero_grad()
+    logprobs, entropy = token_logprobs(vlm, rows, temperature=0.7, chunk=chunk)
+    (logprobs * torch.linspace(-1, 1, len(logprobs))).sum().backward()
+    gradient = {name: p.grad.clone() for name, p in vlm.model.named_parameters() if p.grad is not None}
+    vlm.model.zero_grad()
+    return logprobs.detach(), entropy, gradient
+
+
+def _assert_equal_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, gradient in one.items():
+        assert (gradient - other[name]).norm() <= 1e-5 * max(float(other[name].norm()), 1.0), name
+
+
+def test_packed_equals_plain(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    groups = make_groups(4)
+    packed = _score(tiny, packed_rows(groups, tiny.adapter))
+    plain = _score(tiny, plain_rows(groups, tiny.adapter))
+    torch.testing.assert_close(packed[0], plain[0], atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(packed[1], plain[1], atol=1e-5, rtol=0)
+    _assert_equal_gradients(packed[2], plain[2])
+    assert any("visual" in name and gradient.abs().max() > 0 for name, gradient in packed[2].items())
+
+
+def test_chunks_change_nothing(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    rows = packed_rows(make_groups(2), tiny.adapter)
+    small, large = _score(tiny, rows, chunk=7), _score(tiny, rows)
+    torch.testing.assert_close(small[0], large[0], atol=1e-5, rtol=1e-6)
+    _assert_equal_gradients(small[2], large[2])
+
+
+def test_logits_never_exist_for_the_whole_batch(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    rows = packed_rows(make_groups(3), tiny.adapter)
+    seen: list[int] = []
+    hook = tiny.adapter.head().register_forward_hook(lambda _m, _i, output: seen.append(output.shape[0]))
+    try:
+        _score(tiny, rows, chunk=16)
+    finally:
+        hook.remove()
+    assert max(seen) <= 16 < len(rows.targets)
+    assert sum(seen) == 2 * len(rows.targets)  # once forward, once again in the backward pass
+
+
+def test_logprobs_are_those_of_transformers_own_forward(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    group = make_groups(1)[0]
+    prompt, completion = group.prompt, group.completions[1]
+    with torch.no_grad():
+        logits = tiny.model(
+            input_ids=torch.cat([prompt.input_ids, completion.token_ids])[None],
+            mm_token_type_ids=torch.cat(
+                [(prompt.input_ids == tiny.model.config.image_token_id).long(), torch.zeros(len(completion)).long()]
+            )[None],
+            **prompt.vision,
+        ).logits[0, len(prompt) - 1 : -1]
+        expected = torch.log_softmax(logits + tiny.token_bias(), -1).gather(-1, completion.token_ids[:, None])[:, 0]
+        got, entropy = token_logprobs(tiny, packed_rows([group], tiny.adapter), temperature=1.0)
+    first = len(group.completions[0])
+    torch.testing.assert_close(got[first : first + len(completion)], expected, atol=1e-5, rtol=0)
+    assert (entropy > 0).all()
+    assert (entropy < torch.log(torch.tensor(float(tiny.adapter.vocabulary())))).all()

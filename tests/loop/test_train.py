@@ -1,0 +1,244 @@
+"""Whole runs on the tiny VLM: what they leave behind, and how they go on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console as RichConsole
+
+from mr1.algo.kl import dynamic_kl_weight
+from mr1.config import Config, load_config
+from mr1.models import load_vlm
+from mr1.report.console import Console
+from mr1.train.loop import Trainer
+from mr1.train.run import Mode, Run
+
+pytestmark = pytest.mark.loop
+
+METRICS = {
+    "step",
+    "loss",
+    "reward/total",
+    "reward/accuracy",
+    "reward/format",
+    "advantage/zero_std_fraction",
+    "kl",
+    "kl_weight",
+    "entropy",
+    "grad_norm",
+    "learning_rate",
+    "completion/length_mean",
+    "completion/truncated_fraction",
+    "time/rollout",
+    "time/reward",
+    "time/score",
+    "time/update",
+    "tokens",
+}
+
+Trained = Callable[..., Run]
+
+
+@pytest.fixture
+def train(capsys: pytest.CaptureFixture[str]) -> Trained:
+    """Train by a config and give back the run."""
+
+    def go(config: Config, mode: Mode = "new") -> Run:
+        run = Run(config, mode)
+        with capsys.disabled():
+            Trainer(config, run, Console(RichConsole(quiet=True))).train()
+        return run
+
+    return go
+
+
+def untimed(run: Run) -> list[dict[str, Any]]:
+    """The metrics without the times, the one part of them that may differ between equal runs."""
+    return [{key: value for key, value in line.items() if not key.startswith("time/")} for line in run.metrics()]
+
+
+def test_a_run_leaves_everything_behind(train: Trained, make_config: Callable[..., Config]) -> None:
+    config = make_config()
+    run = train(config)
+
+    lines = run.metrics()
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    for line in lines:
+        assert line.keys() >= METRICS
+        assert line["kl_weight"] == dynamic_kl_weight(line["step"], 3, 0.02, 0.1, 0.3)
+        assert line["kl"] >= 0
+        assert all(math.isfinite(value) for value in line.values())
+        assert line["reward/total"] == pytest.approx(line["reward/accuracy"] + line["reward/format"])
+        assert line["sampler/logprob_gap"] < 1e-5
+    assert lines[0]["kl"] == pytest.approx(0, abs=1e-6)  # the policy begins as its own reference
+    assert lines[1]["kl"] > 0
+    assert ["eval/counting/accuracy" in line for line in lines] == [True, False, True]
+    assert "eval/geometry/accuracy" in lines[0]
+
+    stages = json.loads((run.folder / "evaluation.json").read_text())
+    assert stages.keys() == {"before", "after"}
+    for stage in stages.values():
+        for result in stage.values():
+            assert result.keys() == {"accuracy", "low", "high", "n", "format_rate"}
+            assert result["low"] <= result["accuracy"] <= result["high"]
+            assert result["n"] == 4
+
+    rows = pq.read_table(run.folder / "samples" / "step-000002.parquet").to_pylist()
+    assert len(rows) == 3 * 4
+    for row in rows:
+        assert row["images"][0]["bytes"].startswith(b"\x89PNG")
+        assert row["reward/total"] == row["reward/accuracy"] + row["reward/format"]
+        assert {"question", "answer", "completion", "advantage"} <= row.keys()
+    assert (run.folder / "samples" / "after.parquet").is_file()
+    assert "<svg" in (run.folder / "report.html").read_text(encoding="utf-8")
+    assert load_config(run.folder / "config.yaml") == config
+
+
+def test_the_checkpoint_is_the_trained_model(train: Trained, make_config: Callable[..., Config]) -> None:
+    run = train(make_config(evaluation__final_samples=0, evaluation__every=0))
+    saved = load_vlm(str(run.folder / "checkpoints" / "step-000003"))
+    start = load_vlm("tiny")
+    pairs = list(zip(saved.model.parameters(), start.model.parameters(), strict=True))
+    assert not all(torch.equal(one, other) for one, other in pairs)
+    assert max(float((one - other).detach().abs().max()) for one, other in pairs) < 1e-3
+
+
+@pytest.mark.invariant
+@pytest.mark.parametrize("updates", [1, 2])
+def test_stopped_and_resumed_equals_not_stopped(
+    train: Trained,
+    make_config: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    updates: int,
+) -> None:
+    settings: dict[str, object] = {"steps": 6, "checkpoint__every": 4, "updates_per_rollout": updates}
+    whole = train(make_config(name="whole", **settings))
+
+    record = Run.record
+
+    def die(self: Run, step: int, *arguments: Any) -> None:
+        record(self, step, *arguments)
+        if step == 4:
+            raise SystemExit("killed")
+
+    parts = make_config(name="parts", **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "record", die)
+        with pytest.raises(SystemExit):
+            train(parts)
+    assert len(Run(parts, "resume").metrics()) == 5
+    resumed = train(parts, "resume")
+
+    assert untimed(resumed) == untimed(whole)
+    assert resumed.evaluations() == whole.evaluations()
+    finals = [torch.load(run.folder / "checkpoints/step-000006/trainer.pt") for run in (whole, resumed)]
+    moments = [[entry["exp_avg"] for entry in state["optimizer"]["state"].values()] for state in finals]
+    assert all(torch.equal(one, other) for one, other in zip(*moments, strict=True))
+
+
+@pytest.mark.invariant
+def test_the_same_seed_twice_is_the_same_run(train: Trained, make_config: Callable[..., Config]) -> None:
+    one, two = train(make_config(name="one")), train(make_config(name="two"))
+    assert untimed(one) == untimed(two)
+    assert untimed(train(make_config(name="three", seed=1))) != untimed(one)
+
+
+@pytest.mark.invariant
+def test_microbatches_never_change_the_result(train: Trained, make_config: Callable[..., Config]) -> None:
+    settings: dict[str, object] = {"prompts_per_step": 4, "evaluation__final_samples": 0, "evaluation__every": 0}
+    whole = train(make_config(name="whole", tokens_per_microbatch=100_000, **settings))
+    split = train(make_config(name="split", tokens_per_microbatch=1, **settings))
+    for one, other in zip(untimed(whole), untimed(split), strict=True):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert other[key] == pytest.approx(value, rel=1e-3, abs=1e-5), key
+
+
+def test_the_reference_is_skipped_where_the_weight_is_zero(
+    train: Trained, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mr1.train.update import score_reference
+
+    scored: list[int] = []
+
+    def score(*arguments: Any) -> None:
+        scored.append(1)
+        score_reference(*arguments)
+
+    monkeypatch.setattr("mr1.train.loop.score_reference", score)
+    # beta: 0.05 at step 0, 0 at step 1, then rising.
+    config = make_config(steps=4, kl__minimum=0.0, kl__maximum=0.1, kl__exploration=0.25, evaluation__final_samples=0)
+    lines = train(config).metrics()
+    assert [line["kl_weight"] for line in lines] == pytest.approx([0.05, 0.0, 0.1 / 3, 0.2 / 3])
+    assert [line["kl"] is None for line in lines] == [False, True, False, False]
+    assert len(scored) == 3
+
+    grpo = make_config(
+        name="grpo", method="grpo", kl__weight=0, kl__minimum="null", kl__maximum="null", kl__exploration="null"
+    )
+    trainer = Trainer(grpo, Run(grpo), Console(RichConsole(quiet=True)))
+    assert trainer.reference is None
+
+
+def test_one_pass_of_the_vision_tower_for_each_use_of_an_image(make_config: Callable[..., Config]) -> None:
+    config = make_config(steps=1, evaluation__final_samples=0, evaluation__every=0)
+    trainer = Trainer(config, Run(config), Console(RichConsole(quiet=True)))
+    assert trainer.reference is not None
+    grids: dict[str, list[int]] = {"policy": [], "reference": []}
+    for name, vlm in (("policy", trainer.policy), ("reference", trainer.reference)):
+        vlm.adapter.vision_tower().register_forward_hook(
+            lambda _m, _a, kwargs, _o, name=name: grids[name].append(len(kwargs["grid_thw"])), with_kwargs=True
+        )
+    trainer.train()
+    # Three groups: each image once in the rollout and once in the policy's scoring, once in the reference's.
+    assert sum(grids["policy"]) == 3 + 3
+    assert sum(grids["reference"]) == 3
+
+
+@pytest.mark.parametrize("reasoning", [True, False])
+def test_sft_learns_what_the_teacher_shows(train: Trained, make_config: Callable[..., Config], reasoning: bool) -> None:
+    config = make_config(
+        name="sft",
+        method="sft",
+        steps=8,
+        kl__minimum="null",
+        kl__maximum="null",
+        kl__exploration="null",
+        demonstrations__reasoning=reasoning,
+        optimizer__learning_rate=1e-3,
+        evaluation__final_samples=0,
+        evaluation__every=0,
+    )
+    run = train(config)
+    lines = run.metrics()
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[0]["kl"] is None
+    assert lines[0]["reward/total"] is None
+    completion = pq.read_table(run.folder / "samples" / "step-000000.parquet")["completion"][0].as_py()
+    assert completion.startswith("<think>" if reasoning else "<answer>")
+
+
+def test_interrupted_runs_save_and_say_how_to_go_on(
+    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    config = make_config(steps=4, evaluation__final_samples=0, evaluation__every=0)
+    run = Run(config)
+    record = Run.record
+
+    def press(self: Run, step: int, *arguments: Any) -> None:
+        record(self, step, *arguments)
+        if step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "record", press)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(config, run, Console(RichConsole(quiet=True))).train()
+    assert Run(config, "resume").latest_checkpoint().name == "step-000002"

@@ -1,0 +1,118 @@
+"""Equations against numbers worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mr1.algo.advantage import group_advantage
+from mr1.algo.kl import ConstantKL, DynamicKL, dynamic_kl_weight, k3
+from mr1.algo.objective import clipped_surrogate, grpo_loss, nll_loss
+from mr1.types import LossInputs
+
+
+def test_group_advantage_by_hand() -> None:
+    # Mean 1, squared distances 1 + 1 + 0 + 0, unbiased variance 2/3.
+    advantages = group_advantage(torch.tensor([2.0, 0.0, 1.0, 1.0]))
+    expected = 1 / (math.sqrt(2 / 3) + 1e-4)
+    torch.testing.assert_close(advantages, torch.tensor([expected, -expected, 0.0, 0.0]))
+
+
+def test_group_advantage_is_zero_where_all_rewards_are_equal() -> None:
+    assert group_advantage(torch.tensor([0.5, 0.5, 0.5])).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_group_advantage_normalises_each_group_by_itself() -> None:
+    both = group_advantage(torch.tensor([[0.0, 1.0], [10.0, 30.0]]))
+    torch.testing.assert_close(both[1], group_advantage(torch.tensor([10.0, 30.0])))
+    assert both.sum(dim=-1).abs().max() < 1e-6
+
+
+def test_group_advantage_refuses_a_group_of_one() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        group_advantage(torch.tensor([1.0]))
+
+
+def test_k3_by_hand() -> None:
+    # pi = 0.5, pi_ref = 0.25: 0.5 - ln 0.5 - 1 = 0.193147; equal: 0; pi_ref = 2 pi: 2 - ln 2 - 1 = 0.306853.
+    estimate = k3(torch.tensor([0.5, 0.3, 0.25]).log(), torch.tensor([0.25, 0.3, 0.5]).log())
+    torch.testing.assert_close(estimate, torch.tensor([0.1931472, 0.0, 0.3068528]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.07), (15, 0.055), (30, 0.04), (65, 0.07), (100, 0.1)])
+def test_dynamic_weight_by_hand(step: int, expected: float) -> None:
+    assert dynamic_kl_weight(step, 100, 0.04, 0.1, 0.3) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.01), (3, 0.0), (10, 0.02)])
+def test_dynamic_weight_of_the_geometry_setting(step: int, expected: float) -> None:
+    assert dynamic_kl_weight(step, 10, 0.0, 0.02, 0.3) == pytest.approx(expected, abs=1e-12)
+
+
+def test_dynamic_weight_that_explores_to_the_end_never_rises() -> None:
+    weights = [dynamic_kl_weight(step, 4, 0.0, 0.2, 1.0) for step in range(5)]
+    assert weights == pytest.approx([0.1, 0.075, 0.05, 0.025, 0.0])
+
+
+def test_controllers_share_an_interface_and_refuse_each_others_state() -> None:
+    constant, dynamic = ConstantKL(0.04), DynamicKL(100, 0.04, 0.1, 0.3)
+    assert [constant.weight(step) for step in (0, 50)] == [0.04, 0.04]
+    assert dynamic.weight(15) == pytest.approx(0.055)
+    dynamic.load_state_dict(DynamicKL(100, 0.04, 0.1, 0.3).state_dict())
+    for state in (constant.state_dict(), DynamicKL(100, 0.04, 0.1, 0.5).state_dict()):
+        with pytest.raises(ValueError, match="checkpoint"):
+            dynamic.load_state_dict(state)
+
+
+def test_clipped_surrogate_by_hand() -> None:
+    ratios = torch.tensor([1.0, 1.5, 0.5, 1.5, 0.5])
+    advantages = torch.tensor([2.0, 2.0, 2.0, -2.0, -2.0])
+    # A > 0: the gain stops at 1.2; below, the full loss counts. A < 0: the full loss above, stopped at 0.8 below.
+    expected = torch.tensor([2.0, 2.4, 1.0, -3.0, -1.6])
+    torch.testing.assert_close(clipped_surrogate(ratios.log(), advantages, 0.2, 0.2), expected)
+
+
+def _inputs(logprobs: torch.Tensor, ref: torch.Tensor | None, beta: float) -> LossInputs:
+    """Two completions of 1 and 2 tokens, advantages 1 and -1."""
+    return LossInputs(
+        logprobs=logprobs,
+        old_logprobs=logprobs.detach(),
+        ref_logprobs=ref,
+        advantages=torch.tensor([1.0, -1.0, -1.0]),
+        weights=torch.tensor([0.5, 0.25, 0.25]),
+        kl_weight=beta,
+    )
+
+
+def test_grpo_loss_by_hand() -> None:
+    logprobs = torch.tensor([0.5, 0.5, 0.5]).log().requires_grad_()
+    output = grpo_loss(_inputs(logprobs, torch.tensor([0.25, 0.5, 0.5]).log(), beta=0.1), 0.2, 0.2)
+    # At ratio 1 the surrogate is the mean advantage, 0. k3 of the first token is 0.1931472, its share one half.
+    assert output.metrics["kl"].item() == pytest.approx(0.0965736, abs=1e-6)
+    assert output.loss.item() == pytest.approx(0.00965736, abs=1e-7)
+    output.loss.backward()
+    # d/d log pi: -w A + beta w (1 - pi_ref/pi) = -0.5 + 0.1 * 0.5 * 0.5, and 0.25 for the others.
+    torch.testing.assert_close(logprobs.grad, torch.tensor([-0.475, 0.25, 0.25]))
+
+
+def test_grpo_loss_without_a_reference_has_no_kl() -> None:
+    output = grpo_loss(_inputs(torch.zeros(3), None, beta=0.0), 0.2, 0.2)
+    assert "kl" not in output.metrics
+    assert output.loss.item() == 0.0
+
+
+def test_clip_fraction_counts_tokens_without_gradient() -> None:
+    inputs = _inputs(torch.tensor([1.5, 1.5, 0.5]).log().requires_grad_(), None, beta=0.0)
+    inputs.old_logprobs = torch.zeros(3)
+    output = grpo_loss(inputs, 0.2, 0.2)
+    output.loss.backward()
+    assert output.metrics["clip_fraction"].item() == pytest.approx(0.75)
+    assert inputs.logprobs.grad is not None
+    assert (inputs.logprobs.grad == 0).tolist() == [True, False, True]
+
+
+def test_nll_loss_by_hand() -> None:
+    inputs = _inputs(torch.tensor([0.5, 0.25, 0.125]).log(), None, beta=0.0)
+    assert nll_loss(inputs).loss.item() == pytest.approx(math.log(2) * (0.5 + 0.25 * 2 + 0.25 * 3))

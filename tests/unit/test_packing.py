@@ -1,0 +1,81 @@
+"""Rows: which token stands where, sees what, and predicts what."""
+
+from __future__ import annotations
+
+import torch
+
+from mr1.models.adapter import Adapter
+from mr1.train.packing import microbatches, packed_rows, plain_rows
+from mr1.types import Completion, Group, Prompt, Sample
+
+PAD = 99
+
+
+def _group(prompt_ids: list[int], completions: list[list[int]], masks: list[list[bool]] | None = None) -> Group:
+    length = len(prompt_ids)
+    prompt = Prompt(
+        sample=Sample(id="t/0", images=(), question="", answer=""),
+        text="",
+        input_ids=torch.tensor(prompt_ids),
+        vision={},
+        position_ids=torch.arange(length)[None],
+        next_position=length + 10,  # as after an image, whose positions are fewer or more than its tokens
+    )
+    masks = masks or [[True] * len(ids) for ids in completions]
+    made = [
+        Completion(torch.tensor(ids), None, "", torch.tensor(mask), "stop")
+        for ids, mask in zip(completions, masks, strict=True)
+    ]
+    return Group(prompt, made)
+
+
+def _adapter() -> Adapter:
+    return Adapter(model=None, pad_token_id=PAD)
+
+
+def test_a_packed_row_by_hand() -> None:
+    rows = packed_rows([_group([1, 2], [[3, 4], [5]])], _adapter())
+    assert rows.input_ids.tolist() == [[1, 2, 3, 4, 5]]
+    assert rows.position_ids.tolist() == [[[0, 1, 12, 13, 12]]]
+    # The prompt's last token predicts each completion's first; the completion's tokens predict those after them.
+    assert rows.source.tolist() == [1, 2, 1]
+    assert rows.targets.tolist() == [3, 4, 5]
+    assert rows.mask[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 0, 0, 1],
+    ]
+
+
+def test_rows_are_padded_on_the_right_and_nothing_sees_padding() -> None:
+    rows = packed_rows([_group([1, 2], [[3]]), _group([4], [[5], [6], [7]])], _adapter())
+    assert rows.input_ids.tolist() == [[1, 2, 3, PAD], [4, 5, 6, 7]]
+    assert rows.source.tolist() == [1, 4, 4, 4]
+    assert not rows.mask[0, 0, :3, 3].any()
+    assert rows.mask[0, 0, 3, 3]
+
+
+def test_tokens_that_the_policy_did_not_write_are_seen_but_not_scored() -> None:
+    rows = packed_rows([_group([1], [[2, 3, 4]], [[True, False, True]])], _adapter())
+    assert rows.input_ids.tolist() == [[1, 2, 3, 4]]
+    assert rows.source.tolist() == [0, 2]
+    assert rows.targets.tolist() == [2, 4]
+
+
+def test_plain_rows_hold_one_completion_each_in_the_same_order() -> None:
+    groups = [_group([1, 2], [[3, 4], [5]]), _group([6], [[7]])]
+    plain, packed = plain_rows(groups, _adapter()), packed_rows(groups, _adapter())
+    assert plain.input_ids.tolist() == [[1, 2, 3, 4], [1, 2, 5, PAD], [6, 7, PAD, PAD]]
+    assert plain.targets.tolist() == packed.targets.tolist() == [3, 4, 5, 7]
+    assert plain.input_ids.flatten()[plain.source].tolist() == packed.input_ids.flatten()[packed.source].tolist()
+
+
+def test_microbatches_keep_order_and_budget_and_tear_no_group_apart() -> None:
+    lengths = [3, 4, 9, 2, 2, 2]
+    groups = [_group([1], [[2] * (length - 1)]) for length in lengths]
+    batches = list(microbatches(groups, tokens=8))
+    assert [[1 + len(group.completions[0]) for group in batch] for batch in batches] == [[3, 4], [9], [2, 2, 2]]
+    assert [group for batch in batches for group in batch] == groups
+    assert list(microbatches([], tokens=8)) == []

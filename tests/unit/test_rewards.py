@@ -1,0 +1,82 @@
+"""Rewards: what is right, what is well formed, and the total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mr1.rewards import score_group
+from mr1.rewards.accuracy import LONGEST_ANSWER, accuracy, extract_answer
+from mr1.rewards.format import well_formed
+from mr1.types import Group, Sample
+
+
+def _sample(answer: str) -> Sample:
+    return Sample(id="t/0", images=(), question="How many?", answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>a</think><answer>7</answer>", "7"),
+        ("<answer>1</answer> no, <answer> 2\n</answer>", "2"),
+        ("<answer>\n12\n</answer>", "12"),
+        ("the answer is 7", None),
+        ("<answer>7", None),
+    ],
+)
+def test_extract_answer(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "right"),
+    [
+        ("7", "7", True),
+        ("7.0", "7", True),
+        ("70°", "70", True),
+        (r"\frac{1}{2}", "0.5", True),
+        ("8", "7", False),
+        ("", "7", False),
+        ("7 or 8", "7", False),
+        ("many", "7", False),
+    ],
+)
+def test_accuracy(answer: str, truth: str, right: bool) -> None:
+    assert accuracy(f"<think>x</think><answer>{answer}</answer>", _sample(truth)) == float(right)
+
+
+def test_accuracy_does_not_take_a_number_of_the_reasoning_for_the_answer() -> None:
+    assert accuracy("<think>1 red cube, 2 blue cube</think><answer>3</answer>", _sample("2")) == 0.0
+    assert accuracy("<think>2</think>", _sample("2")) == 0.0
+
+
+def test_a_very_long_answer_is_not_parsed() -> None:
+    assert accuracy(f"<answer>{'(' * LONGEST_ANSWER}1</answer>", _sample("1")) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("<think>a</think><answer>1</answer>", 1.0),
+        ("<think>a\nb</think> \n <answer>1</answer>", 1.0),
+        ("<think>a</think> so <answer>1</answer>", 0.0),
+        ("<answer>1</answer>", 0.0),
+        ("<think>a</think><answer>1</answer>.", 0.0),
+        (" <think>a</think><answer>1</answer>", 0.0),
+    ],
+)
+def test_format(text: str, score: float) -> None:
+    assert well_formed(text) == score
+
+
+def test_total_is_accuracy_plus_alpha_format(make_groups: Callable[[int], list[Group]]) -> None:
+    group = make_groups(1)[0]
+    group.prompt.sample = _sample("3")
+    score_group(group, {"accuracy": 1.0, "format": 0.5})
+    # The four texts of the fixture: wrong but formed; right; malformed; wrong but formed.
+    assert group.scores["accuracy"].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert group.scores["format"].tolist() == [1.0, 1.0, 0.0, 1.0]
+    torch.testing.assert_close(group.rewards, torch.tensor([0.5, 1.5, 0.0, 0.5]))

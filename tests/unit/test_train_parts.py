@@ -1,0 +1,109 @@
+"""The small parts of training: learning rate, batches, metrics, the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mr1.config import Config, Optimizer, dump_config
+from mr1.errors import UserError
+from mr1.models.tiny_vision import VALUES, cell_labels
+from mr1.models.vlm import VLM
+from mr1.tasks import load_task
+from mr1.train.data import PromptSource
+from mr1.train.metrics import batch_metrics
+from mr1.train.optimizer import learning_rate
+from mr1.train.run import Run
+from mr1.types import Group
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [1.0] * 5), ("linear", [1.0, 0.75, 0.5, 0.25, 0.0]), ("cosine", [1.0, 0.8536, 0.5, 0.1464, 0.0])],
+)
+def test_learning_rate_schedules_by_hand(schedule: str, expected: list[float]) -> None:
+    settings = Optimizer(learning_rate=2.0, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 4, settings) / 2 for step in range(5)]
+    assert rates == pytest.approx(expected, abs=1e-4)
+
+
+def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
+    settings = Optimizer(learning_rate=1.0, schedule="linear", warmup=0.4)
+    rates = [learning_rate(step, 10, settings) for step in range(10)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
+def test_tasks_take_turns_and_no_sample_repeats(tiny: VLM, make_config: Callable[..., Config]) -> None:
+    source = PromptSource(make_config(task="[counting,geometry,counting]", prompts_per_step=3), tiny)
+    ids = [prompt.sample.id for number in range(2) for prompt in source.batch(number)]
+    assert ids == [
+        "counting/train/0/0",
+        "geometry/train/0/0",
+        "counting/train/0/1",
+        "counting/train/0/2",
+        "geometry/train/0/1",
+        "counting/train/0/3",
+    ]
+
+
+def test_a_question_that_forges_an_image_is_refused(tiny: VLM) -> None:
+    from dataclasses import replace
+
+    sample = replace(load_task("counting").sample("train", 0, 0), question="What is <|image_pad|>?")
+    with pytest.raises(UserError, match=r"counting/train/0/0: .*<\|image_pad\|>"):
+        tiny.prompt(sample, "{question}")
+
+
+def test_batch_metrics_by_hand(make_groups: Callable[[int], list[Group]]) -> None:
+    groups = make_groups(2)  # of 4 and 3 completions
+    for group, rewards in zip(groups, ([2.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0]), strict=True):
+        group.rewards = torch.tensor(rewards)
+        group.scores = {"format": torch.ones(len(rewards))}
+    groups[0].completions[0].finish_reason = "length"
+    metrics = batch_metrics(groups, ["accuracy", "format"])
+    assert metrics["reward/total"] == pytest.approx(1.0)
+    assert metrics["reward/format"] == 1.0
+    assert metrics["reward/accuracy"] is None
+    assert metrics["advantage/zero_std_fraction"] == 0.5
+    assert metrics["completion/truncated_fraction"] == pytest.approx(1 / 7)
+    lengths = [len(completion) for group in groups for completion in group.completions]
+    assert metrics["completion/length_mean"] == pytest.approx(sum(lengths) / 7)
+    assert metrics["tokens"] == sum(lengths) + sum(len(group.prompt) for group in groups)
+
+
+def test_cells_are_labelled_with_what_stands_in_them() -> None:
+    sample = load_task("counting").sample("train", 0, 3)
+    counts, values = cell_labels(sample)
+    objects = sample.meta["scene"]["objects"]
+    assert counts.sum() == len(objects)
+    for item in objects:
+        cell = int(item["pixel"][1] * 4) * 4 + int(item["pixel"][0] * 4)
+        assert counts[cell] >= 1
+        assert values[cell, VALUES.index(item["color"])] == 1
+        assert values[cell, VALUES.index(item["size"])] == 1
+    assert values[counts == 0].sum() == 0
+
+
+def test_overwriting_is_only_for_run_folders(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = make_config(output=tmp_path / "home", name="documents")
+    config.folder.mkdir(parents=True)
+    (config.folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="is no run folder"):
+        Run(config, "overwrite")
+    assert (config.folder / "thesis.txt").is_file()
+
+
+def test_resuming_with_other_settings_is_refused(make_config: Callable[..., Config]) -> None:
+    config = make_config()
+    Run(config).open()
+    with pytest.raises(UserError, match=r"--resume: seed was 0 in .*config\.yaml, now it is 1"):
+        Run(make_config(seed=1), "resume")
+    with pytest.raises(UserError, match=r"--resume: kl\.maximum was 0\.1 in"):
+        Run(make_config(kl__maximum=0.2), "resume")
+    with pytest.raises(UserError, match="has no checkpoint"):
+        Run(config, "resume")
+    assert (config.folder / "config.yaml").read_text() == dump_config(config)

@@ -1,0 +1,92 @@
+"""The batch's loss against TRL's own GRPO loss: the same log-probs, rewards and lengths, two implementations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from mr1.algo.advantage import group_advantage
+from mr1.algo.objective import grpo_loss
+from mr1.types import LossInputs
+
+trl_grpo = pytest.importorskip("trl.trainer.grpo_trainer", reason="TRL is a development extra")
+
+GROUPS, SIZE, LONGEST = 3, 4, 7
+
+
+def _trl_loss(batch: dict[str, torch.Tensor], beta: float) -> torch.Tensor:
+    """`GRPOTrainer._compute_loss` on given log-probs; the trainer around it is only the settings that it reads."""
+    logprobs = batch.pop("logprobs")
+    trainer: Any = SimpleNamespace(
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, torch.zeros_like(logprobs), None),
+        aux_loss_enabled=False,
+        top_entropy_quantile=1.0,
+        off_policy_mask_threshold=None,
+        importance_sampling_level="token",
+        beta=beta,
+        args=SimpleNamespace(use_bias_correction_kl=False, delta=None),
+        loss_type="grpo",
+        epsilon_low=0.2,
+        epsilon_high=0.2,
+        use_vllm=False,
+        use_liger_kernel=False,
+        model=SimpleNamespace(training=True),
+        current_gradient_accumulation_steps=1,
+        _entropy_bonus_enabled=False,
+        _metrics={"train": defaultdict(list)},
+        accelerator=SimpleNamespace(gather=lambda x: x, reduce=lambda x, **_: x),
+    )
+    return trl_grpo.GRPOTrainer._compute_loss(trainer, None, batch)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize("on_policy", [True, False])
+def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool) -> None:
+    torch.manual_seed(0)
+    count = GROUPS * SIZE
+    lengths = torch.randint(1, LONGEST + 1, (count,))
+    mask = torch.arange(LONGEST)[None] < lengths[:, None]
+    logprobs = -3 * torch.rand(count, LONGEST)
+    ref = logprobs + 0.3 * torch.randn_like(logprobs)
+    old = logprobs.clone() if on_policy else logprobs + 0.3 * torch.randn_like(logprobs)
+    rewards = torch.randint(0, 3, (GROUPS, SIZE)).float()
+    advantages = group_advantage(rewards).flatten()
+
+    theirs = logprobs.clone().requires_grad_()
+    empty = torch.zeros(count, 0, dtype=torch.long)
+    expected = _trl_loss(
+        {
+            "logprobs": theirs,
+            "prompt_ids": empty,
+            "prompt_mask": empty,
+            "completion_ids": torch.zeros(count, LONGEST, dtype=torch.long),
+            "completion_mask": mask.long(),
+            "advantages": advantages,
+            "old_per_token_logps": old,
+            "ref_per_token_logps": ref,
+        },
+        beta,
+    )
+    ours = logprobs.clone().requires_grad_()
+    output = grpo_loss(
+        LossInputs(
+            logprobs=ours[mask],
+            old_logprobs=old[mask],
+            ref_logprobs=ref[mask] if beta else None,
+            advantages=advantages[:, None].expand_as(mask)[mask],
+            weights=(1 / (count * lengths))[:, None].expand_as(mask)[mask],
+            kl_weight=beta,
+        ),
+        clip_low=0.2,
+        clip_high=0.2,
+    )
+    torch.testing.assert_close(output.loss, expected, atol=1e-6, rtol=0)
+    expected.backward()
+    output.loss.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-6, rtol=0)
+    assert theirs.grad is not None
+    assert theirs.grad.abs().max() > 1e-3
