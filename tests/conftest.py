@@ -36,6 +36,15 @@ def tiny() -> VLM:
     return load_vlm("tiny")
 
 
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data files that are not part of this repository; what needs them is skipped where they are absent."""
+    folder = Path(os.environ.get("MR1_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data files are not at hand in {folder}; MR1_SHARED_DATA tells where they are")
+    return folder
+
+
 @pytest.fixture
 def make_prompt(tiny: VLM) -> Callable[..., Prompt]:
     """Prompts of a task's training split by index."""

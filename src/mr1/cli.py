@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mr1 import __version__
 from mr1.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from mr1.config import Loading
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
@@ -79,37 +85,181 @@ def train(
         raise typer.Exit(130) from None
 
 
+Dtype = Literal["float32", "bfloat16"]
+DtypeOption = Annotated[Dtype, typer.Option(help="Of weights and forward.")]
+Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit on the hub.")]
+TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
+
+
 @app.command("eval")
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model (tiny), a Hugging Face folder, or a hub id.")],
-    task: Annotated[list[str], typer.Option(help="A task to measure; may be given several times.")],
-    split: Annotated[str, typer.Option(help="test, validation, train, or shifted where the task has it.")] = "test",
-    samples: Annotated[int, typer.Option(min=1, help="Samples of each task.")] = 512,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest completion.")] = 256,
+    task: Annotated[list[str] | None, typer.Option(help="A procedural task; may be given several times.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="A file, folder, hub id, preset, PRESET=PATH, or a recipe with sources; several times, too."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="superclevr-200 or geoqa-test: R1-V's prompt and limit, and its rule for r1v.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="test, validation, train, or shifted; test.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="The first so many; 512 of a procedural task, all of --data.")
+    ] = None,
+    attempts: Annotated[int, typer.Option(min=1, help="Completions of each sample; 1 is greedy.")] = 1,
+    temperature: Annotated[float, typer.Option(min=1e-6, help="Of several attempts.")] = 1.0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest completion; 256.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="The user's turn, with {question} in it.")] = None,
+    scorer: Annotated[Literal["strict", "r1v"], typer.Option(help="The judge's rules.")] = "strict",
+    out: Annotated[Path | None, typer.Option(help="Folder for outcomes, figures and a page.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder; what is done stays.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    dtype: DtypeOption = "float32",
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Measure a model's greedy accuracy on held-out samples, with 95 % intervals.
+    """Measure a model's accuracy on held-out samples, with 95 % intervals.
 
-    Example: mr1 eval runs/demo/checkpoints/step-000100 --task counting --task geometry
+    Examples:
+
+      mr1 eval runs/demo/checkpoints/step-000100 --task counting --task geometry --out evals/demo
+
+      mr1 eval tiny --task counting --attempts 8
+
+      mr1 eval Qwen/Qwen2-VL-2B-Instruct --preset superclevr-200 --data superclevr_test200_counting_problems.jsonl
     """
-    from mr1.config import PROMPT
-    from mr1.tasks import load_task
+    if resume and overwrite:
+        raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
+    if resume and out is None:
+        raise UserError("--resume: which folder? give --out")
+    from mr1.evaluate.run import run_evaluation
+    from mr1.evaluate.select import Choice, measurements
+    from mr1.report.console import Console, evaluation_table
 
-    tasks = [load_task(name) for name in dict.fromkeys(task)]
-    for each in tasks:
-        if split not in each.splits:
-            raise UserError(f"--split: task {each.name} has no split '{split}'; it has {', '.join(each.splits)}")
-    from mr1.evaluate.evaluate import evaluate as measure
-    from mr1.models import load_vlm
-    from mr1.report.console import Console, accuracy_table
-    from mr1.rollout.engine import Engine
-
-    engine = Engine(load_vlm(model))
-    results = {each.name: measure(engine, each, split, samples, PROMPT, max_new_tokens).summary() for each in tasks}
+    choice = Choice(split, samples, attempts, temperature, max_new_tokens, prompt, scorer, preset)
+    chosen = measurements(task or [], data or [], choice)
+    console = Console(stderr=as_json)
+    mode: Literal["new", "overwrite", "resume"] = "resume" if resume else "overwrite" if overwrite else "new"
+    loading = _loading(dtype, revision, trust_remote_code)
+    results = run_evaluation(model, loading, chosen, out, mode, console)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:
-        Console().rich.print(accuracy_table({split: results}))
+        console.rich.print(evaluation_table(results))
+
+
+@app.command()
+def check(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of every family.")
+    ] = None,
+    dtype: DtypeOption = "float32",
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Measure whether a model does under MR1 what it does under transformers, and how often images are encoded.
+
+    Example: mr1 check Qwen/Qwen2-VL-2B-Instruct
+    """
+    from mr1.models.check import check_families, check_model
+    from mr1.models.loading import load_vlm
+    from mr1.report.console import Console, check_table
+
+    loading = _loading(dtype, revision, trust_remote_code)
+    checks = [check_model(load_vlm(name, loading)) for name in models] if models else check_families(loading)
+    Console().rich.print(check_table(checks))
+
+
+@app.command("export")
+def export_(
+    checkpoint: Annotated[str, typer.Argument(help="A run's checkpoint, such as runs/NAME/checkpoints/step-000100.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as stored where it is left out.")] = None,
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Write a checkpoint as an ordinary Hugging Face model folder, low-rank weights merged in.
+
+    Example: mr1 export runs/demo/checkpoints/step-000100 counting-model
+    """
+    loading = _loading(dtype or "float32", revision, trust_remote_code)
+    from mr1.models.export import export
+
+    written = export(checkpoint, folder, loading, dtype)
+    typer.echo(f"{folder}: {str(written).removeprefix('torch.')}")
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="JSONL with model_output and ground_truth on each line.")],
+    preset: Annotated[str, typer.Option(help="superclevr-200 or geoqa-test: which of R1-V's rules r1v is.")],
+    scorer: Annotated[str, typer.Option(help="r1v, for published numbers, or strict.")] = "strict",
+    differences: Annotated[
+        bool, typer.Option("--differences", help="List the rows that the two scorers judge differently instead.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Judge a file of model outputs: accuracy with its 95 % interval, and the rows that could not be judged.
+
+    Example: mr1 score outputs.jsonl --preset geoqa-test --scorer r1v
+    """
+    from mr1.judge import score as judging
+
+    rows = judging.read_rows(file)
+    if differences:
+        found = list(judging.differences(rows, preset))
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2) if as_json else judging.markdown(found))
+        return
+    summary = judging.summary(judging.score(rows, preset, scorer))
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "preset": preset, "scorer": scorer} | summary, indent=2))
+    else:
+        from mr1.report.console import Console
+
+        Console().rich.print(judging.table(summary, title=f"{file.name}, {scorer} on {preset}"))
+
+
+@app.command()
+def estimate(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file of settings, such as recipes/counting-grpo-d.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
+    ] = None,
+    memory: Annotated[str | None, typer.Option(help="The device's, such as 24GB: would the run fit?")] = None,
+    device: Annotated[Literal["gpu", "cpu"], typer.Option(help="What the run is to be on.")] = "gpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say what memory a run takes, by part and by phase, before anything is loaded; and which settings would fit.
+
+    Exit code 1 where --memory is given and the run doesn't fit.
+
+    Example: mr1 estimate recipes/counting-grpo-d.yaml model=Qwen/Qwen2-VL-2B-Instruct --memory 24GB
+    """
+    from mr1.config import load_config
+
+    config = load_config(recipe, overrides or [])
+    from mr1.estimate.sizes import parse_size, room
+
+    size = parse_size(memory) if memory is not None else None
+    from mr1.estimate.fit import find_fit
+    from mr1.estimate.step import estimate as count
+    from mr1.estimate.table import as_dictionary, memory_table, summary, verdict
+    from mr1.report.console import Console
+
+    found = count(config, device)
+    fits = size is None or found.peak <= room(size)
+    fit = None if size is None or fits else find_fit(recipe, overrides or [], size, device, found)
+    if as_json:
+        typer.echo(json.dumps(as_dictionary(found, size, fit), indent=2))
+    else:
+        console = Console()
+        console.rich.print(memory_table(found))
+        console.say(summary(found))
+        if size is not None:
+            console.say(verdict(found, size, fit))
+    if not fits:
+        raise typer.Exit(1)
 
 
 @data.command("show")
@@ -132,11 +282,70 @@ def show(
     if split not in source.splits:
         raise UserError(f"--split: task {task} has no split '{split}'; it has {', '.join(source.splits)}")
     sheet = contact_sheet([source.sample(split, seed, index) for index in range(count)], size)
-    try:
-        sheet.save(out)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--out: {out} can't be written: {error}") from error
+    _save_picture(sheet, out, "--out")
     typer.echo(f"{out}: {count} samples of {task}, split {split}")
+
+
+@data.command("check")
+def check_data(
+    source: Annotated[str, typer.Argument(help="A recipe with sources, a preset such as geometry3k, or a path.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's or the source's.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Whose prompts to count; a recipe's own where left out.")] = None,
+    max_prompt_tokens: Annotated[int | None, typer.Option(min=1, help="Longest prompt allowed.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A picture of samples to write.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every unusable row.")] = False,
+) -> None:
+    """Read all rows of a source, decode all images, count all prompts' tokens. Exits with 1 if a row can't be used.
+
+    Examples:
+
+      mr1 data check recipes/own-jsonl.yaml --sheet sheet.png
+
+      mr1 data check problems.jsonl columns.answer=solution --model Qwen/Qwen2-VL-2B-Instruct
+    """
+    from mr1.config import PROMPT, Loading, load_config, load_source_settings
+
+    config = load_config(Path(source), overrides or []) if source.endswith((".yaml", ".yml")) else None
+    sources = config.sources if config else {"data": load_source_settings(source, overrides or [])}
+    if not sources:
+        raise UserError(f"sources: {source} has none; `mr1 data show` looks at procedural tasks")
+    from mr1.data.check import check_split
+    from mr1.data.source import load_source
+    from mr1.models.loading import load_vlm
+    from mr1.models.policy import prompt_limit
+
+    tasks = [load_source(name, settings) for name, settings in sources.items()]
+    named = model or (config.model if config else None)
+    vlm = load_vlm(named, config.loading if config else Loading(), weights=False) if named else None
+    limit = max_prompt_tokens or (prompt_limit(vlm.model.config, config) if vlm else None)
+    template, keep = config.prompt if config else PROMPT, 16 if sheet else 0
+    found = [check_split(task, split, vlm, limit, template, keep) for task in tasks for split in task.splits]
+    if sheet:
+        from mr1.report.sheet import contact_sheet
+
+        _save_picture(contact_sheet([sample for _, kept in found for sample in kept][:64], 224), sheet, "--sheet")
+    checks = [check for check, _ in found]
+    if as_json:
+        typer.echo(json.dumps([check.summary() for check in checks], indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(line for check in checks for line in check.lines()))
+    if any(check.unusable for check in checks):
+        raise typer.Exit(1)
+
+
+def _save_picture(picture: Image, path: Path, option: str) -> None:
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{option}: {path} can't be written: {error}") from error
+
+
+def _loading(dtype: Dtype, revision: str | None, trust_remote_code: bool) -> Loading:
+    from mr1.config import Loading
+
+    return Loading(dtype=dtype, revision=revision, trust_remote_code=trust_remote_code)
 
 
 def main() -> None:

@@ -17,12 +17,16 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from yaml import YAMLError
 
+from mr1.data.settings import Source
 from mr1.errors import UserError, nearest
 
 PROMPT = (
     "{question}  Output the thinking process in <think> </think> and final answer (number) in <answer> </answer> tags."
 )
 """R1-V's training prompt, two spaces included."""
+
+EVALUATION_PROMPT = PROMPT.replace("  ", " ")
+"""R1-V's evaluation prompt for GeoQA: the same with one space."""
 
 REWARDS = {"accuracy": 1.0, "format": 1.0}
 
@@ -34,6 +38,33 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
 
 
+class Loading(_Settings):
+    """How the model and its processor are loaded."""
+
+    revision: str | None = None
+    """A branch, tag or commit on the hub; null for the main branch."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights and the forward. Log-probs, softmax, advantages and the optimizer's state are float32 anyway."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """transformers' attn_implementation, of those that take the mask of a packed row."""
+    trust_remote_code: bool = False
+    """Whether code that comes with the model may be run."""
+    min_pixels: Positive | None = None
+    """Smaller images are scaled up to this many pixels; null for the processor's own limit."""
+    max_pixels: Positive | None = None
+    """Larger images are scaled down to this many pixels; null for the processor's own limit."""
+
+
+class LoRA(_Settings):
+    """Low-rank adaptation; without a rank all weights learn."""
+
+    rank: Positive | None = None
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    """The low-rank product is scaled by alpha / rank; null for twice the rank."""
+    targets: list[str] = []
+    """Names of linear layers, such as q_proj; empty for all of those in the parts that learn."""
+
+
 class Rollout(_Settings):
     """How completions are sampled."""
 
@@ -43,7 +74,7 @@ class Rollout(_Settings):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_new_tokens: Positive = 512
     batch_size: Positive = 256
-    """Completions that are decoded side by side."""
+    """Completions that are decoded side by side, at most; in evaluations too."""
 
 
 class KL(_Settings):
@@ -75,6 +106,14 @@ class Demonstrations(_Settings):
     """Whether the reasoning is learned or the bare answer alone."""
 
 
+class Parts(_Settings):
+    """Learning rates of the model's parts; null for `optimizer.learning_rate`, 0 to freeze the part."""
+
+    vision: Annotated[float, Field(ge=0)] | None = None
+    projector: Annotated[float, Field(ge=0)] | None = None
+    language: Annotated[float, Field(ge=0)] | None = None
+
+
 class Optimizer(_Settings):
     """AdamW, with the gradient clipped by its norm."""
 
@@ -86,6 +125,7 @@ class Optimizer(_Settings):
     """How the learning rate goes to 0 over the run, after the warm-up."""
     warmup: Fraction = 0.0
     """The fraction of the run over which the learning rate rises from 0."""
+    parts: Parts = Parts()
 
 
 class Evaluation(_Settings):
@@ -93,6 +133,8 @@ class Evaluation(_Settings):
 
     tasks: list[str] = ["counting", "geometry"]
     """The trained task and those that what was learned may transfer to."""
+    prompt: str | None = None
+    """The user's turn in evaluation; null for the one that is trained with."""
     every: Annotated[int, Field(ge=0)] = 0
     """Steps between evaluations on the validation split; 0 for none during training."""
     samples: Positive = 128
@@ -120,10 +162,18 @@ class Config(_Settings):
     method: str
     model: str = "tiny"
     """A bundled model's name, a Hugging Face folder, or a hub id."""
+    loading: Loading = Loading()
+    lora: LoRA = LoRA()
+    gradient_checkpointing: bool = False
+    """Whether activations are made again in the backward pass: less memory, a third more time."""
     task: str | list[str]
-    """What is trained on; several tasks take turns."""
+    """What is trained on, procedural tasks or sources; several take turns."""
+    sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Source] = {}
+    """Data of one's own, by the name under which it is a task."""
     prompt: str = PROMPT
-    """The user's turn, behind the images; `{question}` is put in."""
+    """The user's turn, behind the images; `{question}` is put in. A source's row that is a chat is taken as it is."""
+    max_prompt_tokens: Positive | None = None
+    """A longer prompt is refused by name, never cut; null for what the model's positions leave beside a completion."""
     prompts_per_step: Positive = 16
     """Groups in a batch."""
     updates_per_rollout: Positive = 1
@@ -155,21 +205,23 @@ class Config(_Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         from mr1.methods import METHODS, method_class
-        from mr1.rewards import REWARDS as REWARD_FUNCTIONS
+        from mr1.rewards import check_reward
         from mr1.tasks import TASKS
 
         _known("method", self.method, METHODS)
         if not self.tasks:
             raise UserError("task: name at least one")
-        for key, names, known in (
-            ("task", self.tasks, TASKS),
-            ("evaluation.tasks", self.evaluation.tasks, TASKS),
-            ("rewards", self.rewards, REWARD_FUNCTIONS),
-        ):
+        for name in self.sources:
+            if name in TASKS:
+                raise UserError(f"sources.{name}: there is a procedural task of this name; choose another")
+        for key, names in (("task", self.tasks), ("evaluation.tasks", self.evaluation.tasks)):
             for name in names:
-                _known(key, name, known)
-        if "{question}" not in self.prompt:
-            raise UserError("prompt: the template needs {question}, where the sample's question is put in")
+                _known(key, name, [*TASKS, *self.sources])
+        for name in self.rewards:
+            check_reward(name)
+        for key, template in (("prompt", self.prompt), ("evaluation.prompt", self.evaluation.prompt)):
+            if template is not None and "{question}" not in template:
+                raise UserError(f"{key}: the template needs {{question}}, where the sample's question is put in")
         for key, every in (("steps", self.steps), ("checkpoint.every", self.checkpoint.every)):
             if every % self.updates_per_rollout:
                 raise UserError(
@@ -189,15 +241,13 @@ def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
     if not recipe.is_file():
         near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))] if recipe.parent.is_dir() else []
         raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
-    for override in overrides:
-        if "=" not in override.strip("="):
-            raise UserError(f"override '{override}': expected key=value")
+    given = _dotlist(overrides)
     try:
         loaded = OmegaConf.load(recipe)
         if isinstance(loaded, DictConfig) and "rewards" not in loaded:
             # An override of one reward's weight leaves the other defaults as they are.
             loaded["rewards"] = REWARDS
-        settings = OmegaConf.to_container(OmegaConf.merge(loaded, OmegaConf.from_dotlist([*overrides])), resolve=True)
+        settings = OmegaConf.to_container(OmegaConf.merge(loaded, given), resolve=True)
     except (OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise UserError(f"recipe: {recipe} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
@@ -209,10 +259,42 @@ def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
         raise UserError(_first_problem(error)) from error
 
 
+def load_source_settings(what: str, overrides: Sequence[str] = ()) -> Source:
+    """The settings of one source: a preset's name, or a path, with overrides (`key=value`) over it.
+
+    Raises:
+        UserError: an unknown key, a wrong type.
+    """
+    from mr1.data.settings import preset_names
+
+    settings = OmegaConf.to_container(_dotlist(overrides), resolve=True)
+    assert isinstance(settings, dict), "dotlists are mappings"
+    _reject_unknown(settings, Source, "sources.data.")
+    presets = preset_names()
+    if what not in presets and "/" not in what and not Path(what).exists() and not Path(what).suffix:
+        raise UserError(f"source: '{what}' is no preset and no path{nearest(what, presets)}")
+    start = {"preset": what} if what in presets else {"path": what}
+    try:
+        return Source.model_validate(start | settings)
+    except ValidationError as error:
+        raise UserError(_first_problem(error)) from error
+
+
 def dump_config(config: Config) -> str:
     """The fully resolved settings as YAML that `load_config` reads back to the same tree."""
     settings = config.model_dump(mode="json", exclude_none=True)
     return OmegaConf.to_yaml(OmegaConf.create(settings))
+
+
+def _dotlist(overrides: Sequence[str]) -> DictConfig:
+    for override in overrides:
+        if "=" not in override.strip("="):
+            raise UserError(f"override '{override}': expected key=value")
+        try:
+            OmegaConf.from_dotlist([override])
+        except (OmegaConfBaseException, YAMLError, TypeError, ValueError) as error:
+            raise UserError(f"override '{override}': is no YAML value, such as {{{{ }}}} without quotes") from error
+    return OmegaConf.from_dotlist([*overrides])
 
 
 def _known(key: str, name: str, known: typing.Iterable[str]) -> None:
@@ -229,6 +311,10 @@ def _reject_unknown(settings: dict[Any, Any], model: type[BaseModel], prefix: st
         nested = model.model_fields[key].annotation
         if isinstance(nested, type) and issubclass(nested, BaseModel) and isinstance(value, dict):
             _reject_unknown(value, nested, f"{prefix}{key}.")
+        if key == "sources" and isinstance(value, dict):
+            for name, source in value.items():
+                if isinstance(source, dict):
+                    _reject_unknown(source, Source, f"sources.{name}.")
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> typing.Iterator[str]:

@@ -31,6 +31,20 @@ class Sample:
     """A correct reference reasoning that ends in the answer; empty where the task has none."""
     meta: dict[str, Any] = field(default_factory=dict)
     """What the problem was made from (the scene, the points, the theorem) or the source's further columns."""
+    messages: tuple[dict[str, Any], ...] = ()
+    """The prompt where the source has it as a chat, images as placeholders; empty for one user turn by the template."""
+
+
+@dataclass
+class Features:
+    """What the vision tower and the projector made of one prompt's images: I image tokens of width H."""
+
+    embeddings: Tensor
+    """(I, H): what the image placeholders' embeddings are replaced with."""
+    deepstack: tuple[Tensor, ...] = ()
+    """(I, H) each: what is added to the hidden states behind the first language layers, where a family does so."""
+    listed: bool = False
+    """Whether the family's forward takes several prompts' embeddings as a list, not as one tensor."""
 
 
 @dataclass
@@ -48,6 +62,8 @@ class Prompt:
     """(A, P) int64, A the family's number of position axes (3 for multimodal rotary positions, else 1)."""
     next_position: int
     """The position, on every axis, of the first token after the prompt."""
+    features: Features | None = None
+    """The images' features where nothing that makes them learns, so that they are made once; else None."""
 
     def __len__(self) -> int:
         return int(self.input_ids.shape[0])

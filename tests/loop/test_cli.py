@@ -101,7 +101,7 @@ def test_eval_measures_a_model(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["counting"]["n"] == 8
     wrong = mr1("eval", "tiny", "--task", "geometry", "--split", "shifted", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "task geometry has no split 'shifted'" in wrong.stderr
+    assert "--split: geometry has no split 'shifted'" in wrong.stderr
 
 
 @pytest.mark.parametrize("task", ["counting", "geometry"])
@@ -111,3 +111,24 @@ def test_data_show_draws_a_contact_sheet(task: str, tmp_path: Path) -> None:
     sheet = Image.open(tmp_path / "sheet.png")
     assert sheet.width > 2 * 112
     assert sheet.height > 2 * 112
+
+
+def test_score_judges_a_file_of_outputs(tmp_path: Path) -> None:
+    rows = [
+        {"model_output": "<answer>√12</answer>", "ground_truth": "2√{3}"},
+        {"model_output": "so it is 7", "ground_truth": 7},
+        {"model_output": "<answer>3</answer>", "ground_truth": "?"},
+    ]
+    (tmp_path / "outputs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("score", "outputs.jsonl", "--preset", "geoqa-test")
+    strict = json.loads(mr1(*command, "--json", cwd=tmp_path).stdout)
+    assert (strict["correct"], strict["missing"], strict["unreadable_truths"]) == (1, 1, [2])
+    r1v = json.loads(mr1(*command, "--scorer", "r1v", "--json", cwd=tmp_path).stdout)
+    assert r1v["correct"] == 1
+    shown = mr1(*command, cwd=tmp_path)
+    assert "33.33%" in shown.stdout
+    listed = mr1(*command, "--differences", cwd=tmp_path).stdout
+    assert "| 1 | `7` | `so it is 7` | right | missing |" in listed
+    mistaken = mr1("score", "outputs.jsonl", "--preset", "geoqa", cwd=tmp_path)
+    assert mistaken.returncode == 2
+    assert mistaken.stderr == "error: --preset: unknown 'geoqa'; did you mean 'geoqa-test'?\n"

@@ -97,11 +97,11 @@ def test_the_answer_is_what_the_words_of_the_question_ask_for(samples: dict[str,
     for sample in every(samples):
         assert sample.answer == str(len(recounted(sample)))
         assert sample.meta["query"] == asked(sample.question)
-        assert sample.meta["kind"] == ("attributes" if asked(sample.question) else "all")
+        assert sample.meta["subject"] == ("attributes" if asked(sample.question) else "all")
 
 
 def test_kinds_of_questions_and_answers_are_mixed(samples: dict[str, list[Sample]]) -> None:
-    about_some = [sample for sample in every(samples) if sample.meta["kind"] == "attributes"]
+    about_some = [sample for sample in every(samples) if sample.meta["subject"] == "attributes"]
     assert 0.3 < len(about_some) / 400 < 0.5
     answers = [int(sample.answer) for sample in about_some]
     assert {0, 1, 2, 3, 4, 5} <= set(answers)

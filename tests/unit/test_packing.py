@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import torch
 
-from mr1.models.adapter import Adapter
 from mr1.train.packing import microbatches, packed_rows, plain_rows
 from mr1.types import Completion, Group, Prompt, Sample
 
@@ -29,8 +31,8 @@ def _group(prompt_ids: list[int], completions: list[list[int]], masks: list[list
     return Group(prompt, made)
 
 
-def _adapter() -> Adapter:
-    return Adapter(model=None, pad_token_id=PAD)
+def _adapter() -> Any:
+    return SimpleNamespace(pad_token_id=PAD, position_axes=1)
 
 
 def test_a_packed_row_by_hand() -> None:
@@ -68,6 +70,10 @@ def test_plain_rows_hold_one_completion_each_in_the_same_order() -> None:
     groups = [_group([1, 2], [[3, 4], [5]]), _group([6], [[7]])]
     plain, packed = plain_rows(groups, _adapter()), packed_rows(groups, _adapter())
     assert plain.input_ids.tolist() == [[1, 2, 3, 4], [1, 2, 5, PAD], [6, 7, PAD, PAD]]
+    assert plain.mask.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]]
+    assert [prompt is groups[index].prompt for prompt, index in zip(plain.prompts, (0, 0, 1), strict=True)] == [
+        True
+    ] * 3
     assert plain.targets.tolist() == packed.targets.tolist() == [3, 4, 5, 7]
     assert plain.input_ids.flatten()[plain.source].tolist() == packed.input_ids.flatten()[packed.source].tolist()
 
@@ -75,7 +81,14 @@ def test_plain_rows_hold_one_completion_each_in_the_same_order() -> None:
 def test_microbatches_keep_order_and_budget_and_tear_no_group_apart() -> None:
     lengths = [3, 4, 9, 2, 2, 2]
     groups = [_group([1], [[2] * (length - 1)]) for length in lengths]
-    batches = list(microbatches(groups, tokens=8))
+    batches = list(microbatches(groups, tokens=8, packs=True))
     assert [[1 + len(group.completions[0]) for group in batch] for batch in batches] == [[3, 4], [9], [2, 2, 2]]
     assert [group for batch in batches for group in batch] == groups
-    assert list(microbatches([], tokens=8)) == []
+    assert list(microbatches([], tokens=8, packs=True)) == []
+
+
+def test_microbatches_of_plain_rows_count_the_prompt_for_each_completion() -> None:
+    groups = [_group([1, 2], [[3], [4, 5]]), _group([1], [[2], [3]]), _group([1], [[2]])]
+    assert [len(batch) for batch in microbatches(groups, tokens=15, packs=False)] == [1, 2]
+    assert [len(batch) for batch in microbatches(groups, tokens=16, packs=False)] == [2, 1]
+    assert [len(batch) for batch in microbatches(groups, tokens=16, packs=True)] == [3]

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from mr1.config import Config
-from mr1.report.page import duration, signed
+from mr1.report.html import signed
+from mr1.report.page import duration
 from mr1.report.plots import binned, column, run_plots, smooth, window_of
 from mr1.report.samples import LARGEST_IMAGE, data_uri, split_parts
 

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as some
 
 from mr1.rewards import score_group
-from mr1.rewards.accuracy import LONGEST_ANSWER, accuracy, extract_answer
+from mr1.rewards.accuracy import accuracy, accuracy_r1v, take_undecided
 from mr1.rewards.format import well_formed
 from mr1.types import Group, Sample
 
 
 def _sample(answer: str) -> Sample:
     return Sample(id="t/0", images=(), question="How many?", answer=answer)
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("<think>a</think><answer>7</answer>", "7"),
-        ("<answer>1</answer> no, <answer> 2\n</answer>", "2"),
-        ("<answer>\n12\n</answer>", "12"),
-        ("the answer is 7", None),
-        ("<answer>7", None),
-    ],
-)
-def test_extract_answer(text: str, answer: str | None) -> None:
-    assert extract_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -53,8 +43,20 @@ def test_accuracy_does_not_take_a_number_of_the_reasoning_for_the_answer() -> No
     assert accuracy("<think>2</think>", _sample("2")) == 0.0
 
 
-def test_a_very_long_answer_is_not_parsed() -> None:
-    assert accuracy(f"<answer>{'(' * LONGEST_ANSWER}1</answer>", _sample("1")) == 0.0
+def test_r1v_takes_a_number_of_the_reasoning_for_the_answer() -> None:
+    assert accuracy_r1v("<think>1 red cube, 2 blue cube</think><answer>3</answer>", _sample("2")) == 1.0
+    assert accuracy_r1v("<think>x</think><answer>3</answer>", _sample("3")) == 1.0
+    assert accuracy_r1v("<think>x</think><answer>3</answer>", _sample("4")) == 0.0
+
+
+def test_what_could_not_be_judged_earns_nothing_and_is_counted() -> None:
+    take_undecided()
+    assert accuracy(f"<answer>{'(' * 1000}1</answer>", _sample("1")) == 0.0
+    assert accuracy("<answer>7 or 8</answer>", _sample("7 or 8")) == 0.0
+    assert accuracy("<answer>2</answer>", _sample("1")) == 0.0
+    assert accuracy("no tag", _sample("1")) == 0.0
+    assert take_undecided() == 2
+    assert take_undecided() == 0
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,20 @@ def test_total_is_accuracy_plus_alpha_format(make_groups: Callable[[int], list[G
     assert group.scores["accuracy"].tolist() == [0.0, 1.0, 0.0, 0.0]
     assert group.scores["format"].tolist() == [1.0, 1.0, 0.0, 1.0]
     torch.testing.assert_close(group.rewards, torch.tensor([0.5, 1.5, 0.0, 0.5]))
+
+
+PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
+
+
+@given(some.lists(some.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_format_is_r1vs_regular_expression(text: str) -> None:
+    for whole in (text, f"<think>{text}</answer>"):
+        expected = re.fullmatch(r"<think>.*?</think>\s*<answer>.*?</answer>", whole, re.DOTALL) is not None
+        assert well_formed(whole) == expected
+
+
+def test_the_format_of_a_hostile_text_takes_no_time() -> None:
+    start = time.perf_counter()
+    assert well_formed("<think>" + "</think><answer>" * 200_000) == 0.0
+    assert well_formed("<think>" + "</think> " * 200_000 + "</answer>") == 0.0
+    assert time.perf_counter() - start < 1.0

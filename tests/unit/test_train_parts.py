@@ -15,7 +15,7 @@ from mr1.models.vlm import VLM
 from mr1.tasks import load_task
 from mr1.train.data import PromptSource
 from mr1.train.metrics import batch_metrics
-from mr1.train.optimizer import learning_rate
+from mr1.train.optimizer import rate_factor
 from mr1.train.run import Run
 from mr1.types import Group
 
@@ -25,14 +25,14 @@ from mr1.types import Group
     [("constant", [1.0] * 5), ("linear", [1.0, 0.75, 0.5, 0.25, 0.0]), ("cosine", [1.0, 0.8536, 0.5, 0.1464, 0.0])],
 )
 def test_learning_rate_schedules_by_hand(schedule: str, expected: list[float]) -> None:
-    settings = Optimizer(learning_rate=2.0, schedule=schedule)  # type: ignore[arg-type]
-    rates = [learning_rate(step, 4, settings) / 2 for step in range(5)]
+    settings = Optimizer(schedule=schedule)  # type: ignore[arg-type]
+    rates = [rate_factor(step, 4, settings) for step in range(5)]
     assert rates == pytest.approx(expected, abs=1e-4)
 
 
 def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
-    settings = Optimizer(learning_rate=1.0, schedule="linear", warmup=0.4)
-    rates = [learning_rate(step, 10, settings) for step in range(10)]
+    settings = Optimizer(schedule="linear", warmup=0.4)
+    rates = [rate_factor(step, 10, settings) for step in range(10)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[5:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
 

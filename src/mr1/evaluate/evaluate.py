@@ -1,77 +1,105 @@
-"""Greedy accuracy of a model on a task's held-out samples."""
+"""Measure a model on a task's samples."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from mr1.evaluate.intervals import wilson
-from mr1.rewards.accuracy import accuracy
+from mr1.config import Rollout
+from mr1.errors import UserError
+from mr1.evaluate.outcome import Evaluation, Outcome
+from mr1.judge import strict
+from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
 from mr1.tasks.base import Task
-from mr1.types import Sample
+from mr1.types import Completion, Sample
 
-BATCH = 128
-"""Samples in memory at once, decoded side by side."""
-
-
-@dataclass
-class Outcome:
-    """What the model wrote to one sample, and whether that was right."""
-
-    sample: Sample
-    completion: str
-    correct: bool
-    well_formed: bool
-    truncated: bool
+BATCH = 64
+"""Samples in memory at once, decoded side by side, at most."""
 
 
-@dataclass
-class Evaluation:
-    """A model's outcomes on one task."""
+@dataclass(frozen=True)
+class Protocol:
+    """How samples are put to a model, and how its answers are judged."""
 
-    task: str
-    split: str
-    outcomes: list[Outcome]
-
-    @property
-    def accuracy(self) -> float:
-        """The share of right answers; a missing answer is wrong."""
-        return sum(outcome.correct for outcome in self.outcomes) / len(self.outcomes)
-
-    def summary(self) -> dict[str, Any]:
-        """Accuracy with its 95 % Wilson interval, the number of samples, and the share that keeps to the format."""
-        low, high = wilson(sum(outcome.correct for outcome in self.outcomes), len(self.outcomes))
-        return {
-            "accuracy": self.accuracy,
-            "low": low,
-            "high": high,
-            "n": len(self.outcomes),
-            "format_rate": sum(outcome.well_formed for outcome in self.outcomes) / len(self.outcomes),
-        }
+    prompt: str
+    """The user's turn behind the images; `{question}` is put in."""
+    max_new_tokens: int
+    attempts: int = 1
+    """Completions of each sample: 1 is greedy, more are sampled."""
+    temperature: float = 1.0
+    """Of sampling."""
+    top_p: float = 1.0
+    seed: int = 0
+    """Of sampling. The samples themselves are always those of seed 0: all models are measured on the same ones."""
+    batch_size: int = BATCH
+    """Samples in memory at once, decoded side by side."""
+    rule: Callable[[str, str], Verdict] = strict.judge
+    """(completion, truth) -> verdict."""
 
 
-def evaluate(
-    engine: Engine, task: Task, split: str, count: int, template: str, max_new_tokens: int, seed: int = 0
-) -> Evaluation:
-    """Greedy answers to the first `count` samples of a split.
-
-    The samples are those of `seed`, which does not follow a run's seed: all runs are measured on the same ones.
-    """
-    outcomes = []
-    for start in range(0, count, BATCH):
-        samples = [task.sample(split, seed, index) for index in range(start, min(start + BATCH, count))]
-        prompts = [engine.vlm.prompt(sample, template) for sample in samples]
-        completions = engine.greedy(prompts, max_new_tokens, BATCH)
-        outcomes += [
-            Outcome(
-                sample=sample,
-                completion=completion.text,
-                correct=accuracy(completion.text, sample) == 1.0,
-                well_formed=well_formed(completion.text) == 1.0,
-                truncated=completion.finish_reason == "length",
-            )
-            for sample, completion in zip(samples, completions, strict=True)
-        ]
+def evaluate(engine: Engine, task: Task, split: str, count: int, protocol: Protocol) -> Evaluation:
+    """Measure a model on the first `count` samples of a split, or on all where it has fewer."""
+    outcomes = [
+        outcome
+        for numbers in batches(available(task, split, count), protocol.batch_size)
+        for outcome in evaluate_batch(engine, task, split, numbers, protocol)
+    ]
     return Evaluation(task.name, split, outcomes)
+
+
+def available(task: Task, split: str, count: int | None) -> int:
+    """How many samples of a split there are to measure: `count`, or all where it has fewer.
+
+    Raises:
+        UserError: `count` is None and the split has no end.
+    """
+    size = task.size(split)
+    if count is None and size is None:
+        raise UserError(f"--samples: task {task.name} has no end; how many?")
+    return min(number for number in (count, size) if number is not None)
+
+
+def batches(count: int, size: int) -> Iterator[range]:
+    """The numbers of `count` samples, in batches that are the same however many were done before."""
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))
+
+
+def evaluate_batch(engine: Engine, task: Task, split: str, numbers: Iterable[int], protocol: Protocol) -> list[Outcome]:
+    """The outcomes of some samples by their numbers; they depend on nothing else that is evaluated."""
+    samples = [task.sample(split, 0, number) for number in numbers]
+    prompts = [engine.vlm.prompt(sample, protocol.prompt) for sample in samples]
+    if protocol.attempts == 1:
+        written = [[completion] for completion in engine.greedy(prompts, protocol.max_new_tokens)]
+    else:
+        settings = Rollout(
+            group_size=protocol.attempts,
+            temperature=protocol.temperature,
+            top_p=protocol.top_p,
+            max_new_tokens=protocol.max_new_tokens,
+        )
+        written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
+    return [
+        _outcome(sample, attempt, completion, protocol)
+        for sample, completions in zip(samples, written, strict=True)
+        for attempt, completion in enumerate(completions)
+    ]
+
+
+def _outcome(sample: Sample, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:
+    subject, difficulty = (sample.meta.get(kind) for kind in ("subject", "difficulty"))
+    return Outcome(
+        id=sample.id,
+        attempt=attempt,
+        question=sample.question,
+        answer=sample.answer,
+        completion=completion.text,
+        verdict=protocol.rule(completion.text, sample.answer),
+        well_formed=well_formed(completion.text) == 1.0,
+        truncated=completion.finish_reason == "length",
+        subject=None if subject is None else str(subject),
+        difficulty=None if difficulty is None else str(difficulty),
+        images=sample.images,
+    )

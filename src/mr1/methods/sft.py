@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mr1.algo.objective import nll_loss
+from mr1.errors import UserError
 from mr1.methods.base import Method
 from mr1.tasks import load_task
 from mr1.types import Group, LossInputs, LossOutput, Prompt
@@ -29,7 +30,7 @@ class SFT(Method):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.tasks = {name: load_task(name) for name in config.tasks}
+        self.tasks = {name: load_task(name, config.sources) for name in config.tasks}
 
     def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:  # noqa: ARG002
         return [Group(prompt, [engine.vlm.written(self._target(prompt))]) for prompt in prompts]
@@ -57,5 +58,7 @@ class SFT(Method):
         sample = prompt.sample
         task = self.tasks[sample.id.partition("/")[0]]
         shown = task.demonstrate(sample, self.config.demonstrations.teacher)
+        if self.config.demonstrations.reasoning and not shown.reasoning:
+            raise UserError(f"demonstrations.reasoning: {sample.id} has none; name its column, or set it to false")
         answer = f"<answer>{shown.answer}</answer>"
         return f"<think>{shown.reasoning}</think>{answer}" if self.config.demonstrations.reasoning else answer

@@ -1,17 +1,25 @@
 """What differs between model families, and nothing else.
 
-The rest of MR1 is generic over `AutoModelForImageTextToText`. A family that needs more than the defaults here
-subclasses `Adapter` in a file of its own and is listed in `loading.ADAPTERS` under its `config.model_type`.
+The rest of MR1 is generic over `AutoModelForImageTextToText`. This class does what holds for all of them; a family
+whose packed rows are known to be exact has a class in `families.py`. One that isn't listed still trains, by plain rows.
 """
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+
+from mr1.errors import UserError
+from mr1.types import Features, Prompt
+
+Part = Literal["vision", "projector", "language"]
 
 VISION_TOKENS = (
     "image_token_id",
@@ -22,58 +30,138 @@ VISION_TOKENS = (
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
+VISION_MARK = re.compile(r"image|img|vision|video|row_\d+_col_\d+", re.IGNORECASE)
+"""What is in the name of a special token that stands for, or around, what is not text."""
 
 
 class Adapter:
     """A family's way of turning token ids, positions, a mask and images into hidden states."""
 
-    position_axes = 1
-    """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
-    vision_arguments: tuple[str, ...] = ("pixel_values",)
-    """The outputs of the family's image processor that its forward takes. Each is concatenated on its first axis."""
+    packs: ClassVar[bool] = False
+    """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
+    vision_modules: ClassVar[tuple[str, ...]] = (
+        "model.vision_tower",
+        "model.visual",
+        "model.vision_model",
+        "model.vision_encoder",
+    )
+    """Where the vision tower is; the first that the model has."""
+    projector_modules: ClassVar[tuple[str, ...]] = (
+        "model.multi_modal_projector",
+        "model.connector",
+        "model.aligner",
+        "model.image_newline",
+    )
+    """What stands between the tower and the language model; it may be inside the tower."""
 
-    def __init__(self, model: Any, pad_token_id: int) -> None:
-        self.model = model
-        self.pad_token_id = pad_token_id
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        """Raises UserError for a family whose images can't be encoded apart from its language model."""
+        self.model, self.tokenizer = model, tokenizer
+        self.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        inner: Any = getattr(model, "model", None)
+        if not hasattr(inner, "get_image_features") or "mm_encoder_outputs" not in _arguments(inner.forward):
+            raise UserError(
+                f"model: the family '{model.config.model_type}' can't be trained: in transformers it has no image "
+                "features apart from its language model (get_image_features, mm_encoder_outputs)"
+            )
+        self.image_token_id = next(
+            int(token)
+            for name in ("image_token_id", "image_token_index")
+            if (token := getattr(model.config, name, None)) is not None
+        )
+        self.vision_arguments = _arguments(inner.get_image_features)
+        self.position_axes = 3 if hasattr(inner, "get_rope_index") else 1
+        """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
 
-    def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:  # noqa: ARG002
+    def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
         """Positions of a prompt's (P,) tokens: (position_axes, P) int64, and the position that comes after them."""
         length = input_ids.shape[0]
-        return torch.arange(length).expand(self.position_axes, length), length
+        if self.position_axes == 1 or not vision:
+            return torch.arange(length).expand(self.position_axes, length), length
+        # Multimodal rotary positions go on after an image at the larger side of its grid, not at its number of tokens.
+        positions, _ = self.model.model.get_rope_index(
+            input_ids[None],
+            image_grid_thw=vision["image_grid_thw"],
+            mm_token_type_ids=(input_ids == self.image_token_id).long()[None],
+        )
+        return positions[:, 0], int(positions.max()) + 1
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Several prompts' image tensors as one batch, in the order in which their placeholders stand in the rows."""
+        """Several prompts' image tensors as one batch, images in the prompts' order."""
         names = dict.fromkeys(itertools.chain.from_iterable(prompts))
-        return {name: torch.cat([vision[name] for vision in prompts if name in vision]) for name in names}
+        return {name: torch.cat([vision[name] for vision in prompts]) for name in names}
 
-    def forbidden_tokens(self) -> list[int]:
-        """Token ids that a policy must never sample: they stand for images, video or padding."""
-        ids = {getattr(self.model.config, name, None) for name in VISION_TOKENS} | {self.pad_token_id}
-        return sorted(token for token in ids if token is not None)
+    def encode(self, prompts: Sequence[Prompt]) -> list[Features]:
+        """Pass the images of prompts that have any through the vision tower and the projector, all at once.
+
+        Raises:
+            UserError: the model makes another number of image tokens than the processor made room for.
+        """
+        if not prompts:
+            return []
+        vision = self.collate_vision([prompt.vision for prompt in prompts])
+        device = self.model.device
+        output = self.model.model.get_image_features(
+            **{name: tensor.to(device) for name, tensor in vision.items()}, return_dict=True
+        )
+        counts = [int((prompt.input_ids == self.image_token_id).sum()) for prompt in prompts]
+        flat = _flat(output.pooler_output)
+        if len(flat) != sum(counts):
+            raise UserError(
+                f"model: its vision tower makes {len(flat)} image tokens where its processor made room for "
+                f"{sum(counts)}; do the model's folder and its processor's settings belong together?"
+            )
+        levels = [_flat(level).split(counts) for level in getattr(output, "deepstack_features", None) or ()]
+        listed = not isinstance(output.pooler_output, Tensor)
+        return [
+            Features(embeddings, tuple(level[index] for level in levels), listed)
+            for index, embeddings in enumerate(flat.split(counts))
+        ]
+
+    def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
+        """What the model's forward takes as attention mask for rows in which the (B, 1, S, S) bool mask holds."""
+        if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
+            zero = torch.zeros((), dtype=self.model.dtype, device=mask.device)
+            return torch.where(mask, zero, torch.finfo(self.model.dtype).min)
+        return mask
+
+    def text_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """What else the family's forward takes beside token ids where it makes the mask itself."""
+        return {}
 
     def hidden_states(
-        self, input_ids: Tensor, position_ids: Tensor, mask: Tensor, vision: dict[str, Tensor], cache: Any = None
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        mask: Tensor,
+        features: Sequence[Features | None],
+        cache: Any = None,
     ) -> Tensor:
         """Run the model without its head.
 
         Args:
             input_ids: (B, S) int64.
             position_ids: (position_axes, B, S) int64.
-            mask: (B, 1, S, K) bool, True where a token may look; K is S, or S more than the cache holds.
-            vision: image tensors of the whole batch, empty where the rows have no image (or it is in the cache).
+            mask: (B, 1, S, S) bool, True where a token may look; or (B, K) bool, True for what is no padding, where the
+                model's own mask is wanted. K is S, or S more than the cache holds.
+            features: each row's image features; None, or an empty list, where the rows have no image left to fill in.
             cache: keys and values of what came before; filled in place.
 
         Returns:
             (B, S, H) hidden states, ready for `head`.
         """
-        positions = position_ids if self.position_axes > 1 else position_ids[0]
+        if mask.ndim == 4:
+            arguments = {"attention_mask": self.attention(mask, input_ids, position_ids)}
+        else:
+            arguments = {"attention_mask": mask, **self.text_arguments(input_ids)}
+        if given := [each for each in features if each is not None]:
+            arguments["mm_encoder_outputs"] = {"image": _as_encoder_output(given)}
         output = self.model.model(
             input_ids=input_ids,
-            position_ids=positions,
-            attention_mask=mask,
+            position_ids=position_ids if self.position_axes > 1 else position_ids[0],
             past_key_values=cache,
             use_cache=cache is not None,
-            **vision,
+            **arguments,
         )
         return output.last_hidden_state
 
@@ -87,4 +175,60 @@ class Adapter:
 
     def vision_tower(self) -> nn.Module:
         """The module that each image passes through."""
-        return self.model.model.vision_tower
+        return self.model.get_submodule(self._present(self.vision_modules)[0])
+
+    def part_of(self, parameter: str) -> Part:
+        """The part of the model that a parameter or module belongs to, by its dotted name."""
+        if _below(parameter, self._present(self.projector_modules)):
+            return "projector"
+        return "vision" if _below(parameter, self._present(self.vision_modules)[:1]) else "language"
+
+    def forbidden_tokens(self) -> list[int]:
+        """Token ids that a policy must never sample: they stand for or around images and video, or they pad."""
+        ids = {getattr(self.model.config, name, None) for name in VISION_TOKENS} | {self.pad_token_id}
+        special = {id for id, token in self.tokenizer.added_tokens_decoder.items() if VISION_MARK.search(token.content)}
+        return sorted({int(token) for token in ids if token is not None} | special)
+
+    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:  # noqa: ARG002
+        """Let the processor make images no smaller and no larger than this, in pixels.
+
+        Raises:
+            UserError: the family has no such setting.
+        """
+        raise UserError(
+            f"loading.max_pixels: the family '{self.model.config.model_type}' has no limit in pixels; leave "
+            "loading.min_pixels and loading.max_pixels out"
+        )
+
+    def _present(self, names: Iterable[str]) -> list[str]:
+        """Those of the dotted names that the model has."""
+        return [name for name in names if _has(self.model, name)]
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def _flat(features: Any) -> Tensor:
+    """Image features in whatever form a family has them, as (I, H)."""
+    parts = [features] if isinstance(features, Tensor) else features
+    return torch.cat([part.flatten(0, -2) for part in parts])
+
+
+def _as_encoder_output(features: Sequence[Features]) -> SimpleNamespace:
+    """Several prompts' features in the form in which the family's forward takes them."""
+    embeddings = [each.embeddings for each in features]
+    return SimpleNamespace(
+        pooler_output=embeddings if features[0].listed else torch.cat(embeddings),
+        deepstack_features=[list(level) for level in zip(*(each.deepstack for each in features), strict=True)],
+    )
+
+
+def _below(name: str, modules: Iterable[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _has(model: Any, name: str) -> bool:
+    for part in name.split("."):
+        model = getattr(model, part, None)
+    return model is not None

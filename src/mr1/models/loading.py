@@ -5,22 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mr1.config import Loading
 from mr1.errors import UserError
-from mr1.models.adapter import Adapter
-from mr1.models.qwen2_vl import Qwen2VLAdapter
 from mr1.models.vlm import VLM
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}
 """Models that come with the package, by the name that a recipe gives them."""
 
-ADAPTERS: dict[str, type[Adapter]] = {"qwen2_vl": Qwen2VLAdapter}
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def model_path(name: str) -> str:
     """The folder of a bundled model, or the name itself: a local folder or a hub id.
 
     Raises:
-        UserError: a local folder that holds no configuration, or no weights as safetensors.
+        UserError: a local folder that isn't there or holds no configuration.
     """
     if name in BUNDLED:
         return str(BUNDLED[name])
@@ -28,38 +27,173 @@ def model_path(name: str) -> str:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"model: the folder {name} has no config.json; it is not a Hugging Face model folder")
-        if not any(folder.glob("*.safetensors")):
-            raise UserError(f"model: the folder {name} has no weights (*.safetensors)")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"model: there is no folder {name}")
     return name
 
 
-def load_vlm(name: str) -> VLM:
-    """Load a model in float32, on the GPU where there is one, and its processor.
+def load_vlm(name: str, loading: Loading | None = None, weights: bool = True) -> VLM:
+    """Load a model and its processor, on the GPU where there is one.
 
     Args:
-        name: a bundled model's name (`tiny`), a Hugging Face folder, or a hub id.
+        name: a bundled model's name (`tiny`), a Hugging Face folder, a hub id, or a folder of low-rank weights that
+            peft wrote, which are put on the model that they were trained on.
+        loading: how; the defaults where it is None.
+        weights: False for a model that is shapes alone, on torch's meta device; it makes prompts, but can't be run.
 
     Raises:
-        UserError: no such model, no weights, or a processor that can't be had.
+        UserError: no such model, no weights as safetensors, no image processor, a model that reads no images.
     """
-    path = model_path(name)
-    import torch
-    import transformers
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    loading = loading or Loading()
+    if (Path(name) / "adapter_config.json").is_file():
+        from mr1.models.lora import base_of, load_lora, merge_lora
 
-    # Hugging Face's bars and remarks about loading would break into the run's own lines.
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
+        base = load_vlm(base_of(Path(name)), loading, weights)
+        return load_lora(merge_lora(base), Path(name))
+    path = model_path(name)
+    if weights:
+        _require_weights(name, path)
+    quieten()
+    options: dict[str, Any] = {"revision": loading.revision or "main", "trust_remote_code": loading.trust_remote_code}
+    config = load_model_config(name, loading)
+    processor = _processor(name, path, config, options)
+    model: Any = _read_model(name, path, config, loading, options) if weights else _shapes(config, loading)
+    model.eval()
+    vlm = VLM(model, processor, make_adapter(model, processor.tokenizer))
+    if loading.min_pixels or loading.max_pixels:
+        vlm.adapter.limit_pixels(processor, loading.min_pixels, loading.max_pixels)
+    return vlm
+
+
+def quieten() -> None:
+    """Switch off Hugging Face's bars and remarks, which would break into the run's own lines."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def make_adapter(model: Any, tokenizer: Any) -> Any:
+    """The adapter of a model's family."""
+    from mr1.models.adapter import Adapter
+    from mr1.models.families import ADAPTERS
+
+    return ADAPTERS.get(model.config.model_type, Adapter)(model, tokenizer)
+
+
+def load_model_config(name: str, loading: Loading) -> Any:
+    """The model's configuration alone.
+
+    Raises:
+        UserError: there is no such model, it needs code of its own, or it reads no images.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    path = model_path(name)
     try:
-        processor: Any = AutoProcessor.from_pretrained(path)
-        model: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
+        config = AutoConfig.from_pretrained(
+            path, revision=loading.revision or "main", trust_remote_code=loading.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        if "trust_remote_code" in str(error):
+            raise UserError(
+                f"model: {name} needs code from its own repository; read it, then set loading.trust_remote_code=true"
+            ) from error
+        where = "can't be read" if Path(path).is_dir() else "is no folder, and can't be had from the hub"
+        raise UserError(f"model: {name} {where}: {_first_line(error)}") from error
+    own_code = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not own_code:
+        raise UserError(
+            f"model: {name} is of the family '{config.model_type}', which reads no images; choose a vision-language "
+            "model, such as Qwen/Qwen2-VL-2B-Instruct"
+        )
+    return config
+
+
+def _read_model(name: str, path: str, config: Any, loading: Loading, options: dict[str, Any]) -> Any:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            path,
+            config=config,
+            dtype=getattr(torch, loading.dtype),
+            attn_implementation=loading.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    except SafetensorError as error:
+        raise UserError(f"model: {name} has a damaged *.safetensors file: {_first_line(error)}") from error
     except (OSError, ValueError, ImportError) as error:
+        if "safetensors" in str(error):
+            raise UserError(_pickled(name, "no *.safetensors")) from error
         raise UserError(f"model: {name} can't be loaded: {_first_line(error)}") from error
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    adapter = ADAPTERS.get(model.config.model_type, Adapter)
-    return VLM(model, processor, adapter(model, processor.tokenizer.pad_token_id))
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):
+        # transformers would fill them with random numbers.
+        raise UserError(
+            f"model: the weights of {name} lack {len(missing)} that its config.json asks for, such as {missing[0]}; do "
+            "they belong together?"
+        )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _shapes(config: Any, loading: Loading) -> Any:
+    """The model without weights, on the meta device."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(
+            config,
+            dtype=getattr(torch, loading.dtype),
+            attn_implementation=loading.attention,
+            trust_remote_code=loading.trust_remote_code,
+        )
+
+
+def _require_weights(name: str, path: str) -> None:
+    """Raise for a local folder without safetensors; what the hub has is seen when it is loaded."""
+    folder = Path(path)
+    if folder.is_dir() and not any(folder.glob("*.safetensors")):
+        pickled = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
+        raise UserError(
+            _pickled(name, pickled[0]) if pickled else f"model: the folder {name} has no weights (*.safetensors)"
+        )
+
+
+def _processor(name: str, path: str, config: Any, options: dict[str, Any]) -> Any:
+    from mr1.models.processors import load_processor
+
+    lacking = (
+        f"model: {name} has no image processor (preprocessor_config.json); take it from the model that this one was "
+        "made from"
+    )
+    try:
+        processor = load_processor(path, config, **options)
+    except (OSError, ValueError, ImportError, TypeError) as error:
+        if "load image processor" in str(error):
+            raise UserError(lacking) from error
+        raise UserError(f"model: the processor of {name} can't be loaded: {_first_line(error)}") from error
+    if not hasattr(processor, "image_processor"):
+        raise UserError(lacking)
+    if not (getattr(processor, "chat_template", None) or processor.tokenizer.chat_template):
+        raise UserError(
+            f"model: {name} has no chat template (chat_template.jinja); choose a model that was tuned for "
+            "instructions, or add one"
+        )
+    return processor
+
+
+def _pickled(name: str, found: str) -> str:
+    return (
+        f"model: {name} has pickled weights only ({found}), and unpickling can run any code; convert them, by "
+        "save_pretrained of transformers, to *.safetensors"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
-from mr1.types import Completion, Prompt, Sample
+from mr1.types import Completion, Features, Prompt, Sample
 
 
 @dataclass
@@ -22,6 +24,12 @@ class VLM:
     model: Any
     processor: Any
     adapter: Adapter
+    lora: Any = None
+    """peft's handle on the low-rank weights inside `model`; None where all weights learn themselves."""
+    features_frozen: bool = False
+    """Whether vision tower and projector stay as they are for the whole run, in the policy and in its reference."""
+    max_prompt_tokens: int | None = None
+    """A longer prompt is refused; None for any length."""
 
     @property
     def tokenizer(self) -> Any:
@@ -45,28 +53,69 @@ class VLM:
         """
         bias = torch.zeros(self.adapter.vocabulary(), device=self.device)
         stops = self.stop_tokens()
-        bias[[token for token in self.adapter.forbidden_tokens() if token not in stops]] = -torch.inf
+        # A configuration's default may name a token that the vocabulary doesn't have.
+        forbidden = [token for token in self.adapter.forbidden_tokens() if token not in stops and token < len(bias)]
+        bias[forbidden] = -torch.inf
         return bias
 
     def prompt(self, sample: Sample, template: str) -> Prompt:
-        """Make a sample ready: one user turn, its images and then the template with the question put in.
+        """Make a sample ready: its own chat, or one user turn of its images and the template with its question put in.
 
         Raises:
-            UserError: the question holds one of the model's special tokens, which would be read as an image or a turn.
+            UserError: words that hold one of the model's special tokens, which would be read as an image or a turn;
+                images that the processor can't take; more tokens than `max_prompt_tokens`.
         """
-        words = template.format(question=sample.question)
-        forged = [token for token in self.tokenizer.all_special_tokens if token in words]
+        messages = list(sample.messages) or [_user_turn(sample, template)]
+        words = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
+        forged = [token for token in self.tokenizer.all_special_tokens if any(token in each for each in words)]
         if forged:
             raise UserError(f"sample {sample.id}: its question holds the special token {forged[0]!r}; remove it")
-        content = [{"type": "image"} for _ in sample.images] + [{"type": "text", "text": words}]
-        text = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        encoded = self.processor(text=[text], images=list(sample.images) or None, return_tensors="pt")
+        text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        encoded = self._encoded(sample, text)
         vision = {name: encoded[name] for name in self.adapter.vision_arguments if name in encoded}
         input_ids = encoded["input_ids"][0]
         positions, following = self.adapter.positions(input_ids, vision)
-        return Prompt(sample, text, input_ids, vision, positions, following)
+        prompt = Prompt(sample, text, input_ids, vision, positions, following)
+        if reason := self.too_long(prompt, self.max_prompt_tokens):
+            raise UserError(f"sample {sample.id}: {reason}")
+        return prompt
+
+    def too_long(self, prompt: Prompt, limit: int | None) -> str:
+        """Why a prompt can't be used, where it has more tokens than `limit`; else an empty text."""
+        if limit is None or len(prompt) <= limit:
+            return ""
+        of_images = int((prompt.input_ids == self.adapter.image_token_id).sum())
+        return (
+            f"its prompt has {len(prompt)} tokens, {of_images} of them its images', and max_prompt_tokens is {limit}; "
+            "raise it, lower loading.max_pixels, or leave the row out by its source's skip"
+        )
+
+    def _encoded(self, sample: Sample, text: str) -> Any:
+        """What the processor makes of a prompt's text and images."""
+        try:
+            return self.processor(
+                text=[text], images=[list(sample.images)] if sample.images else None, return_tensors="pt"
+            )
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            sizes = ", ".join(f"{image.width}x{image.height}" for image in sample.images)
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"sample {sample.id}: the model's processor can't take its images ({sizes}): {reason}; scale them, or "
+                "leave the row out by its source's skip"
+            ) from error
+
+    def features(self, prompts: Sequence[Prompt]) -> list[Features | None]:
+        """Each prompt's image features, None for one without an image; one that comes several times is encoded once.
+
+        Where nothing that makes them learns they are kept on the prompt, for rollout, scoring and reference alike.
+        """
+        missing = {id(each): each for each in prompts if each.vision and each.features is None}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.features_frozen):
+            made = dict(zip(missing, self.adapter.encode([*missing.values()]), strict=True))
+        if self.features_frozen:
+            for key, prompt in missing.items():
+                prompt.features = made[key]
+        return [each.features or made.get(id(each)) for each in prompts]
 
     def written(self, text: str) -> Completion:
         """A completion with this text and a stop token, as if the policy had written it: what SFT learns from."""
@@ -80,11 +129,30 @@ class VLM:
         )
 
     def frozen_copy(self) -> VLM:
-        """A copy that never learns: the reference of a run."""
+        """A copy that never learns."""
         model = copy.deepcopy(self.model).requires_grad_(False).eval()
-        return VLM(model, self.processor, type(self.adapter)(model, self.adapter.pad_token_id))
+        adapter = type(self.adapter)(model, self.tokenizer)
+        return VLM(model, self.processor, adapter, features_frozen=self.features_frozen)
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Train mode, in which gradient checkpointing is active. Nothing else differs: dropout is switched off."""
+        self.model.train()
+        try:
+            yield
+        finally:
+            self.model.eval()
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary Hugging Face folder."""
-        self.model.save_pretrained(folder)
+        """Write an ordinary Hugging Face folder; with LoRA, peft's folder of the low-rank weights alone."""
+        if self.lora is not None:
+            # "auto" would ask the hub whether the base model's vocabulary has changed.
+            self.lora.save_pretrained(folder, save_embedding_layers=False)
+        else:
+            self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+
+
+def _user_turn(sample: Sample, template: str) -> dict[str, Any]:
+    words = template.replace("{question}", sample.question)
+    return {"role": "user", "content": [*({"type": "image"} for _ in sample.images), {"type": "text", "text": words}]}

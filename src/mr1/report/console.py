@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from mr1.models.check import Check
 
 LOG_WIDTH = 100
 """Columns where there is no terminal, so that the table's cells keep to one line."""
@@ -18,8 +22,8 @@ LOG_WIDTH = 100
 class Console:
     """Progress, then a table."""
 
-    def __init__(self, rich: RichConsole | None = None) -> None:
-        self.rich = rich or RichConsole()
+    def __init__(self, rich: RichConsole | None = None, stderr: bool = False) -> None:
+        self.rich = rich or RichConsole(stderr=stderr)
         if not self.rich.is_terminal:
             self.rich.width = max(self.rich.width, LOG_WIDTH)
         self._progress: Progress | None = None
@@ -39,6 +43,18 @@ class Console:
             return
         with self.rich.status(text):
             yield
+
+    @contextmanager
+    def counting(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """While open, what it gave moves a bar by a number of samples."""
+        if not self.rich.is_terminal:
+            self.say(f"{name}: {total} samples ...")
+            yield lambda _: None
+            return
+        columns = (TextColumn(name), MofNCompleteColumn(), BarColumn(bar_width=30), TimeRemainingColumn())
+        with Progress(*columns, console=self.rich) as progress:
+            task = progress.add_task("", total=total)
+            yield lambda count: progress.advance(task, count)
 
     @contextmanager
     def progress(self, start: int, steps: int) -> Iterator[None]:
@@ -85,6 +101,20 @@ def describe(metrics: Mapping[str, Any], accuracies: Mapping[str, float]) -> str
     return "  ".join([f"reward {reward:.2f}", *held_out, f"KL weight {metrics['kl_weight']:.4f}"])
 
 
+def evaluation_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each task that was measured; intervals at 95 %."""
+    table = Table(title="accuracy (95 % interval)")
+    passes = [name for name in next(iter(results.values())) if name.startswith("pass@")]
+    for name in ("task", "accuracy", *passes, "format", "missing", "undecided", "samples"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for task, figures in results.items():
+        cells = [f"{figures['accuracy']:.1%}\n{figures['low']:.1%} to {figures['high']:.1%}"]
+        cells += [f"{figures[name]:.1%}" for name in (*passes, "format_rate")]
+        cells += [str(figures["missing"]), str(sum(figures["undecided"].values())), str(figures["n"])]
+        table.add_row(task, *cells)
+    return table
+
+
 def accuracy_table(evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]]) -> Table:
     """A row for each task, a column for each stage; intervals at 95 %."""
     table = Table(title="held-out accuracy, greedy (95 % interval)")
@@ -101,4 +131,24 @@ def accuracy_table(evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]]) -
         if len(results) == 2:
             cells.append(f"{100 * (results[1]['accuracy'] - results[0]['accuracy']):+.1f} points")
         table.add_row(task, *cells, str(results[-1]["n"]))
+    return table
+
+
+def check_table(checks: Sequence[Check]) -> Table:
+    """A row for each model that was checked; it reads as Markdown."""
+    table = Table(box=box.MARKDOWN)
+    names = ("family", "rows", "log-prob", "gradient", "transformers", "tokens", "plain", "encoded")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("family", "rows") else "right", no_wrap=True)
+    for check in checks:
+        table.add_row(
+            check.family,
+            "packed" if check.packs else "plain",
+            f"{check.logprob_difference:.0e}",
+            f"{check.gradient_difference:.0e}",
+            f"{check.transformers_difference:.0e}",
+            str(check.tokens),
+            str(check.plain_tokens),
+            f"{check.encoded:g}",
+        )
     return table

@@ -9,32 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from mr1 import __version__
 from mr1.config import Config, load_config
+from mr1.report.html import Result, read_result, render_page, signed
 from mr1.report.plots import Evaluations, Metrics, run_plots
 from mr1.report.samples import Flips, flips, sample_pairs, training_groups
+from mr1.tables import write_text
 
 SHOWN = 12
 """Test samples of each task on the page."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One stage's measurement of a task, as text and as widths in per cent."""
-
-    accuracy: str
-    interval: str
-    format_rate: str
-    low: float
-    middle: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -62,11 +48,8 @@ def write_report(folder: Path) -> Path:
     Raises:
         UserError: the folder has no `config.yaml`, or one that can't be read.
     """
-    page = render(folder)
     path = folder / "report.html"
-    draft = folder / ".report.html"
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    write_text(path, render(folder))
     return path
 
 
@@ -74,16 +57,9 @@ def render(folder: Path) -> str:
     """The page as HTML."""
     config = load_config(folder / "config.yaml")
     metrics, evaluations = _metrics(folder / "metrics.jsonl"), _evaluations(folder / "evaluation.json")
-    environment = Environment(
-        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = signed
     pairs = sample_pairs(folder, SHOWN)
-    return environment.get_template("page.html.jinja").render(
+    return render_page(
+        "page.html.jinja",
         config=config,
         facts=_facts(config, metrics),
         rows=_rows(config, evaluations, flips(folder)),
@@ -93,14 +69,7 @@ def render(folder: Path) -> str:
         shown=SHOWN,
         groups=training_groups(folder),
         settings=(folder / "config.yaml").read_text(encoding="utf-8"),
-        version=__version__,
     )
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, a real minus included; no sign for what rounds to 0."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def duration(seconds: float) -> str:
@@ -151,24 +120,11 @@ def _rows(config: Config, evaluations: Evaluations, changed: Mapping[str, Flips]
             Row(
                 task=task,
                 trained=task in config.tasks,
-                before=_result(before.get(task)),
-                after=_result(after.get(task)),
+                before=read_result(before.get(task)),
+                after=read_result(after.get(task)),
                 change=None if points is None else signed(points, 1),
                 samples=results[-1]["n"],
                 flips=changed.get(task),
             )
         )
     return rows
-
-
-def _result(summary: Mapping[str, Any] | None) -> Result | None:
-    if summary is None:
-        return None
-    return Result(
-        accuracy=f"{summary['accuracy']:.1%}",
-        interval=f"{summary['low']:.1%} to {summary['high']:.1%}",
-        format_rate=f"{summary['format_rate']:.1%}",
-        low=100 * summary["low"],
-        middle=100 * summary["accuracy"],
-        high=100 * summary["high"],
-    )

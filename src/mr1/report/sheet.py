@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from mr1.types import Sample
 
 GAP = 12
+MOST_LINES = 12
+"""Of a question; the rest of it is left out."""
 
 
 def contact_sheet(samples: Sequence[Sample], size: int) -> Image.Image:
@@ -24,7 +26,10 @@ def contact_sheet(samples: Sequence[Sample], size: int) -> Image.Image:
     font = ImageFont.load_default(max(11, size // 18))
     line = int(font.getbbox("Ag")[3] * 1.3)
     width = max(16, int(size / font.getlength("n")))
-    captions = [[*textwrap.wrap(sample.question, width), f"answer: {sample.answer}"] for sample in samples]
+    captions = [
+        [*textwrap.wrap(sample.question, width, max_lines=MOST_LINES, placeholder=" ..."), f"answer: {sample.answer}"]
+        for sample in samples
+    ]
     height = size + line * max(map(len, captions)) + GAP // 2
     rows = math.ceil(len(samples) / columns)
     sheet = Image.new("RGB", (columns * (size + GAP) + GAP, rows * (height + GAP) + GAP), "white")

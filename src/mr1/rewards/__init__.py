@@ -1,7 +1,8 @@
 """Rewards: functions from a completion's text and its sample to a score.
 
 A reward is registered by name in `REWARDS`; a recipe's `rewards` gives each the weight with which it enters the total
-(OThink-MR1, Eq. 1: total = accuracy + alpha * format, where alpha is the weight of `format`).
+(OThink-MR1, Eq. 1: total = accuracy + alpha * format, where alpha is the weight of `format`). A name with a colon is a
+function of the user's own (see `functions.py`).
 """
 
 from __future__ import annotations
@@ -10,23 +11,40 @@ from collections.abc import Callable
 
 import torch
 
-from mr1.rewards.accuracy import accuracy
+from mr1.errors import UserError, nearest
+from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.format import well_formed
+from mr1.rewards.functions import load_function, score_by_function
 from mr1.types import Group, Sample
 
 Reward = Callable[[str, Sample], float]
 
-REWARDS: dict[str, Reward] = {"accuracy": accuracy, "format": well_formed}
+REWARDS: dict[str, Reward] = {"accuracy": accuracy, "accuracy-r1v": accuracy_r1v, "format": well_formed}
+
+
+def check_reward(name: str) -> None:
+    """Raise UserError where a recipe's name is no reward."""
+    if ":" in name:
+        load_function(name)
+    elif name not in REWARDS:
+        raise UserError(f"rewards: unknown '{name}'{nearest(name, REWARDS)}")
 
 
 def score_group(group: Group, weights: dict[str, float]) -> None:
-    """Fill in a group's scores, one (G,) tensor for each reward named in `weights`, and their weighted sum."""
+    """Fill in a group's scores, one (G,) tensor for each reward named in `weights`, and their weighted sum.
+
+    A score is NaN where a function of the user's own says that it does not apply; the sum is of the others, and NaN
+    where there is no other.
+    """
     sample = group.prompt.sample
     group.scores = {
-        name: torch.tensor([REWARDS[name](completion.text, sample) for completion in group.completions])
+        name: score_by_function(name, group)
+        if ":" in name
+        else torch.tensor([REWARDS[name](completion.text, sample) for completion in group.completions])
         for name in weights
     }
-    total = torch.zeros(len(group.completions))
+    total, applies = torch.zeros(len(group.completions)), torch.zeros(len(group.completions), dtype=torch.bool)
     for name, weight in weights.items():
-        total = total + weight * group.scores[name]
-    group.rewards = total
+        total = total + weight * group.scores[name].nan_to_num(nan=0.0)
+        applies |= ~group.scores[name].isnan()
+    group.rewards = total.masked_fill(~applies, torch.nan)

@@ -1,40 +1,38 @@
-"""Is a completion's answer right?"""
+"""Is a completion's answer right? The judge's verdict as a reward."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+from collections import Counter
 
-import math_verify
-
+from mr1.judge import r1v, strict
+from mr1.judge.verdict import Verdict
 from mr1.types import Sample
 
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-LONGEST_ANSWER = 200
-"""Characters. A longer answer is compared as a string only: parsing hostile strings can take seconds."""
-
-
-def extract_answer(text: str) -> str | None:
-    """The text inside the last <answer> tag, stripped; None where there is no such tag."""
-    answers = ANSWER.findall(text)
-    return answers[-1].strip() if answers else None
+_UNDECIDED: Counter[Verdict] = Counter()
 
 
 def accuracy(text: str, sample: Sample) -> float:
-    """1.0 if the answer inside the last <answer> tag equals the sample's, as text or by math-verify, else 0.0.
+    """1.0 if what the last <answer> tag says is the sample's answer, by the rules of `judge.strict`, else 0.0.
 
     Only the tag's content is judged. R1-V also accepts a completion whose text as a whole parses to the truth; there a
     number of the reasoning can be taken for the answer, which a policy would learn to exploit.
     """
-    answer = extract_answer(text)
-    return float(answer is not None and equal(answer, sample.answer.strip()))
+    return _reward(strict.judge(text, sample.answer))
 
 
-@lru_cache(maxsize=65536)
-def equal(answer: str, truth: str) -> bool:
-    """Whether two answers state the same value. Remembered, because a group's completions repeat few answers."""
-    if answer == truth:
-        return True
-    if len(answer) > LONGEST_ANSWER:
-        return False
-    return bool(math_verify.verify(math_verify.parse(f"${truth}$"), math_verify.parse(f"${answer}$")))
+def accuracy_r1v(text: str, sample: Sample) -> float:
+    """R1-V's accuracy reward to the letter, for runs that are to compare with it (`judge.r1v.training_reward`)."""
+    return _reward(r1v.training_reward(text, sample.answer))
+
+
+def take_undecided() -> int:
+    """How many rewards since the last call were 0 because the judge could not decide; counting begins anew."""
+    count = _UNDECIDED.total()
+    _UNDECIDED.clear()
+    return count
+
+
+def _reward(verdict: Verdict) -> float:
+    if not verdict.decided:
+        _UNDECIDED[verdict] += 1
+    return float(verdict is Verdict.RIGHT)

@@ -1,4 +1,4 @@
-"""Does a completion have the form that the prompt asks for?"""
+"""Does a completion keep to the format that the prompt asks for?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import re
 
 from mr1.types import Sample
 
-FORM = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
+OPENING, CLOSING = "<think>", "</answer>"
+BETWEEN = re.compile(r"</think>\s*<answer>")
 
 
-def well_formed(text: str, sample: Sample | None = None) -> float:  # noqa: ARG001 - rewards share one signature
-    """1.0 if the whole completion is a <think> part and then an <answer> part, else 0.0 (R1-V's rule)."""
-    return float(FORM.fullmatch(text) is not None)
+def well_formed(text: str, sample: Sample | None = None) -> float:  # noqa: ARG001
+    """1.0 if the whole completion matches R1-V's `<think>.*?</think>\\s*<answer>.*?</answer>`, else 0.0.
+
+    The dots stand for anything at all, so it is the ends and the place between the parts that decide; looking for these
+    takes time in proportion to the text, where the regular expression takes the square on hostile ones.
+    """
+    framed = text.startswith(OPENING) and text.endswith(CLOSING)
+    return float(framed and BETWEEN.search(text, len(OPENING), len(text) - len(CLOSING)) is not None)

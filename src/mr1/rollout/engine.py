@@ -113,17 +113,9 @@ class Engine:
             input_ids[row, longest - len(prompt) :] = prompt.input_ids
             position_ids[:, row, longest - len(prompt) :] = prompt.position_ids
             seen[row, longest - len(prompt) :] = True
-        causal = torch.ones(longest, longest, dtype=torch.bool).tril()
-        # Padding stands on the left and sees itself, so that its softmax has something to sum over.
-        mask = (causal & seen[:, None, :]) | torch.eye(longest, dtype=torch.bool)
-        vision = adapter.collate_vision([prompt.vision for prompt in prompts])
         device = self.vlm.device
         hidden = adapter.hidden_states(
-            input_ids.to(device),
-            position_ids.to(device),
-            mask[:, None].to(device),
-            {name: tensor.to(device) for name, tensor in vision.items()},
-            cache,
+            input_ids.to(device), position_ids.to(device), seen.to(device), self.vlm.features(prompts), cache
         )
         return hidden[:, -1], seen.to(device)
 
@@ -131,9 +123,7 @@ class Engine:
         """Run one more token of each row. Returns (R, H) hidden states and what is no padding, a column longer."""
         seen = torch.cat([seen, torch.ones_like(seen[:, :1])], dim=1)
         axes = self.vlm.adapter.position_axes
-        hidden = self.vlm.adapter.hidden_states(
-            tokens[:, None], positions.expand(axes, -1)[..., None], seen[:, None, None], {}, cache
-        )
+        hidden = self.vlm.adapter.hidden_states(tokens[:, None], positions.expand(axes, -1)[..., None], seen, [], cache)
         return hidden[:, -1], seen
 
     def _completion(self, written: _Written) -> Completion:

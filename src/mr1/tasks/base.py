@@ -36,6 +36,10 @@ class Task(Protocol):
     name: str
     splits: tuple[str, ...]
 
+    def size(self, split: str) -> int | None:
+        """How many samples a split has; None where it never runs out."""
+        ...
+
     def sample(self, split: str, seed: int, index: int) -> Sample:
         """Make sample `index` of a split; the same arguments always make the same sample."""
         ...

@@ -9,14 +9,14 @@ from mr1.types import Prompt
 
 
 class PromptSource:
-    """Training prompts by their batch's number. A procedural task never runs out, so nothing repeats or is kept.
+    """Training prompts by their batch's number. A procedural task never runs out; a source begins its next epoch.
 
     Several tasks take turns, sample by sample; one that is named twice has two turns.
     """
 
     def __init__(self, config: Config, vlm: VLM) -> None:
         self.config, self.vlm = config, vlm
-        self.tasks = {name: load_task(name) for name in config.tasks}
+        self.tasks = {name: load_task(name, config.sources) for name in config.tasks}
 
     def batch(self, number: int) -> list[Prompt]:
         """The prompts of one rollout batch, counted from 0."""

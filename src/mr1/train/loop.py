@@ -9,22 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import torch
+from rich.markup import escape
 
 from mr1.config import Config
-from mr1.evaluate.evaluate import Evaluation, evaluate
+from mr1.data.source import open_sources
+from mr1.evaluate.evaluate import BATCH, Protocol, evaluate
+from mr1.evaluate.outcome import Evaluation
 from mr1.methods import method_class
 from mr1.models.loading import load_vlm
+from mr1.models.policy import Reference, describe_policy, make_policy, make_reference
 from mr1.report.console import Console
 from mr1.report.page import write_report
+from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
 from mr1.train.data import PromptSource
 from mr1.train.interrupt import Interrupt
 from mr1.train.metrics import batch_metrics
-from mr1.train.optimizer import learning_rate, make_optimizer, set_learning_rate
+from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.run import Run, Stage, load_state
 from mr1.train.update import score_reference, update
 from mr1.types import Group
@@ -37,26 +43,28 @@ class Trainer:
         """Load the models; take up a checkpoint where the run is resumed.
 
         Raises:
-            UserError: a model that can't be loaded.
+            UserError: a source or a model that can't be loaded.
         """
         # Gradients of repeated indices are otherwise added up in an order that differs from run to run.
         torch.use_deterministic_algorithms(True, warn_only=True)
         self.config, self.run, self.console = config, run, console
+        self.sources = open_sources(config)
         resumed = run.latest_checkpoint() if run.mode == "resume" else None
-        self.policy = load_vlm(str(resumed) if resumed else config.model)
-        self.policy.model.train()
+        self.policy = make_policy(load_vlm(str(resumed or config.model), config.loading), config, bool(resumed))
         self.method = method_class(config.method)(config)
-        self.optimizer = make_optimizer(self.policy, config.optimizer)
+        self.optimizer = Optimizer(self.policy, config)
         self.start = 0
         if resumed:
             state = load_state(resumed)
             self.start = state["step"]
             self.optimizer.load_state_dict(state["optimizer"])
             self.method.load_state_dict(state["method"])
-        self.reference = None
+        self.reference: Reference | None = None
         if any(self.method.kl_weight(step) > 0 for step in range(self.start, config.steps)):
-            # At the start the policy is the reference; a resumed one has moved away from it.
-            self.reference = load_vlm(config.model).frozen_copy() if resumed else self.policy.frozen_copy()
+            # At the start the policy is the reference; one that has moved away still is, with low-rank weights off.
+            moved = resumed and config.lora.rank is None
+            start = make_policy(load_vlm(config.model, config.loading), config) if moved else self.policy
+            self.reference = make_reference(start)
         self.source = PromptSource(config, self.policy)
         self.engine = Engine(self.policy)
         self.groups: list[Group] = []
@@ -70,6 +78,10 @@ class Trainer:
         """
         self.run.open()
         self.run.rewind(self.start)
+        self.console.say(describe_policy(self.policy))
+        for source in self.sources:
+            self.console.say(escape(source.describe()))
+        self.run.record_unusable([asdict(row) for source in self.sources for row in source.unusable])
         if self.start == 0:
             self.evaluate_test("before")
         with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt:
@@ -95,15 +107,15 @@ class Trainer:
                 method.assign_advantages(self.groups)
         if method.kl_weight(step) > 0:
             assert self.reference is not None, "loaded where any step's weight is above 0"
-            with self.timed("score"):
-                score_reference(self.reference, self.groups, config)
-        rate = learning_rate(step, config.steps, config.optimizer)
+            with self.timed("score"), self.reference() as reference:
+                score_reference(reference, self.groups, config)
         with self.timed("update"):
-            set_learning_rate(self.optimizer, rate)
             results = update(self.policy, self.groups, method, self.optimizer, config, step)
 
         metrics: dict[str, Any] = {"step": step, **results, "kl_weight": method.kl_weight(step)}
+        rate = config.optimizer.learning_rate * rate_factor(step, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
+        metrics["judge/undecided"] = take_undecided()
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
         self.console.step(metrics)
@@ -144,10 +156,13 @@ class Trainer:
 
     def _evaluate(self, split: str, count: int) -> Sequence[Evaluation]:
         config = self.config
-        return [
-            evaluate(self.engine, load_task(name), split, count, config.prompt, config.rollout.max_new_tokens)
-            for name in config.evaluation.tasks
-        ]
+        protocol = Protocol(
+            prompt=config.evaluation.prompt or config.prompt,
+            max_new_tokens=config.rollout.max_new_tokens,
+            batch_size=min(BATCH, config.rollout.batch_size),
+        )
+        tasks = [load_task(name, config.sources) for name in config.evaluation.tasks]
+        return [evaluate(self.engine, task, split, count, protocol) for task in tasks]
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch import Tensor
 
 from mr1.types import Group
 
@@ -13,7 +15,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
     """Rewards, lengths and waste of a batch.
 
     Returns:
-        `reward/total` and `reward/<name>`, means over completions (None where the method scores nothing);
+        `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
         `advantage/zero_std_fraction`, the share of groups whose completions all got the same total and teach nothing;
         `completion/length_mean` in tokens, `completion/truncated_fraction`; `tokens`, those of the prompts, each once,
         and of the completions.
@@ -21,15 +23,22 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
     completions = [completion for group in groups for completion in group.completions]
     totals = [group.rewards for group in groups if group.rewards is not None and group.scores]
     metrics: dict[str, float | int | None] = {
-        "reward/total": torch.cat(totals).mean().item() if totals else None,
+        "reward/total": _mean(totals),
     }
     for name in rewards:
         scores = [group.scores[name] for group in groups if name in group.scores]
-        metrics[f"reward/{name}"] = torch.cat(scores).mean().item() if scores else None
-    equal = [bool((total == total[0]).all()) for total in totals]
+        metrics[f"reward/{name}"] = _mean(scores)
+    applied = [total[~total.isnan()] for total in totals]
+    equal = [bool((total == total[:1]).all()) for total in applied]
     metrics["advantage/zero_std_fraction"] = sum(equal) / len(equal) if equal else None
     metrics["completion/length_mean"] = sum(map(len, completions)) / len(completions)
     truncated = sum(completion.finish_reason == "length" for completion in completions)
     metrics["completion/truncated_fraction"] = truncated / len(completions)
     metrics["tokens"] = sum(len(group.prompt) for group in groups) + sum(map(len, completions))
     return metrics
+
+
+def _mean(values: Sequence[Tensor]) -> float | None:
+    """The mean of what is not NaN."""
+    mean = torch.cat([*values]).nanmean().item() if values else math.nan
+    return None if math.isnan(mean) else mean

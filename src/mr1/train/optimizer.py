@@ -1,36 +1,102 @@
-"""The optimizer and its learning rate."""
+"""The optimizer: AdamW with a learning rate for each part of the model, and its state in float32."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from mr1.config import Optimizer
+from mr1.config import Config
+from mr1.config import Optimizer as Settings
+from mr1.models.adapter import Part
+from mr1.models.policy import part_rates
 from mr1.models.vlm import VLM
 
 
-def make_optimizer(vlm: VLM, settings: Optimizer) -> torch.optim.AdamW:
-    """AdamW over all parameters that learn; weight decay spares biases and norms, which have one axis."""
-    learning = [parameter for parameter in vlm.model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas)
+class Optimizer:
+    """AdamW over all parameters that learn; weight decay spares biases and norms, which have one axis.
+
+    A parameter that is not float32 has a float32 master: its gradients are added up there, the step is made there, and
+    the result is rounded back. A step of 1e-6 would otherwise vanish in bfloat16, whose weights have 8 bits.
+    """
+
+    def __init__(self, vlm: VLM, config: Config) -> None:
+        self.settings: Settings = config.optimizer
+        self.masters: list[tuple[Tensor, Tensor]] = []
+        rates = part_rates(config)
+        groups: dict[tuple[Part, bool], list[Tensor]] = {}
+        for name, parameter in vlm.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((vlm.adapter.part_of(name), parameter.ndim > 1), []).append(self._own(parameter))
+        self.adamw = torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "lr": rates[part],
+                    "top": rates[part],
+                    "weight_decay": self.settings.weight_decay if decays else 0.0,
+                }
+                for (part, decays), parameters in groups.items()
+            ],
+            betas=self.settings.betas,
+        )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.adamw.zero_grad()
+
+    def clip(self) -> float:
+        """Scale the gradient down to the allowed norm; returns the norm that it had."""
+        parameters = [parameter for group in self.adamw.param_groups for parameter in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm).item()
+
+    @torch.no_grad()
+    def step(self, factor: float) -> None:
+        """Make a step at `factor` times each part's learning rate."""
+        for group in self.adamw.param_groups:
+            group["lr"] = group["top"] * factor
+        self.adamw.step()
+        for parameter, master in self.masters:
+            parameter.copy_(master)
+
+    def state_dict(self) -> dict[str, Any]:
+        """AdamW's state and the masters."""
+        return {"adamw": self.adamw.state_dict(), "masters": [master.detach() for _, master in self.masters]}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        self.adamw.load_state_dict(state["adamw"])
+        for (_, master), saved in zip(self.masters, state["masters"], strict=True):
+            master.copy_(saved)
+
+    def _own(self, parameter: Tensor) -> Tensor:
+        """The tensor that AdamW is to change: the parameter itself, or its master."""
+        if parameter.dtype == torch.float32:
+            return parameter
+        master = parameter.detach().float().requires_grad_()
+        self.masters.append((parameter, master))
+
+        def add_up(parameter: Tensor) -> None:
+            assert parameter.grad is not None, "the hook runs once it has been made"
+            master.grad = parameter.grad.float() if master.grad is None else master.grad.add_(parameter.grad)
+            parameter.grad = None
+
+        parameter.register_post_accumulate_grad_hook(add_up)
+        return master
 
 
-def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
-    """The learning rate of a step, counted from 0: a linear warm-up, then the schedule's way to 0 at the run's end."""
+def rate_factor(step: int, steps: int, settings: Settings) -> float:
+    """The share of its learning rate that each part has at a step, counted from 0.
+
+    A linear warm-up, then the schedule's way to 0 at the run's end.
+    """
     warmup = settings.warmup * steps
     if step < warmup:
-        return settings.learning_rate * (step + 1) / (warmup + 1)
+        return (step + 1) / (warmup + 1)
     progress = (step - warmup) / max(steps - warmup, 1)
-    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return settings.learning_rate * factor[settings.schedule]
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Use this learning rate for the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = value
+    return {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[
+        settings.schedule
+    ]

@@ -4,13 +4,14 @@ Packed: a row holds a group's prompt once and all of its completions behind it. 
 their own completion; their positions go on where the prompt's ended. That is exact, and the prompt with its image is
 computed once instead of G times.
 
-Plain: a row holds the prompt and one completion, as in any other trainer. It is slower, and the reference for the
-packed rows: both yield the same log-probs in the same order.
+Plain: a row holds the prompt and one completion, as in any other trainer, under the model's own mask. It is slower, and
+the reference for the packed rows: both yield the same log-probs in the same order. Families that are not known to be
+packed exactly go this way; their images are encoded once for each group all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,8 +30,10 @@ class Rows:
     position_ids: Tensor
     """(A, B, S) int64."""
     mask: Tensor
-    """(B, 1, S, S) bool, True where the token of the third axis sees that of the fourth."""
-    vision: dict[str, Tensor]
+    """Packed: (B, 1, S, S) bool, True where the token of the third axis sees that of the fourth.
+    Plain: (B, S) bool, True for what is no padding; the model makes its own mask of it."""
+    prompts: list[Prompt]
+    """(B,): whose images each row's placeholders stand for."""
     source: Tensor
     """(N,) int64 into the B * S flattened tokens: whose hidden state predicts token n."""
     targets: Tensor
@@ -42,7 +45,7 @@ class Rows:
             input_ids=self.input_ids.to(device),
             position_ids=self.position_ids.to(device),
             mask=self.mask.to(device),
-            vision={name: tensor.to(device) for name, tensor in self.vision.items()},
+            prompts=self.prompts,
             source=self.source.to(device),
             targets=self.targets.to(device),
         )
@@ -53,37 +56,50 @@ class _Row:
     input_ids: Tensor
     position_ids: Tensor
     segments: Tensor
-    """(S,) 0 for the prompt, 1, 2, ... for the completions: what `_mask` is made from."""
+    """(S,) 0 for the prompt, 1, 2, ... for the completions: what the mask is made from, -1 for padding."""
     source: Tensor
     targets: Tensor
+
+
+def make_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
+    """Packed where the family allows it, else plain."""
+    return packed_rows(groups, adapter) if adapter.packs else plain_rows(groups, adapter)
 
 
 def packed_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each group."""
     rows = [_row(group.prompt, group.completions) for group in groups]
-    return _pad(rows, [group.prompt for group in groups], adapter)
+    return _pad(rows, [group.prompt for group in groups], adapter, _packed_mask)
 
 
 def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each completion."""
     pairs = [(group.prompt, completion) for group in groups for completion in group.completions]
-    return _pad([_row(prompt, [completion]) for prompt, completion in pairs], [prompt for prompt, _ in pairs], adapter)
+    rows = [_row(prompt, [completion]) for prompt, completion in pairs]
+    return _pad(rows, [prompt for prompt, _ in pairs], adapter, lambda segments: segments >= 0)
 
 
-def microbatches(groups: Sequence[Group], tokens: int) -> Iterator[list[Group]]:
-    """Split groups, in their order, so that no micro-batch's packed rows take more than `tokens` with their padding.
+def microbatches(groups: Sequence[Group], tokens: int, packs: bool) -> Iterator[list[Group]]:
+    """Split groups, in their order, so that no micro-batch's rows take more than `tokens` with their padding.
 
     A group that alone takes more comes alone: a group is never torn apart.
+
+    Args:
+        groups: any number.
+        tokens: the limit.
+        packs: whether the rows will be packed or plain.
     """
     batch: list[Group] = []
-    longest = 0
+    longest = count = 0
     for group in groups:
-        length = len(group.prompt) + sum(map(len, group.completions))
-        if batch and max(longest, length) * (len(batch) + 1) > tokens:
+        lengths = [len(completion) for completion in group.completions]
+        length, rows = (sum(lengths), 1) if packs else (max(lengths), len(lengths))
+        length += len(group.prompt)
+        if batch and max(longest, length) * (count + rows) > tokens:
             yield batch
-            batch, longest = [], 0
+            batch, longest, count = [], 0, 0
         batch.append(group)
-        longest = max(longest, length)
+        longest, count = max(longest, length), count + rows
     if batch:
         yield batch
 
@@ -107,7 +123,8 @@ def _row(prompt: Prompt, completions: Sequence[Completion]) -> _Row:
     return _Row(torch.cat(ids), torch.cat(positions, dim=1), torch.cat(segments), torch.cat(source), torch.cat(targets))
 
 
-def _pad(rows: Sequence[_Row], prompts: Sequence[Prompt], adapter: Adapter) -> Rows:
+def _pad(rows: Sequence[_Row], prompts: list[Prompt], adapter: Adapter, mask_of: Callable[[Tensor], Tensor]) -> Rows:
+    """Rows of equal length; `mask_of` makes their mask from their (B, S) segments."""
     longest = max(len(row.input_ids) for row in rows)
     input_ids = torch.full((len(rows), longest), adapter.pad_token_id)
     position_ids = torch.zeros(adapter.position_axes, len(rows), longest, dtype=torch.long)
@@ -120,14 +137,14 @@ def _pad(rows: Sequence[_Row], prompts: Sequence[Prompt], adapter: Adapter) -> R
     return Rows(
         input_ids=input_ids,
         position_ids=position_ids,
-        mask=_mask(segments),
-        vision=adapter.collate_vision([prompt.vision for prompt in prompts]),
+        mask=mask_of(segments),
+        prompts=prompts,
         source=torch.cat([row.source + index * longest for index, row in enumerate(rows)]),
         targets=torch.cat([row.targets for row in rows]),
     )
 
 
-def _mask(segments: Tensor) -> Tensor:
+def _packed_mask(segments: Tensor) -> Tensor:
     """(B, S) segments to a (B, 1, S, S) mask: causal, and only the prompt's tokens and those of one's own completion.
 
     Padding (segment -1) sees itself, so that its softmax has something to sum over; no token sees padding.

@@ -2,6 +2,7 @@
 
     config.yaml         the resolved settings, a recipe that can be run again
     metrics.jsonl       an object for each optimiser step
+    unusable.jsonl      where rows of the sources can't be used: an object for each, with the reason
     evaluation.json     held-out accuracy before and after, with intervals
     samples/            Parquet: every completion of a step with its image, rewards and advantage; and the evaluations'
     checkpoints/        Hugging Face folders, each with what a resumed run needs beside it
@@ -12,7 +13,6 @@ A folder that exists is never touched unless the user said so. Whatever is read 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -21,19 +21,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from mr1.config import Config, dump_config, load_config
 from mr1.errors import UserError
-from mr1.evaluate.evaluate import Evaluation
+from mr1.evaluate.outcome import Evaluation
 from mr1.models.vlm import VLM
-from mr1.types import Group, Sample
+from mr1.tables import encode_images, make_table, write_parquet, write_text
+from mr1.types import Group
 
 Mode = Literal["new", "overwrite", "resume"]
 Stage = Literal["before", "after"]
-
-IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
 class Run:
@@ -73,15 +71,21 @@ class Run:
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics, allow_nan=False) + "\n")
         if groups is not None:
-            _write_parquet(self.folder / "samples" / f"step-{step:06d}.parquet", [_sample_rows(step, groups)])
+            write_parquet(self.folder / "samples" / f"step-{step:06d}.parquet", [_sample_rows(step, groups)])
 
     def record_evaluation(self, stage: Stage, evaluations: Sequence[Evaluation]) -> None:
         """Write the accuracies to `evaluation.json`, the outcomes with their images to `samples/<stage>.parquet`."""
         path = self.folder / "evaluation.json"
         stages = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         stages[stage] = {evaluation.task: evaluation.summary() for evaluation in evaluations}
-        _write_parquet(self.folder / "samples" / f"{stage}.parquet", [_outcome_rows(each) for each in evaluations])
-        _write_text(path, json.dumps(stages, indent=2) + "\n")
+        write_parquet(self.folder / "samples" / f"{stage}.parquet", [each.table() for each in evaluations])
+        write_text(path, json.dumps(stages, indent=2) + "\n")
+
+    def record_unusable(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write down the sources' rows that were left out."""
+        if rows:
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            write_text(self.folder / "unusable.jsonl", "".join(lines))
 
     def save_checkpoint(self, step: int, policy: VLM, state: dict[str, Any]) -> None:
         """Save the policy as a Hugging Face folder and the trainer's state beside it.
@@ -114,7 +118,7 @@ class Run:
         """Take back what was recorded after a checkpoint: the resumed run records it again."""
         path = self.folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines()
-        _write_text(path, "".join(f"{line}\n" for line in lines[:step]))
+        write_text(path, "".join(f"{line}\n" for line in lines[:step]))
         for sample in (self.folder / "samples").glob("step-*.parquet"):
             if int(sample.stem.removeprefix("step-")) >= step:
                 sample.unlink()
@@ -170,7 +174,7 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
     """A row for each completion."""
     rows = []
     for group in groups:
-        sample, images = group.prompt.sample, _encode(group.prompt.sample)
+        sample, images = group.prompt.sample, encode_images(group.prompt.sample.images)
         assert group.rewards is not None, "recorded after the rewards"
         assert group.advantages is not None, "recorded after the advantages"
         for index, completion in enumerate(group.completions):
@@ -187,50 +191,4 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
             row |= {f"reward/{name}": score[index].item() for name, score in group.scores.items()}
             row |= {"reward/total": group.rewards[index].item(), "advantage": group.advantages[index].item()}
             rows.append(row)
-    return _table(rows)
-
-
-def _outcome_rows(evaluation: Evaluation) -> pa.Table:
-    rows = [
-        {
-            "task": evaluation.task,
-            "split": evaluation.split,
-            "id": outcome.sample.id,
-            "images": _encode(outcome.sample),
-            "question": outcome.sample.question,
-            "answer": outcome.sample.answer,
-            "completion": outcome.completion,
-            "correct": outcome.correct,
-            "well_formed": outcome.well_formed,
-            "truncated": outcome.truncated,
-        }
-        for outcome in evaluation.outcomes
-    ]
-    return _table(rows)
-
-
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows as a table; images in the form that `datasets` reads as its Image feature."""
-    columns = {name: pa.array([row[name] for row in rows]) for name in rows[0] if name != "images"}
-    return pa.table({**columns, "images": pa.array([row["images"] for row in rows], type=IMAGES)})
-
-
-def _encode(sample: Sample) -> list[dict[str, Any]]:
-    encoded = []
-    for image in sample.images:
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG", compress_level=1)
-        encoded.append({"bytes": buffer.getvalue(), "path": None})
-    return encoded
-
-
-def _write_parquet(path: Path, tables: Sequence[pa.Table]) -> None:
-    draft = path.with_name(f".{path.name}")
-    pq.write_table(pa.concat_tables(tables), draft, compression="zstd")
-    draft.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    return make_table(rows)

@@ -29,7 +29,7 @@ def token_logprobs(vlm: VLM, rows: Rows, temperature: float, chunk: int = CHUNK)
         (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats, without.
     """
     rows = rows.to(vlm.device)
-    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, rows.vision)
+    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, vlm.features(rows.prompts))
     hidden = hidden.flatten(0, 1)[rows.source]
     bias = vlm.token_bias()
     head = vlm.adapter.head()

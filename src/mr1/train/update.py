@@ -6,6 +6,7 @@ simply its part of a sum.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,7 +16,8 @@ from torch import Tensor
 from mr1.config import Config
 from mr1.methods.base import Method
 from mr1.models.vlm import VLM
-from mr1.train.packing import microbatches, packed_rows
+from mr1.train.optimizer import Optimizer, rate_factor
+from mr1.train.packing import make_rows, microbatches
 from mr1.train.scoring import token_logprobs
 from mr1.types import Completion, Group, LossInputs
 
@@ -23,15 +25,15 @@ from mr1.types import Completion, Group, LossInputs
 def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> None:
     """Fill in `ref_logprobs` where they are missing: once for each batch of rollouts, however often it is used."""
     missing = [group for group in groups if any(each.ref_logprobs is None for each in group.completions)]
-    for batch in microbatches(missing, config.tokens_per_microbatch):
+    for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter.packs):
         with torch.no_grad():
-            logprobs, _ = token_logprobs(reference, packed_rows(batch, reference.adapter), config.rollout.temperature)
+            logprobs, _ = token_logprobs(reference, make_rows(batch, reference.adapter), config.rollout.temperature)
         for completion, part in _by_completion(batch, logprobs):
             completion.ref_logprobs = part
 
 
 def update(
-    policy: VLM, groups: Sequence[Group], method: Method, optimizer: torch.optim.Optimizer, config: Config, step: int
+    policy: VLM, groups: Sequence[Group], method: Method, optimizer: Optimizer, config: Config, step: int
 ) -> dict[str, float | None]:
     """Forward and backward over the batch, then one optimiser step.
 
@@ -48,32 +50,32 @@ def update(
         for completion, share in zip(_completions(groups), method.token_weights(groups), strict=True)
     }
     sums: defaultdict[str, float] = defaultdict(float)
-    optimizer.zero_grad()
-    for batch in microbatches(groups, config.tokens_per_microbatch):
-        logprobs, entropy = token_logprobs(policy, packed_rows(batch, policy.adapter), config.rollout.temperature)
-        _remember_old(batch, logprobs)
-        inputs = _loss_inputs(batch, logprobs, shares, beta)
-        output = method.loss(inputs)
-        output.loss.backward()
+    for batch in microbatches(groups, config.tokens_per_microbatch, policy.adapter.packs):
+        with policy.training():
+            logprobs, entropy = token_logprobs(policy, make_rows(batch, policy.adapter), config.rollout.temperature)
+            _remember_old(batch, logprobs)
+            inputs = _loss_inputs(batch, logprobs, shares, beta)
+            output = method.loss(inputs)
+            output.loss.backward()
         sums["loss"] += output.loss.item()
         sums["entropy"] += float((entropy * inputs.weights).sum())
         sums["gap"] += _sampler_gap(batch, logprobs)
         for name, value in output.metrics.items():
             sums[name] += value.item()
 
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, config.optimizer.max_grad_norm)
-    if not torch.isfinite(norm):
+    norm = optimizer.clip()
+    if not math.isfinite(norm):
         raise FloatingPointError(
-            f"step {step}: the gradient's norm is {norm.item()}; a lower optimizer.learning_rate may keep it finite"
+            f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
         )
-    optimizer.step()
+    optimizer.step(rate_factor(step, config.steps, config.optimizer))
+    optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
 
     metrics: dict[str, float | None] = {"loss": sums.pop("loss"), "kl": None, "entropy": sums.pop("entropy")}
     gap = sums.pop("gap")
     if all(completion.logprobs is not None for completion in _completions(groups)):
         metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
-    return metrics | dict(sums) | {"grad_norm": norm.item()}
+    return metrics | dict(sums) | {"grad_norm": norm}
 
 
 def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, shares: dict[int, float], beta: float) -> LossInputs:

@@ -29,6 +29,10 @@ class CountingTask:
             raise ValueError(f"image_size must be positive, got {image_size}")
         self.image_size = image_size
 
+    def size(self, split: str) -> int | None:  # noqa: ARG002
+        """None: samples never run out."""
+        return None
+
     def sample(self, split: str, seed: int, index: int) -> Sample:
         """Draw a scene and a question about it. Raises ValueError for an unknown split."""
         if split not in self.splits:
@@ -44,7 +48,12 @@ class CountingTask:
             question=ask(query),
             answer=str(len(matching)),
             reasoning=enumerate_objects(matching),
-            meta={"scene": described, "query": query, "kind": "attributes" if query else "all"},
+            meta={
+                "scene": described,
+                "query": query,
+                "subject": "attributes" if query else "all",
+                "difficulty": len(described["objects"]),
+            },
         )
 
     def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:

@@ -36,6 +36,10 @@ class GeometryTask:
     def __init__(self, image_size: int = 112) -> None:
         self.image_size = image_size
 
+    def size(self, split: str) -> int | None:  # noqa: ARG002
+        """None: samples never run out."""
+        return None
+
     def sample(self, split: str, seed: int, index: int) -> Sample:
         """Draw a problem that belongs to the split. Raises ValueError if there is no such split."""
         if split not in self.splits:
@@ -49,7 +53,13 @@ class GeometryTask:
             if split_of(key(name, variant, names, values)) == split:
                 break
         problem = theorem.build(variant, names, values, rng)
-        meta = describe(problem) | {"theorem": name, "variant": variant, "names": names, "values": list(values)}
+        meta = describe(problem) | {
+            "theorem": name,
+            "subject": name,
+            "variant": variant,
+            "names": names,
+            "values": list(values),
+        }
         return Sample(
             id=f"{self.name}/{split}/{seed}/{index}",
             images=(draw(problem.figure, self.image_size, rng),),

@@ -1,0 +1,120 @@
+"""From a source's path to the rows of each of its splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mr1.data.rows import ArrowRows, JsonRows, Rows, TextRows
+from mr1.data.settings import SPLITS, Format, Source, Split
+from mr1.errors import UserError, nearest
+
+ENDINGS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+SAVED = ("dataset_info.json", "dataset_dict.json")
+"""What `datasets.save_to_disk` leaves in a folder."""
+
+
+def open_splits(source: Source) -> dict[Split, Rows]:
+    """The rows of each split that the source has.
+
+    Raises:
+        UserError: nothing at `path`, a file that can't be read, a split that isn't there.
+    """
+    kind = source.format or _guess_format(source)
+    if kind == "datasets":
+        return _open_datasets(source)
+    files = _files(source, kind)
+    if kind == "json":
+        return {split: JsonRows(found, source.field) for split, found in files.items()}
+    if kind == "parquet":
+        named = {str(split): [str(file) for file in found] for split, found in files.items()}
+        return _arrow_rows(_load("parquet", data_files=named), {split: str(split) for split in files}, source)
+    return {split: TextRows(found, kind == "csv") for split, found in files.items()}
+
+
+def _guess_format(source: Source) -> Format:
+    path = Path(source.path)
+    if path.suffix in ENDINGS:
+        return ENDINGS[path.suffix]
+    if not path.is_dir() or any((path / name).is_file() for name in SAVED):
+        return "datasets"
+    for name in (*source.splits.values(), *(f"{split}{ending}" for split in SPLITS for ending in ENDINGS)):
+        if Path(name).suffix in ENDINGS and any(path.glob(name)):
+            return ENDINGS[Path(name).suffix]
+    return "datasets"
+
+
+def _files(source: Source, kind: Format) -> dict[Split, list[Path]]:
+    """The files of each split. A file, or a pattern's files together, is one split with the name `train`."""
+    path = Path(source.path)
+    ending = next(ending for ending, named in ENDINGS.items() if named == kind)
+    if path.is_dir():
+        named = {file.stem: [file] for file in sorted(path.glob(f"*{ending}"))}
+        named |= {name: found for name in source.splits.values() if (found := sorted(path.glob(name)))}
+    else:
+        found = [path] if path.is_file() else sorted(Path(path.anchor or ".").glob(_relative(path)))
+        if not found:
+            raise UserError(f"path: there is no file {path}{_siblings(path)}")
+        named = {"train": found, path.name: found}
+    return {split: named[name] for split, name in _split_names(source, list(named)).items()}
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(path.anchor)) if path.anchor else str(path)
+
+
+def _siblings(path: Path) -> str:
+    known = [file.name for file in sorted(path.parent.glob(f"*{path.suffix}"))] if path.parent.is_dir() else []
+    return nearest(path.name, known) if known else ""
+
+
+def _split_names(source: Source, known: list[str]) -> dict[Split, str]:
+    """Which of the source's splits each of ours is."""
+    for split, name in source.splits.items():
+        if name not in known:
+            raise UserError(f"splits.{split}: {source.path} has no '{name}'{nearest(name, known)}")
+    names = source.splits or {split: split for split in SPLITS if split in known}
+    if not names:
+        raise UserError(f"splits: {source.path} has {', '.join(known)}; say which is train, validation or test")
+    return names
+
+
+def _open_datasets(source: Source) -> dict[Split, Rows]:
+    """A folder or a hub id, by `datasets`."""
+    path = Path(source.path)
+    if path.is_dir() and any((path / name).is_file() for name in SAVED):
+        import datasets
+
+        try:
+            opened = datasets.load_from_disk(source.path)
+        except (OSError, ValueError) as error:
+            raise UserError(f"path: {path} can't be read by datasets: {_first_line(error)}") from error
+        loaded = opened if isinstance(opened, datasets.DatasetDict) else {"train": opened}
+    elif path.exists() or not (source.path.startswith((".", "/", "~")) or source.path.count("/") > 1):
+        loaded = _load(source.path, name=source.subset, revision=None if path.exists() else source.revision)
+    else:
+        raise UserError(f"path: there is no file or folder {path}")
+    return _arrow_rows(loaded, _split_names(source, list(loaded)), source)
+
+
+def _arrow_rows(loaded: Any, names: dict[Split, str], source: Source) -> dict[Split, Rows]:
+    path = Path(source.path)
+    folder = path if path.is_dir() else path.parent if path.exists() else Path()
+    return {split: ArrowRows(loaded[name], folder, f"{source.path}, {name}") for split, name in names.items()}
+
+
+def _load(path: str, **options: Any) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        return datasets.load_dataset(path, **options)
+    except (OSError, ValueError, RuntimeError, StopIteration, datasets.exceptions.DatasetsError) as error:
+        cause = error.__cause__ or error
+        where = options.get("data_files") or path
+        raise UserError(f"path: {where} can't be read by datasets: {_first_line(cause)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,255 @@
+"""From a row to a problem: which column is what, templates, patterns, chats, and what makes a row unusable."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import TemplateError, meta
+from jinja2.sandbox import SandboxedEnvironment
+
+from mr1.data.chat import read_chat
+from mr1.data.images import DATA_URI, UnusableError
+from mr1.data.rows import Row
+from mr1.data.settings import Source
+from mr1.errors import UserError, nearest
+
+LOOKED_AT = 100
+"""Rows of each split, from whose keys and values the columns of text files are known."""
+
+KINDS = {
+    "images": ("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff"),
+    "video": ("mp4", "avi", "mov", "mkv", "webm"),
+    "sound": ("wav", "mp3", "flac", "ogg", "m4a"),
+}
+MEDIA_PATH = re.compile(
+    rf"\S.*\.({'|'.join(ending for endings in KINDS.values() for ending in endings)})", re.IGNORECASE
+)
+
+
+@dataclass
+class Problem:
+    """A row as it is meant, its images not yet read."""
+
+    question: str
+    answer: str
+    images: list[Any]
+    """What the row holds for each image: see `images.find`."""
+    messages: tuple[dict[str, Any], ...] = ()
+    """The prompt, where the row has it as a chat."""
+    reasoning: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """The further columns, without images."""
+
+
+class Reader:
+    """Reads the rows of one source."""
+
+    def __init__(self, source: Source, rows: list[Row], media: Mapping[str, str]) -> None:
+        """Find out which column is what.
+
+        Args:
+            source: the settings.
+            rows: the first of each split, in brief.
+            media: columns whose type says what they hold, as `Rows.media` gives them.
+
+        Raises:
+            UserError: a column that isn't there, a template that can't be read, a column of images, sound or video
+                that nothing reads.
+        """
+        self.source = source
+        self.known = list(dict.fromkeys(key for row in rows for key in row))
+        columns = source.columns
+        question = columns.question or self._first("question", "prompt")
+        if question is None and source.question is None:
+            raise UserError(f"columns.question: name the column of the question; the rows have {', '.join(self.known)}")
+        self.question, self.answer = question, columns.answer or self._first("answer")
+        images = columns.images if columns.images is not None else self._first("images", "image") or []
+        self.images = [images] if isinstance(images, str) else images
+        environment = SandboxedEnvironment(keep_trailing_newline=True)
+        environment.filters["lettered"] = lettered
+        self.environment = environment
+        self.mentioned: set[str] = set()
+        self.template = self._template("question", source.question)
+        self.paths = {name: self._template("columns.images", name) for name in self.images if "{{" in name}
+        self.accepts = self._expression(source.filter)
+        self.pattern = re.compile(source.answer_pattern, re.DOTALL) if source.answer_pattern else None
+        self._check_columns()
+        self._check_media(rows, media)
+        self.media = {*media, *(name for name in self.images if name not in self.paths)}
+
+    def accepted(self, row: Row) -> bool:
+        """Whether the source's filter lets a row through. Raises UnusableError where it can't be said."""
+        return self.accepts is None or bool(_filled_in("filter", self.accepts, self._context(row)))
+
+    def problem(self, row: Row) -> Problem:
+        """The problem that a row states.
+
+        Raises:
+            UnusableError: no question, no answer, or images that don't fit.
+        """
+        images = [held for name in self.images for held in self._held(row, name)]
+        question = cell(row, self.question) if self.question else None
+        messages: tuple[dict[str, Any], ...] = ()
+        if isinstance(question, list):
+            question, messages, images = read_chat(question, images)
+        if self.template is not None:
+            question = _filled_in("question", self.template.render, self._context(row) | {"question": question})
+        question = _text("question", question)
+        if not question:
+            raise UnusableError("its question is empty; write one or take the row out")
+        limit = self.source.max_images
+        if limit is not None and len(images) > limit:
+            raise UnusableError(f"it has {len(images)} images, max_images is {limit}; raise it or take the row out")
+        columns = self.source.columns
+        further = {key: value for key, value in row.items() if key not in self.media}
+        if messages and self.question:
+            further.pop(self.question, None)
+        for name in ("subject", "difficulty"):
+            if column := getattr(columns, name):
+                further[name] = _text(name, _joined(cell(row, column)))
+        return Problem(
+            question=question,
+            answer=self._answer(row),
+            images=images,
+            messages=messages,
+            reasoning=_text("reasoning", cell(row, columns.reasoning)) if columns.reasoning else "",
+            meta=further,
+        )
+
+    def identity(self, row: Row) -> str | None:
+        """What the row's id column says; None where there is none."""
+        value = cell(row, self.source.columns.id) if self.source.columns.id else None
+        return None if value is None else str(value)
+
+    def _answer(self, row: Row) -> str:
+        if self.answer is None:
+            return ""
+        answer = _text("answer", cell(row, self.answer))
+        if not answer:
+            raise UnusableError("its answer is empty; write one or take the row out")
+        if self.pattern is None:
+            return answer
+        found = self.pattern.search(answer)
+        if found is None or not found[1].strip():
+            raise UnusableError(
+                f"answer_pattern finds nothing in its answer {answer[:60]!r}; mend the pattern or the row"
+            )
+        return found[1].strip()
+
+    def _held(self, row: Row, name: str) -> list[Any]:
+        if name in self.paths:
+            return [_filled_in("columns.images", self.paths[name].render, self._context(row))]
+        value = cell(row, name)
+        return [held for held in (value if isinstance(value, list) else [value]) if held is not None]
+
+    def _context(self, row: Row) -> Row:
+        return dict.fromkeys(self.known) | row
+
+    def _first(self, *names: str) -> str | None:
+        return next((name for name in names if name in self.known), None)
+
+    def _template(self, key: str, text: str | None) -> Any:
+        if text is None:
+            return None
+        self._mention(key, text)
+        return self.environment.from_string(text)
+
+    def _expression(self, text: str | None) -> Any:
+        if text is None:
+            return None
+        self._mention("filter", f"{{{{ {text} }}}}")
+        return self.environment.compile_expression(text)
+
+    def _mention(self, key: str, text: str) -> None:
+        try:
+            names = meta.find_undeclared_variables(self.environment.parse(text))
+        except TemplateError as error:
+            raise UserError(f"{key}: {text!r} can't be read: {error}") from error
+        for name in sorted(names - {"question"} if key == "question" else names):
+            if name not in self.known:
+                raise UserError(f"{key}: the rows have no column '{name}'{nearest(name, self.known)}")
+        self.mentioned |= names
+
+    def _check_columns(self) -> None:
+        named = self.source.columns.model_dump(exclude={"images"}, exclude_none=True)
+        plain = [("images", name) for name in self.images if name not in self.paths]
+        for key, name in (*named.items(), *plain):
+            if name.partition(".")[0] not in self.known:
+                raise UserError(f"columns.{key}: the rows have no column '{name}'{nearest(name, self.known)}")
+
+    def _check_media(self, rows: list[Row], media: Mapping[str, str]) -> None:
+        """Raise for a column that holds what nobody reads: the model would be asked about what it is not shown."""
+        read = {*self.images, *self.mentioned, *self.source.ignore_columns}
+        read |= {name for name in self.source.columns.model_dump(exclude={"images"}).values() if name}
+        if self.question:
+            read.add(self.question)
+        for name in self.known:
+            holds = media.get(name) or _media_of([row.get(name) for row in rows])
+            if holds and name not in read:
+                mend = "name it in columns.images or in" if holds in {"images", "bytes"} else "name it in"
+                raise UserError(f"columns: '{name}' holds {holds}, which nothing reads; {mend} ignore_columns")
+
+
+def cell(row: Row, name: str) -> Any:
+    """A column's value, dots reaching into nested ones; None where it isn't there."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _filled_in(key: str, template: Callable[..., Any], context: Row) -> Any:
+    """What a template or an expression makes of a row."""
+    try:
+        return template(**context)
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise UnusableError(f"{key} fails on it ({error}); mend the template or the row") from error
+
+
+def lettered(options: Any) -> str:
+    """Choices as lines, `(A) ...`; a list, the text of a list, or nothing. A choice that is its letter stands alone."""
+    if isinstance(options, str):
+        try:
+            options = ast.literal_eval(options)
+        except (ValueError, SyntaxError):
+            options = [options] if options.strip() else []
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    lines = [
+        f"({letter})" if str(option) == letter else f"({letter}) {option}"
+        for letter, option in zip(letters, options or [], strict=False)
+    ]
+    return "\n".join(lines)
+
+
+def _text(what: str, value: Any) -> str:
+    """A cell as text. Booleans become yes and no, whole numbers lose their `.0`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    raise UnusableError(f"its {what} is a {type(value).__name__}, not a text or a number")
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _media_of(values: list[Any]) -> str | None:
+    """What a text file's column holds where all of its values are paths or bytes of images, sound or video."""
+    flat = [each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None]
+    if not flat or not all(isinstance(each, str) for each in flat):
+        return None
+    if all(DATA_URI.match(each) for each in flat):
+        return "images"
+    endings = [found[1].lower() if (found := MEDIA_PATH.fullmatch(each.strip())) else "" for each in flat]
+    return next((kind for kind, known in KINDS.items() if all(ending in known for ending in endings)), None)

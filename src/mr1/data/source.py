@@ -1,0 +1,288 @@
+"""A source as a task: what the loop, the evaluation and the methods know of data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mr1.data.images import UnusableError, decode, find
+from mr1.data.opening import open_splits
+from mr1.data.problem import LOOKED_AT, Reader
+from mr1.data.rows import Row, Rows
+from mr1.data.settings import Source, Split
+from mr1.errors import UserError
+from mr1.tasks.base import Demonstration, Teacher, generator
+from mr1.types import Sample
+
+if TYPE_CHECKING:
+    from mr1.config import Config
+
+NAMED = 10
+"""Unusable rows that a message names; the others are in the run's `unusable.jsonl`."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that is left out because it can't be used."""
+
+    source: str
+    split: str
+    id: str
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where} (id {self.id}): {self.reason}"
+
+
+@dataclass
+class Part:
+    """A split: its rows' numbers, and how many of the others were left out and why."""
+
+    rows: Rows
+    usable: np.ndarray[Any, np.dtype[np.int64]]
+    """(N,) int64, in the source's order."""
+    places: np.ndarray[Any, np.dtype[np.float64]]
+    """(N,) float64 in [0, 1), a hash of each usable row's id: the same whatever other rows there are."""
+    unusable: list[BadRow]
+    filtered: int = 0
+    skipped: int = 0
+
+
+class SourceTask:
+    """Rows of one's own. A training split is drawn from without replacement, anew in each epoch."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        """Open the files and look at every row, at no image: what is unusable is known before anything is trained.
+
+        Raises:
+            UserError: a file, a column or a split that isn't there, a column that nothing reads, no usable row.
+        """
+        self.name, self.source = name, source
+        try:
+            opened = open_splits(source)
+            first = [row for rows in opened.values() for row in islice(rows.brief(), LOOKED_AT)]
+            media = {column: holds for rows in opened.values() for column, holds in rows.media().items()}
+            self.reader = Reader(source, first, media)
+            self.parts: dict[str, Part] = {split: self._scan(split, rows) for split, rows in opened.items()}
+            self._hold_out()
+        except UserError as error:
+            raise UserError(f"sources.{name}.{error}") from error
+        self.splits = tuple(self.parts)
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the rows have answers."""
+        return self.reader.answer is not None
+
+    @property
+    def unusable(self) -> list[BadRow]:
+        """All rows that can't be used."""
+        return [row for part in self.parts.values() for row in part.unusable]
+
+    def size(self, split: str) -> int:
+        """Usable rows of a split."""
+        return len(self.parts[split].usable)
+
+    def sample(self, split: str, seed: int, index: int) -> Sample:
+        """Sample `index` of a split, its images read and decoded.
+
+        The training split is walked in an order that (seed, epoch) give, each row once an epoch; held-out splits in
+        the source's order, whatever the seed.
+
+        Raises:
+            UserError: an image that turns out to be damaged.
+        """
+        part = self.parts[split]
+        epoch, place = divmod(index, len(part.usable))
+        number = int(part.usable[self._order(seed, epoch)[place] if split == "train" else place])
+        try:
+            # A batch may reach from one epoch into the next: the same row again must not be sampled alike.
+            return self._sample(split, number, f"@{epoch}" if epoch else "")
+        except UnusableError as error:
+            identity = self._identity(part.rows[number], number)
+            raise UserError(
+                f"sources.{self.name}: {part.rows.where(number)} (id {identity}): {error}, or leave the row out by "
+                f"sources.{self.name}.skip=[{identity}]; `mr1 data check` finds all such rows"
+            ) from error
+
+    def every(self, split: str) -> Iterator[tuple[str, Sample] | BadRow]:
+        """All usable rows of a split in order: the place and the sample, or what is wrong with its images."""
+        rows = self.parts[split].rows
+        for number in map(int, self.parts[split].usable):
+            try:
+                yield rows.where(number), self._sample(split, number)
+            except UnusableError as error:
+                identity = self._identity(rows[number], number)
+                yield BadRow(self.name, split, identity, rows.where(number), str(error))
+
+    def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:
+        """The row's own reasoning and answer.
+
+        Raises:
+            UserError: no teacher with bad habits knows these rows, or they have no answer.
+        """
+        if teacher != "perfect":
+            raise UserError(f"demonstrations.teacher: source {self.name} has no '{teacher}' teacher; use 'perfect'")
+        if not sample.answer:
+            raise UserError(f"sources.{self.name}.columns.answer: the rows have no answers, which method sft learns")
+        return Demonstration(sample.reasoning, sample.answer)
+
+    def describe(self) -> str:
+        """One line: usable rows of each split, and what was left out. Unusable rows follow, the first of them named."""
+        sizes = ", ".join(f"{self.size(split)} {split}" for split in self.splits)
+        left_out = [
+            f"{count} {how}"
+            for how, count in (
+                ("by its filter", sum(part.filtered for part in self.parts.values())),
+                ("by skip", sum(part.skipped for part in self.parts.values())),
+            )
+            if count
+        ]
+        line = f"{self.name}: {sizes} rows" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+        bad = self.unusable
+        if not bad:
+            return line
+        looked_at = sum(self.size(split) for split in self.splits) + len(bad)
+        rest = [f"  and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
+        named = [f"  {row}" for row in bad[:NAMED]]
+        return "\n".join([line, f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *named, *rest])
+
+    def _sample(self, split: str, number: int, again: str = "") -> Sample:
+        """The sample of a row, its images decoded. Raises UnusableError where that can't be done."""
+        rows = self.parts[split].rows
+        row = rows[number]
+        problem = self.reader.problem(row)
+        root = self._root(rows, number)
+        return Sample(
+            id=f"{self.name}/{split}/{self._identity(row, number)}{again}",
+            images=tuple(decode(find(held, root)) for held in problem.images),
+            question=problem.question,
+            answer=problem.answer,
+            reasoning=problem.reasoning,
+            meta=problem.meta,
+            messages=problem.messages,
+        )
+
+    def _scan(self, split: Split, rows: Rows) -> Part:
+        """Read every row of a split in brief, and sort out those that can't be used."""
+        part = Part(rows, np.empty(0, np.int64), np.empty(0), [])
+        usable: list[int] = []
+        seen: dict[str, int] = {}
+        skip = set(self.source.skip)
+        for number, row in enumerate(rows.brief()):
+            if len(usable) == self.source.limit:
+                break
+            identity = self._identity(row, number)
+            if identity in skip:
+                part.skipped += 1
+                continue
+            try:
+                if not self.reader.accepted(row):
+                    part.filtered += 1
+                    continue
+                problem = self.reader.problem(row)
+                for held in problem.images:
+                    find(held, self._root(rows, number))
+            except UnusableError as error:
+                part.unusable.append(BadRow(self.name, split, identity, rows.where(number), str(error)))
+                continue
+            if identity in seen:
+                raise UserError(
+                    f"columns.id: '{self.source.columns.id}' names two rows '{identity}' ({rows.where(seen[identity])} "
+                    f"and {rows.where(number)}); name another column, or none"
+                )
+            seen[identity] = number
+            usable.append(number)
+        if not usable:
+            why = f"; {part.unusable[0]}" if part.unusable else ""
+            raise UserError(f"path: no row of split {split} can be used{why}")
+        part.usable = np.array(usable, np.int64)
+        part.places = np.array([_hashed(identity) for identity in seen])
+        return part
+
+    def _hold_out(self) -> None:
+        """Give the share `held_out` of train to each of test and validation that has no rows of its own."""
+        share, whole = self.source.held_out, self.parts.get("train")
+        lacking = [split for split in ("test", "validation") if split not in self.parts]
+        if not share or not lacking:
+            return
+        if whole is None:
+            raise UserError("held_out: there is no split train to take rows from; leave it out")
+        places = whole.places
+        for order, split in enumerate(lacking):
+            chosen = (places >= order * share) & (places < (order + 1) * share)
+            self.parts[split] = Part(whole.rows, whole.usable[chosen], places[chosen], [])
+        whole.usable = whole.usable[places >= len(lacking) * share]
+        for split in ("train", *lacking):
+            if not len(self.parts[split].usable):
+                raise UserError(f"held_out: {share} leaves split {split} without a row; choose another share")
+
+    def _shuffled(self, seed: int, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return generator(self.name, seed, epoch).permutation(self.size("train"))
+
+    def _root(self, rows: Rows, number: int) -> Path:
+        """What a row's paths are relative to."""
+        root = self.source.image_root
+        return rows.root(number) if root is None else rows.folder / root
+
+    def _identity(self, row: Row, number: int) -> str:
+        """A row's id, or its number counted from 1."""
+        return self.reader.identity(row) or str(number + 1)
+
+
+def _hashed(identity: str) -> float:
+    """A number in [0, 1), the same on every machine."""
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "little") / 2**64
+
+
+_OPENED: dict[tuple[str, str], SourceTask] = {}
+
+
+def load_source(name: str, source: Source) -> SourceTask:
+    """The source as a task; looked at once in a process, however many ask for it.
+
+    Raises:
+        UserError: see `SourceTask`.
+    """
+    key = name, source.model_dump_json()
+    if key not in _OPENED:
+        _OPENED[key] = SourceTask(name, source)
+    return _OPENED[key]
+
+
+def open_sources(config: Config) -> list[SourceTask]:
+    """The sources that a run uses, each looked at.
+
+    Raises:
+        UserError: a source that can't be read, or lacks a split or the answers that the run needs.
+    """
+    needed: dict[str, list[str]] = {name: ["train"] for name in config.tasks}
+    evaluated = (["test"] if config.evaluation.final_samples else []) + (
+        ["validation"] if config.evaluation.every else []
+    )
+    for name in config.evaluation.tasks if evaluated else ():
+        needed[name] = needed.get(name, []) + evaluated
+    opened = [load_source(name, config.sources[name]) for name in needed if name in config.sources]
+    for task in opened:
+        for split in needed[task.name]:
+            if split not in task.splits:
+                raise UserError(
+                    f"sources.{task.name}.splits: it has no split {split}, which the run reads; name one, or set "
+                    f"sources.{task.name}.held_out" + (", or evaluation.tasks" if split != "train" else "")
+                )
+        judged = task.name in config.evaluation.tasks and evaluated
+        if not task.answered and (judged or any(name.startswith("accuracy") for name in config.rewards)):
+            raise UserError(
+                f"sources.{task.name}.columns.answer: the rows have no answers, which reward accuracy and evaluation "
+                "compare with; name their column, or do without both"
+            )
+    return opened

@@ -1,0 +1,242 @@
+"""A training step on a device that computes nothing: the run's own code, with completions as long as they may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
+
+from mr1.config import Config
+from mr1.estimate.dry import Device, dry_run
+from mr1.estimate.ledger import Ledger
+from mr1.evaluate.evaluate import BATCH, available
+from mr1.methods import method_class
+from mr1.models.loading import load_vlm
+from mr1.models.policy import make_policy, make_reference
+from mr1.models.vlm import VLM
+from mr1.rollout.cache import repeat_for_completions
+from mr1.rollout.engine import Choose, Engine
+from mr1.tasks import load_task
+from mr1.train.optimizer import Optimizer
+from mr1.train.packing import make_rows, microbatches
+from mr1.train.update import score_reference, update
+from mr1.types import Completion, Group, Prompt
+
+LOOKED_AT = 16
+"""Samples of each task whose prompts are made, to find the longest."""
+
+
+@dataclass
+class Estimate:
+    """Bytes of a device's memory, and what they follow from."""
+
+    phases: dict[str, dict[str, int]]
+    """By phase, and in it by what they are for, at the moment when most are taken."""
+    parameters: dict[str, int]
+    """Numbers of parameters by part of the model."""
+    learning: int
+    """The number of parameters that learn."""
+    prompt_tokens: int
+    """Tokens of the longest prompt that was looked at, those of its images among them."""
+    image_tokens: int
+    """Tokens of its images."""
+    group_tokens: int
+    """Tokens of the largest group's rows, with padding."""
+    host: int
+    """Bytes of a step's images in the host's memory, where they wait. They are in no phase."""
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that are taken at once."""
+        return max(sum(parts.values()) for parts in self.phases.values())
+
+
+def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -> Estimate:
+    """What a run with these settings needs once it is under way, in seconds and without the model's weights.
+
+    Args:
+        config: the run.
+        device: what it is to run on.
+        limit: bytes, above which there is no need to go on.
+
+    Raises:
+        UserError: the model's configuration or its processor can't be had.
+        LimitExceededError: more than `limit` bytes would be taken at once.
+    """
+    policy = load_vlm(config.model, config.loading, weights=False)
+    prompts = _prompts(policy, config, config.tasks, "train", config.prompts_per_step)
+    evaluated = min(_evaluated(config), BATCH, config.rollout.batch_size)
+    split = "validation" if config.evaluation.every else "test"
+    held_out = _prompts(policy, config, config.evaluation.tasks, split, evaluated) if evaluated else []
+    with dry_run(device, limit) as ledger:
+        make_policy(policy, config)
+        policy.model.to("meta")  # peft makes its weights on the CPU
+        ledger.name("weights", _tensors(policy.model))
+        method = method_class(config.method)(config)
+        optimizer = _used_optimizer(policy, config, device, ledger)
+        step = max(range(config.steps), key=method.kl_weight)
+        reference = make_reference(policy) if method.kl_weight(step) > 0 else None
+        if reference and policy.lora is None:
+            with reference() as copy:
+                ledger.name("reference", _tensors(copy.model))
+
+        if held_out:
+            ledger.begin("evaluation")
+            _LastToken(policy, ledger).greedy(held_out, config.rollout.max_new_tokens, evaluated)
+        ledger.begin("rollout")
+        groups = method.rollout(_LastToken(policy, ledger), prompts, step)
+        ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
+        method.score(groups)
+        method.assign_advantages(groups)
+        groups = _two_microbatches(groups, config, policy.adapter.packs)
+        if reference:
+            ledger.begin("score")
+            with reference() as frozen:
+                score_reference(frozen, groups, config)
+        ledger.begin("update")
+        optimizer.adamw.register_step_pre_hook(lambda *_: ledger.begin("optimizer"))
+        update(policy, groups, method, optimizer, config, step)
+        phases = ledger.peaks
+    return Estimate(
+        phases=phases,
+        parameters=_parameters(policy),
+        learning=sum(parameter.numel() for parameter in policy.model.parameters() if parameter.requires_grad),
+        prompt_tokens=len(prompts[0]),
+        image_tokens=int((prompts[0].input_ids == policy.adapter.image_token_id).sum()),
+        group_tokens=make_rows(groups[:1], policy.adapter).input_ids.numel(),
+        host=sum(tensor.nbytes for prompt in prompts for tensor in prompt.vision.values()),
+    )
+
+
+class _LastToken(Engine):
+    """Decodes one token of each completion: the last, when the cache is full."""
+
+    def __init__(self, vlm: VLM, ledger: Ledger) -> None:
+        super().__init__(vlm)
+        self.ledger = ledger
+        self.decoded = 0
+
+    @torch.no_grad()
+    def _complete(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> list[Completion]:
+        rows = len(prompts) * copies
+        if rows > self.decoded:
+            self._decode_last(prompts, copies, length, choose)
+            self.decoded = rows
+        elif self.vlm.features_frozen:  # a batch like the one before, of which only these stay
+            self.vlm.features(prompts)
+        return [self._longest(length) for _ in range(rows)]
+
+    def _decode_last(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> None:
+        rows, device = len(prompts) * copies, self.vlm.device
+        cache: Any = DynamicCache(config=self.vlm.model.config)
+        hidden, seen = self._prefill(prompts, cache)
+        repeat_for_completions(cache, copies, room=length)
+        hidden, seen = hidden.repeat_interleave(copies, 0), seen.repeat_interleave(copies, 0)
+        if before := max(length - 2, 0):  # the first token comes from the prompt, the last one's keys are never made
+            _fill(cache, before)
+            seen = torch.cat([seen, torch.ones_like(seen[:, :1]).expand(-1, before)], dim=1)
+        self._name(cache)
+        tokens = torch.full((rows,), self.vlm.adapter.pad_token_id).to(device)
+        positions = torch.full((rows,), prompts[0].next_position + before).to(device)
+        hidden, seen = self._decode(tokens, seen, positions, cache)
+        self._name(cache)
+        logits = self.vlm.adapter.head()(hidden).float() + self.vlm.token_bias()
+        choose(logits, torch.arange(rows, device=device), length - 1)
+
+    def _name(self, cache: Any) -> None:
+        self.ledger.name("KV cache", (states for layer in cache.layers for states in (layer.keys, layer.values)))
+
+    def _longest(self, length: int) -> Completion:
+        return Completion(
+            token_ids=torch.full((length,), self.vlm.tokenizer.eos_token_id),
+            logprobs=torch.zeros(length),
+            text="",
+            mask=torch.ones(length, dtype=torch.bool),
+            finish_reason="length",
+        )
+
+
+def _fill(cache: Any, tokens: int) -> None:
+    """Put tokens into a cache that take no memory elsewhere."""
+    for index, layer in enumerate([*cache.layers]):
+        keys, values = (states[:, :, :1].expand(-1, -1, tokens, -1) for states in (layer.keys, layer.values))
+        cache.update(keys, values, index)
+
+
+def _used_optimizer(policy: VLM, config: Config, device: Device, ledger: Ledger) -> Optimizer:
+    """The optimizer after a step: its moments are there, the gradients are gone."""
+    optimizer = Optimizer(policy, config)
+    tensors = [tensor for group in optimizer.adamw.param_groups for tensor in group["params"]]
+    for group in optimizer.adamw.param_groups:
+        group["foreach"] = device == "gpu"  # as torch chooses there by itself
+    ledger.name("float32 masters", (master for _, master in optimizer.masters))
+    for tensor in tensors:
+        tensor.grad = torch.empty_like(tensor)
+    optimizer.step(1.0)
+    optimizer.zero_grad()
+    moments = (value for state in optimizer.adamw.state.values() for value in state.values())
+    ledger.name("AdamW moments", (moment for moment in moments if moment.is_meta))
+    owners = {id(parameter): master for parameter, master in optimizer.masters}
+    for parameter in policy.model.parameters():
+        if parameter.requires_grad:
+            _name_gradient(parameter, owners.get(id(parameter), parameter), ledger)
+    return optimizer
+
+
+def _name_gradient(parameter: nn.Parameter, owner: Tensor, ledger: Ledger) -> None:
+    """Say what a gradient is for once it is made; the optimizer's hook has handed it on to its owner by then."""
+
+    def name(_: Tensor) -> None:
+        assert owner.grad is not None, "just made"
+        ledger.name("gradients", [owner.grad])
+
+    parameter.register_post_accumulate_grad_hook(name)
+
+
+def _evaluated(config: Config) -> int:
+    """The most samples of a task that an evaluation of the run looks at."""
+    if not config.evaluation.tasks:
+        return 0
+    return max(config.evaluation.final_samples, config.evaluation.samples if config.evaluation.every else 0)
+
+
+def _prompts(vlm: VLM, config: Config, tasks: Iterable[str], split: str, count: int) -> list[Prompt]:
+    """The longest of these tasks' first prompts, several times; the last is the shortest, for there is padding then."""
+    sources = [load_task(name, config.sources) for name in dict.fromkeys(tasks)]
+    samples = [
+        source.sample(split, config.seed, index)
+        for source in sources
+        for index in range(available(source, split, LOOKED_AT))
+    ]
+    made = sorted((vlm.prompt(sample, config.prompt) for sample in samples), key=len)
+    return [replace(made[-1]) for _ in range(count - 1)] + [replace(made[0 if count > 1 else -1])]
+
+
+def _two_microbatches(groups: Sequence[Group], config: Config, packs: bool) -> list[Group]:
+    """The largest group as often as there are groups, but no more often than fills two micro-batches.
+
+    The second begins with the first one's gradients, as all that follow do.
+    """
+    largest = max(groups, key=lambda group: len(group.prompt) + sum(map(len, group.completions)))
+    copies = [
+        replace(largest, prompt=replace(largest.prompt), completions=[replace(each) for each in largest.completions])
+        for _ in groups
+    ]
+    first = next(microbatches(copies, config.tokens_per_microbatch, packs))
+    return copies[: 2 * len(first)]
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def _parameters(policy: VLM) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for name, parameter in policy.model.named_parameters():
+        counts["LoRA" if "lora_" in name else policy.adapter.part_of(name)] += parameter.numel()
+    return dict(counts)

@@ -1,0 +1,188 @@
+"""What a model wrote to the samples of one task, and the figures that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, stdev
+from typing import Any
+
+import pyarrow as pa
+from PIL.Image import Image
+
+from mr1.evaluate.intervals import wilson
+from mr1.judge.verdict import Verdict
+from mr1.tables import encode_images, make_table
+
+KINDS = ("subject", "difficulty")
+"""What a sample's `meta` may tell of its kind; accuracy is given for each value."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One completion and its judgement."""
+
+    id: str
+    attempt: int
+    """Which of the sample's completions, counted from 0."""
+    question: str
+    answer: str
+    """The truth."""
+    completion: str
+    verdict: Verdict
+    well_formed: bool
+    truncated: bool
+    subject: str | None
+    difficulty: str | None
+    images: tuple[Image, ...] = ()
+    """Left empty where the outcome was read again for its figures."""
+
+    @property
+    def correct(self) -> bool:
+        """Whether it counts as right: every verdict but RIGHT is wrong."""
+        return self.verdict is Verdict.RIGHT
+
+
+@dataclass
+class Evaluation:
+    """A model's outcomes on one task; the attempts at a sample stand next to each other."""
+
+    task: str
+    split: str
+    outcomes: list[Outcome]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers; with several attempts at each sample, mean@k."""
+        return _mean([outcome.correct for outcome in self.outcomes])
+
+    def summary(self) -> dict[str, Any]:
+        """The figures.
+
+        Returns:
+            `accuracy` with its 95 % interval `low` to `high` (see `interval`), `n` samples, `format_rate`, the numbers
+            of `missing` answers, `truncated` completions and `undecided` ones by verdict; with k > 1 attempts,
+            `attempts` and `pass@1`, `pass@2`, `pass@4`, ..., `pass@k`; `by_subject` and `by_difficulty` where samples
+            tell.
+        """
+        samples = self._by_sample()
+        attempts = len(samples[0])
+        verdicts = Counter(outcome.verdict for outcome in self.outcomes)
+        low, high = interval(samples)
+        result: dict[str, Any] = {
+            "accuracy": self.accuracy,
+            "low": low,
+            "high": high,
+            "n": len(samples),
+            "format_rate": _mean([outcome.well_formed for outcome in self.outcomes]),
+            "missing": verdicts[Verdict.MISSING],
+            "truncated": sum(outcome.truncated for outcome in self.outcomes),
+            "undecided": {v.value: verdicts[v] for v in Verdict if not v.decided and verdicts[v]},
+        }
+        if attempts > 1:
+            counts = [sum(outcome.correct for outcome in sample) for sample in samples]
+            result["attempts"] = attempts
+            for k in sorted({min(2**power, attempts) for power in range(attempts.bit_length() + 1)}):
+                result[f"pass@{k}"] = _mean([pass_at(k, attempts, count) for count in counts])
+        for kind in KINDS:
+            if parts := self._by_kind(samples, lambda outcome, kind=kind: getattr(outcome, kind)):  # type: ignore[misc]
+                result[f"by_{kind}"] = parts
+        return result
+
+    def table(self) -> pa.Table:
+        """A row for each completion, with its images."""
+        rows = [
+            {
+                "task": self.task,
+                "split": self.split,
+                "id": outcome.id,
+                "attempt": outcome.attempt,
+                "images": encode_images(outcome.images),
+                "question": outcome.question,
+                "answer": outcome.answer,
+                "completion": outcome.completion,
+                "correct": outcome.correct,
+                "verdict": outcome.verdict.value,
+                "well_formed": outcome.well_formed,
+                "truncated": outcome.truncated,
+                "subject": outcome.subject,
+                "difficulty": outcome.difficulty,
+            }
+            for outcome in self.outcomes
+        ]
+        return make_table(rows)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Evaluation:
+        """What `table` gave, without the images."""
+        rows = table.drop_columns(["images", "correct"]).to_pylist()
+        task, split = rows[0]["task"], rows[0]["split"]
+        outcomes = []
+        for row in rows:
+            fields = {name: value for name, value in row.items() if name not in ("task", "split", "verdict")}
+            outcomes.append(Outcome(verdict=Verdict(row["verdict"]), **fields))
+        return cls(task, split, outcomes)
+
+    def _by_sample(self) -> list[list[Outcome]]:
+        samples: dict[str, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            samples.setdefault(outcome.id, []).append(outcome)
+        return [*samples.values()]
+
+    @staticmethod
+    def _by_kind(
+        samples: Sequence[list[Outcome]], kind_of: Callable[[Outcome], str | None]
+    ) -> dict[str, dict[str, Any]]:
+        """Accuracy and its interval for each kind, in the kinds' order; samples that don't tell are left out."""
+        kinds: dict[str, list[list[Outcome]]] = {}
+        for sample in samples:
+            if (kind := kind_of(sample[0])) is not None:
+                kinds.setdefault(kind, []).append(sample)
+        result = {}
+        for kind in sorted(kinds, key=_natural):
+            low, high = interval(kinds[kind])
+            accuracy = _mean([outcome.correct for sample in kinds[kind] for outcome in sample])
+            result[kind] = {"accuracy": accuracy, "low": low, "high": high, "n": len(kinds[kind])}
+        return result
+
+
+def interval(samples: Sequence[Sequence[Outcome]], confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of an accuracy over samples with one or more attempts each.
+
+    One attempt: Wilson's. Several: attempts at one sample are not independent, so it is the normal interval of the
+    samples' mean accuracies, within [0, 1]; Wilson's again where those are all alike, and have no spread to go by.
+    """
+    means = [_mean([outcome.correct for outcome in sample]) for sample in samples]
+    spread = stdev(means) if len(means) > 1 else 0.0
+    if len(samples[0]) == 1 or spread == 0:
+        return wilson(round(sum(means)), len(means), confidence)
+    margin = NormalDist().inv_cdf((1 + confidence) / 2) * spread / math.sqrt(len(means))
+    return max(0.0, _mean(means) - margin), min(1.0, _mean(means) + margin)
+
+
+def pass_at(k: int, attempts: int, correct: int) -> float:
+    """The chance that at least one of k attempts, drawn without replacement from these, is right.
+
+    Args:
+        k: 1 to `attempts`.
+        attempts: n, how many there are.
+        correct: c, how many of them are right.
+
+    Source: Chen et al., Evaluating large language models trained on code (arXiv 2107.03374), Eq. 1:
+    1 - C(n - c, k) / C(n, k).
+    """
+    return 1.0 - math.comb(attempts - correct, k) / math.comb(attempts, k)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _natural(kind: str) -> tuple[bool, float, str]:
+    """Numbers by their value, before words."""
+    try:
+        return False, float(kind), kind
+    except ValueError:
+        return True, 0.0, kind

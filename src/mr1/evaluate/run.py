@@ -1,0 +1,77 @@
+"""`mr1 eval`: a model on several tasks, into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.markup import escape
+
+from mr1.config import Loading
+from mr1.data.source import SourceTask
+from mr1.evaluate.evaluate import Protocol
+from mr1.evaluate.folder import EvaluationFolder, Mode
+from mr1.models import load_vlm
+from mr1.report.console import Console
+from mr1.report.evaluation import write_evaluation_report
+from mr1.rollout.engine import Engine
+from mr1.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What to measure on a task."""
+
+    task: Task
+    split: str
+    samples: int
+    protocol: Protocol
+    scorer: str
+    """The name of the protocol's rule."""
+
+    def settings(self) -> dict[str, Any]:
+        """All that its outcomes depend on beside the model, as JSON."""
+        protocol = self.protocol
+        names = ("prompt", "max_new_tokens", "attempts", "temperature", "top_p", "seed")
+        kept = {"split": self.split, "samples": self.samples, "scorer": self.scorer}
+        return kept | {name: getattr(protocol, name) for name in names}
+
+
+def run_evaluation(
+    model: str,
+    loading: Loading,
+    measurements: Sequence[Measurement],
+    out: Path | None,
+    mode: Mode,
+    console: Console,
+) -> Mapping[str, dict[str, Any]]:
+    """Measure a model, and give the figures of each task.
+
+    Args:
+        model: what `load_vlm` takes.
+        loading: how it is loaded.
+        measurements: one for each task.
+        out: the folder to write; None for a passing one.
+        mode: what to do where the folder exists.
+        console: shows the progress, and says where the page is.
+
+    Raises:
+        UserError: the folder or the model can't be had.
+    """
+    settings = {"model": model, "loading": loading.model_dump(mode="json")}
+    settings["tasks"] = {each.task.name: each.settings() for each in measurements}
+    with TemporaryDirectory() as passing:
+        folder = EvaluationFolder(out or Path(passing) / "evaluation", settings, mode)
+        engine = Engine(load_vlm(model, loading))
+        for each in measurements:
+            if isinstance(each.task, SourceTask):
+                console.say(escape(each.task.describe()))
+            with console.counting(each.task.name, each.samples) as done:
+                folder.measure(engine, each.task, each.split, each.samples, each.protocol, done)
+        summary = folder.summarise()
+        if out:
+            console.say(f"report: {write_evaluation_report(out)}")
+    return summary

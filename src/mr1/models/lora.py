@@ -1,0 +1,108 @@
+"""Low-rank adaptation (LoRA, arXiv 2106.09685) by peft: the weights stay, and small factors beside them learn.
+
+peft puts its layers into the model itself, so that adapters, engine and scoring go on with the same model. The
+reference of a run is that model with the low-rank weights switched off, so no second one is held.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mr1.config import LoRA
+from mr1.errors import UserError
+from mr1.models.adapter import Part
+from mr1.models.vlm import VLM
+
+
+def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -> VLM:
+    """Freeze the model and put low-rank weights, float32, beside the linear layers of some of its parts.
+
+    Args:
+        vlm: changed in place.
+        settings: rank, alpha, and which layers.
+        parts: those that learn; layers of others are left alone.
+        base: the model's name, kept with the low-rank weights.
+        seed: of the first factors. The second ones are 0, so that the model begins as it was.
+
+    Raises:
+        UserError: no linear layer has the name that `settings.targets` asks for.
+    """
+    peft = _peft()
+    layers = _linear_layers(vlm, parts)
+    names = [name for name in layers if not settings.targets or name.rpartition(".")[2] in settings.targets]
+    if missing := set(settings.targets) - {name.rpartition(".")[2] for name in names}:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        raise UserError(f"lora.targets: no linear layer is named {', '.join(sorted(missing))}; there are {known}")
+    assert settings.rank is not None, "asked for"
+    torch.manual_seed(seed)
+    config = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha or 2 * settings.rank,
+        target_modules=names,
+    )
+    with _without_deprecations():
+        vlm.lora = peft.get_peft_model(vlm.model, config)
+    vlm.lora.peft_config["default"].base_model_name_or_path = base
+    return vlm
+
+
+def load_lora(vlm: VLM, folder: Path) -> VLM:
+    """Put the low-rank weights of a folder on the model that they were trained on."""
+    with _without_deprecations():
+        vlm.lora = _peft().PeftModel.from_pretrained(vlm.model, str(folder), is_trainable=True)
+    vlm.model.eval()
+    return vlm
+
+
+def base_of(folder: Path) -> str:
+    """The name of the model that a folder's low-rank weights belong to."""
+    return str(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
+
+
+def merge_lora(vlm: VLM) -> VLM:
+    """Add the low-rank products, if there are any, to the weights that they stand beside; in place."""
+    if vlm.lora is not None:
+        vlm.model = vlm.lora.merge_and_unload()
+        vlm.lora = None
+    return vlm
+
+
+@contextmanager
+def lora_off(vlm: VLM) -> Iterator[VLM]:
+    """The same model with its low-rank weights switched off: what it was before training."""
+    with vlm.lora.disable_adapter():
+        yield vlm
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise UserError("lora: needs the package peft; install it by pip install 'mr1[lora]'") from error
+    return peft
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """peft asks transformers for a property by a name that has been replaced."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
+
+
+def _linear_layers(vlm: VLM, parts: set[Part]) -> list[str]:
+    """The linear layers of these parts by their dotted names, without the head."""
+    head = vlm.adapter.head()
+    return [
+        name
+        for name, module in vlm.model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and vlm.adapter.part_of(name) in parts
+    ]

@@ -1,0 +1,92 @@
+"""From a loaded model to a policy: which weights learn, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, get_args
+
+from torch import nn
+
+from mr1.config import Config
+from mr1.errors import UserError
+from mr1.models.adapter import Part
+from mr1.models.lora import add_lora, lora_off, merge_lora
+from mr1.models.vlm import VLM
+
+Reference = Callable[[], AbstractContextManager[VLM]]
+"""Gives the reference to a `with` statement, inside which it may be run."""
+
+
+def make_policy(vlm: VLM, config: Config, resumed: bool = False) -> VLM:
+    """Make a loaded model learn as the settings say, in place.
+
+    Dropout is switched off: the policy that is scored must be the one that sampled. Low-rank weights that the model
+    came with are merged into it, unless they are those of this run (`resumed`).
+
+    Raises:
+        UserError: no part learns, or the family lacks what is asked for.
+    """
+    rates = part_rates(config)
+    learning = {part for part, rate in rates.items() if rate > 0}
+    if not learning:
+        raise UserError("optimizer.parts: every part's learning rate is 0; nothing would learn")
+    if not resumed:
+        merge_lora(vlm)
+    _without_dropout(vlm.model)
+    if config.lora.rank is not None and vlm.lora is None:
+        add_lora(vlm, config.lora, learning, config.model, config.seed)
+    if config.lora.rank is None:
+        for name, parameter in vlm.model.named_parameters():
+            parameter.requires_grad_(vlm.adapter.part_of(name) in learning)
+    vlm.features_frozen = learning <= {"language"}
+    vlm.max_prompt_tokens = prompt_limit(vlm.model.config, config)
+    if config.gradient_checkpointing:
+        if not vlm.model.supports_gradient_checkpointing:
+            raise UserError(f"gradient_checkpointing: the family '{vlm.model.config.model_type}' does not have it")
+        vlm.model.activation_checkpointing_enable()
+    return vlm
+
+
+def prompt_limit(model_config: Any, config: Config | None) -> int | None:
+    """The longest prompt in tokens: the run's, else what the model's positions leave beside a run's completion.
+
+    None where the model's configuration states no number of positions.
+    """
+    if config is not None and config.max_prompt_tokens is not None:
+        return config.max_prompt_tokens
+    positions = getattr(model_config.get_text_config(), "max_position_embeddings", None)
+    completion = config.rollout.max_new_tokens if config is not None else 0
+    return None if positions is None else int(positions) - completion
+
+
+def make_reference(start: VLM) -> Reference:
+    """The policy as it is before it has learned: a frozen copy, or the same model with its low-rank weights off."""
+    if start.lora is not None:
+        return partial(lora_off, start)
+    copy = start.frozen_copy()
+    return lambda: nullcontext(copy)
+
+
+def describe_policy(vlm: VLM) -> str:
+    """One line: the family, how its rows are made, and how much of it learns."""
+    learning = sum(p.numel() for p in vlm.model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in vlm.model.parameters())
+    family = vlm.model.config.model_type
+    rows = "packed rows" if vlm.adapter.packs else f"plain rows, because '{family}' is not known to be packed exactly"
+    images = "; image features are made once" if vlm.features_frozen else ""
+    return f"{family}: {learning / 1e6:.2f} of {total / 1e6:.2f} M parameters learn; {rows}{images}"
+
+
+def part_rates(config: Config) -> dict[Part, float]:
+    """The learning rate of each part at the schedule's top."""
+    rates = {part: getattr(config.optimizer.parts, part) for part in get_args(Part)}
+    return {part: config.optimizer.learning_rate if rate is None else rate for part, rate in rates.items()}
+
+
+def _without_dropout(model: nn.Module) -> None:
+    for module in model.modules():
+        for name in ("p",) if isinstance(module, nn.Dropout) else ("attention_dropout",):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)

@@ -1,0 +1,123 @@
+"""Rewards of one's own, with the signature that TRL gives them: a function from a file or a module.
+
+    def reward(prompts, completions, **columns) -> list[float | None]
+
+A recipe names it `file.py:function`, relative to where the command is run, or `package.module:function`. It is called
+once for each group, with lists of G. What it gets follows the row: where the prompt is a chat, prompts are lists of
+messages and a completion is a list of one message of the assistant; else both are texts. Further arguments are
+`completion_ids`, `images`, `question`, `answer`, and the row's columns by their names. None says that the reward does
+not apply to a completion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mr1.errors import UserError, nearest
+from mr1.types import Group
+
+PASSED_APART = ("prompt", "completion", "prompts", "completions", "completion_ids", "images")
+"""Columns of these names are not passed: the function's own arguments have them."""
+
+
+@cache
+def load_function(name: str) -> Callable[..., Any]:
+    """The function that a recipe calls `file.py:function` or `package.module:function`.
+
+    Raises:
+        UserError: no such file, module or function, or a file that fails when it is run.
+    """
+    place, _, attribute = name.rpartition(":")
+    try:
+        module = _run_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's file raises
+        raise UserError(f"rewards: {place} can't be imported: {_said(error)}") from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        known = [each for each, value in vars(module).items() if inspect.isfunction(value)]
+        raise UserError(f"rewards: {place} has no function '{attribute}'{nearest(attribute, known) if known else ''}")
+    return function
+
+
+def score_by_function(name: str, group: Group) -> Tensor:
+    """(G,) float32 scores of a group's completions; NaN where the function says None.
+
+    Raises:
+        UserError: the function fails, or doesn't return a number or None for each completion.
+    """
+    scores = _called(name, _arguments(group))
+    if len(scores) != len(group.completions):
+        raise UserError(f"rewards: {name} returned {len(scores)} scores for {len(group.completions)} completions")
+    try:
+        numbers = [math.nan if score is None else float(score) for score in scores]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"rewards: {name} returned what is neither a number nor None: {error}") from error
+    if any(map(math.isinf, numbers)):
+        raise UserError(f"rewards: {name} returned an infinite score")
+    return torch.tensor(numbers)
+
+
+def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
+    function = load_function(name)
+    try:
+        result = function(**arguments)
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
+        return list(result)
+    except Exception as error:  # whatever the user's function raises
+        step = inspect.trace()[-1]
+        where = "" if step.filename == __file__ else f" in {step.filename}, line {step.lineno}"
+        raise UserError(f"rewards: {name} failed{where}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error's kind and words on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _arguments(group: Group) -> dict[str, Any]:
+    """What a reward function is called with: each a list of G."""
+    sample, size = group.prompt.sample, len(group.completions)
+    columns = {"question": sample.question, "answer": sample.answer, **sample.meta}
+    columns = {key: value for key, value in columns.items() if key not in PASSED_APART}
+    texts: list[Any] = [completion.text for completion in group.completions]
+    prompt: Any = group.prompt.text
+    if sample.messages:
+        prompt = [*sample.messages]
+        texts = [[{"role": "assistant", "content": text}] for text in texts]
+    return {
+        "prompts": [prompt] * size,
+        "completions": texts,
+        "completion_ids": [completion.token_ids.tolist() for completion in group.completions],
+        "images": [list(sample.images)] * size,
+        **{key: [value] * size for key, value in columns.items()},
+    }
+
+
+def _run_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"rewards: there is no file {path}; it is looked for from {Path.cwd()}")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None, "the path ends in .py"
+    assert specification.loader is not None, "the path ends in .py"
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

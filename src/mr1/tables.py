@@ -1,0 +1,44 @@
+"""Rows with images as Parquet, in the form that `datasets` reads as its Image feature."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL.Image import Image
+
+IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+
+
+def encode_images(images: Iterable[Image]) -> list[dict[str, Any]]:
+    """Images as PNG bytes: the value of an `images` column."""
+    encoded = []
+    for image in images:
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG", compress_level=1)
+        encoded.append({"bytes": buffer.getvalue(), "path": None})
+    return encoded
+
+
+def make_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows of equal keys as a table; `images` is what `encode_images` gave. At least one row."""
+    columns = {name: pa.array([row[name] for row in rows]) for name in rows[0] if name != "images"}
+    return pa.table({**columns, "images": pa.array([row["images"] for row in rows], type=IMAGES)})
+
+
+def write_parquet(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Write tables behind each other; the file appears whole or not at all."""
+    draft = path.with_name(f".{path.name}")
+    pq.write_table(pa.concat_tables(tables, promote_options="default"), draft, compression="zstd")
+    draft.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

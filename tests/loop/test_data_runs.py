@@ -1,0 +1,170 @@
+"""Runs on data of one's own, by the recipes: files, chats with TRL's reward functions, and MATH-V's real problems."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from rich.console import Console as RichConsole
+
+from mr1.config import Config, load_config
+from mr1.data.example import write_example
+from mr1.errors import UserError
+from mr1.models.small import build_small
+from mr1.models.vlm import VLM
+from mr1.report.console import Console
+from mr1.tasks import load_task
+from mr1.train.loop import Trainer
+from mr1.train.run import Mode, Run
+
+pytestmark = pytest.mark.loop
+
+ROOT = Path(__file__).parents[2]
+SHORT = ["steps=2", "prompts_per_step=3", "rollout.group_size=4", "rollout.max_new_tokens=32"]
+
+
+def train(config: Config, mode: Mode = "new") -> tuple[Run, str]:
+    """Train by a config: the run, and what it said."""
+    said = io.StringIO()
+    run = Run(config, mode)
+    Trainer(config, run, Console(RichConsole(file=said, width=200))).train()
+    return run, said.getvalue()
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+    """A recipe of the repository made short, its example data written; run from the repository's folder."""
+    write_example(tmp_path / "own-data", rows=24)
+    monkeypatch.chdir(ROOT)
+
+    def load(name: str, *settings: str) -> Config:
+        return load_config(ROOT / f"recipes/{name}.yaml", [*SHORT, f"output={tmp_path / 'runs'}", *settings])
+
+    return load
+
+
+def spoil(file: Path, *rows: dict[str, Any]) -> None:
+    """Add rows to a JSONL file."""
+    with file.open("a") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def test_a_jsonl_of_ones_own(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    file = tmp_path / "own-data/problems.jsonl"
+    good = json.loads(file.read_text().splitlines()[0])
+    spoil(file, good | {"id": "null", "answer": None}, good | {"id": "gone", "images": ["[gone].png"]})
+    run, said = train(recipe("own-jsonl", f"sources.own.path={file}", "evaluation.final_samples=64"))
+    assert "own: 2 of 26 rows can't be used:" in said
+    assert "row 25 (id null): its answer is empty; write one or take the row out" in said
+    assert "/own-data/[gone].png doesn't exist" in said
+    unusable = [json.loads(line) for line in (run.folder / "unusable.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["split"], row["source"]) for row in unusable] == [
+        ("null", "train", "own"),
+        ("gone", "train", "own"),
+    ]
+    assert [line["step"] for line in run.metrics()] == [0, 1]
+    size = load_task("own", run.config.sources).size("test")
+    assert run.evaluations()["after"]["own"]["n"] == size
+    sample = pq.read_table(run.folder / "samples/step-000000.parquet").to_pylist()[0]
+    assert sample["id"].startswith("own/train/scene-00")
+    assert load_config(run.folder / "config.yaml") == run.config
+
+
+@pytest.mark.invariant
+def test_a_resumed_run_goes_on_in_the_same_epoch(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    settings = [f"sources.own.path={tmp_path / 'own-data/problems.jsonl'}", "sources.own.limit=6", "steps=4"]
+    settings += ["sources.own.held_out=0", "evaluation.final_samples=0", "checkpoint.every=2"]
+    whole, _ = train(recipe("own-jsonl", *settings, "name=whole"))
+    stopped, _ = train(recipe("own-jsonl", *settings, "name=stopped"))
+    for checkpoint in sorted((stopped.folder / "checkpoints").glob("step-000004")):
+        checkpoint.rename(tmp_path / "taken")
+    resumed, _ = train(recipe("own-jsonl", *settings, "name=stopped"), "resume")
+    ids = [
+        [
+            row["id"]
+            for row in pq.read_table(run.folder / f"samples/step-{step:06d}.parquet", columns=["id"]).to_pylist()
+        ]
+        for run in (whole, resumed)
+        for step in range(4)
+    ]
+    assert ids[:4] == ids[4:]
+    assert len({*ids[0], *ids[1]}) == 6
+    assert all(identity.endswith("@1") for identity in ids[2] + ids[3])
+    untimed = [
+        [{key: value for key, value in line.items() if not key.startswith("time/")} for line in run.metrics()]
+        for run in (whole, resumed)
+    ]
+    assert untimed[0] == untimed[1]
+
+
+def test_sft_learns_from_the_rows_own_reasoning(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    settings = [f"sources.own.path={tmp_path / 'own-data/problems.jsonl'}", "method=sft", "evaluation.final_samples=0"]
+    settings += ["kl.minimum=null", "kl.maximum=null", "kl.exploration=null"]
+    run, _ = train(recipe("own-jsonl", *settings))
+    rows = pq.read_table(run.folder / "samples/step-000000.parquet").to_pylist()
+    assert all(row["completion"].startswith("<think>") for row in rows)
+    with pytest.raises(UserError, match=r"demonstrations.reasoning: own/train/scene-00.. has none"):
+        train(recipe("own-jsonl", *settings, "sources.own.columns.reasoning=null", "name=bare"))
+
+
+def test_chats_with_trl_reward_functions(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    path = f"sources.chats.path={tmp_path / 'own-data/chats.jsonl'}"
+    run, _ = train(recipe("trl-style", path, "evaluation.final_samples=4"))
+    line = run.metrics()[0]
+    assert 0 <= line["reward/recipes/trl_rewards.py:right_number"] <= 1
+    assert "reward/recipes/trl_rewards.py:short_enough" in line
+    assert (run.folder / "report.html").is_file()
+
+
+def test_math_v_under_a_small_qwen2_vl_with_the_real_processor(
+    recipe: Callable[..., Config], tmp_path: Path, shared_data: Path
+) -> None:
+    build_small("qwen2_vl", tmp_path / "qwen", shared_data / "qwen2_vl")
+    (tmp_path / "words.py").write_text(
+        "def letters(completions, subject, **_):\n"
+        "    return [sum(map(str.isalpha, each)) / 100 for each in completions]\n"
+    )
+    settings = [f"model={tmp_path / 'qwen'}", "loading.dtype=float32", "loading.max_pixels=50176"]
+    settings += [f"sources.mathv.path={shared_data / 'mathv/subset_free_numeric.jsonl'}"]
+    settings += ["sources.mathv.splits.train=subset_free_numeric.jsonl", "evaluation.final_samples=2"]
+    config = recipe("mathv-grpo-d", *settings, "rollout.max_new_tokens=8")
+    config = config.model_copy(update={"rewards": {f"{tmp_path}/words.py:letters": 1.0}})
+    run, said = train(config)
+    assert "mathv: 232 train, 33 test, 20 validation rows" in said
+    assert all(line["grad_norm"] > 0 for line in run.metrics())
+
+
+def test_a_damaged_image_and_a_long_prompt_end_the_run_by_name(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    file = tmp_path / "own-data/problems.jsonl"
+    settings = [f"sources.own.path={file}", "evaluation.final_samples=0", "sources.own.held_out=0"]
+    with pytest.raises(
+        UserError, match=r"sample own/train/scene-00..: its prompt has \d+ tokens, 16 of them its images'"
+    ):
+        train(recipe("own-jsonl", *settings, "max_prompt_tokens=40"))
+    for image in (tmp_path / "own-data/images").iterdir():
+        image.write_bytes(image.read_bytes()[:200])
+    with pytest.raises(
+        UserError, match=r"\(id scene-00..\): image .*\.png is damaged .* sources.own.skip=\[scene-00..\]"
+    ):
+        train(recipe("own-jsonl", *settings, "name=damaged"))
+
+
+def test_prompts_of_chats(tiny: VLM, recipe: Callable[..., Config], tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    Image.new("RGB", (56, 56)).save(tmp_path / "a.png")
+    parts = [{"type": "text", "text": "Look:"}, {"type": "image"}, {"type": "text", "text": "How many?"}]
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
+    spoil(file, {"prompt": prompt, "images": ["a.png"], "answer": 1})
+    config = recipe(
+        "trl-style", f"sources.chats.path={file}", "sources.chats.columns.id=null", "sources.chats.held_out=0"
+    )
+    text = tiny.prompt(load_task("chats", config.sources).sample("train", 0, 0), "not used: {question}").text
+    assert "<|im_start|>system\nBe brief.<|im_end|>" in text
+    assert "Look:<|vision_start|><|image_pad|><|vision_end|>How many?" in text
+    assert "not used" not in text

@@ -1,0 +1,136 @@
+"""The memory estimate: against measured peaks, and the settings that it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from mr1.cli import app
+from mr1.config import Config
+from mr1.errors import UserError
+from mr1.estimate.dry import dry_run
+from mr1.estimate.ledger import LimitExceededError
+from mr1.estimate.measure import measure, widen
+from mr1.estimate.sizes import parse_size
+from mr1.estimate.step import estimate
+from mr1.models.small import build_small
+from mr1.models.vlm import VLM
+
+pytestmark = pytest.mark.loop
+
+SHARED = Path(os.environ.get("MR1_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+RECIPE = str(Path(__file__).parents[2] / "recipes" / "counting-grpo-d.yaml")
+SMALL = {
+    "steps": 4,
+    "prompts_per_step": 4,
+    "tokens_per_microbatch": 600,
+    "evaluation__every": 1,
+    "evaluation__samples": 8,
+    "evaluation__tasks": "[counting]",
+}
+FROZEN = {"optimizer__parts__vision": 0, "optimizer__parts__projector": 0}
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("qwen2_vl", {}),
+        ("qwen2_vl", {"lora__rank": 8, "gradient_checkpointing": True}),
+        ("qwen2_vl", {"loading__dtype": "bfloat16", "rollout__max_new_tokens": 96, **FROZEN}),
+        ("smolvlm", {"loading__attention": "eager", "rollout__top_p": 0.9}),
+    ],
+    ids=["all weights", "LoRA and checkpointing", "bfloat16, frozen vision", "eager SmolVLM"],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measured on the CPU")
+def test_each_phase_is_within_a_fifth_of_what_was_measured(
+    family: str, settings: dict[str, object], make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    model = tmp_path / family
+    build_small(family, model)
+    widen(model)
+    config = make_config(model=model, **SMALL, **settings)
+    estimated = {phase: sum(parts.values()) for phase, parts in estimate(config, "cpu").phases.items()}
+    measured = measure(config)
+    assert estimated.keys() == measured.keys()
+    assert estimated == pytest.approx(measured, rel=0.2)
+
+
+def test_sft_has_no_reference_and_no_cache(make_config: Callable[..., Config]) -> None:
+    settings = {"method": "sft", "kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
+    found = estimate(make_config(**settings, evaluation__final_samples=0, evaluation__every=0))
+    assert [*found.phases] == ["rollout", "update", "optimizer"]
+    assert not {"reference", "KV cache"} & {part for parts in found.phases.values() for part in parts}
+
+
+def test_parameters_are_those_of_the_loaded_model(tiny: VLM, make_config: Callable[..., Config]) -> None:
+    found = estimate(make_config())
+    loaded = sum(parameter.numel() for parameter in tiny.model.parameters())
+    assert sum(found.parameters.values()) == found.learning == loaded
+    assert found.phases["rollout"]["weights"] >= 4 * found.learning
+
+
+def test_a_storage_counts_once_and_until_it_is_freed() -> None:
+    with dry_run("gpu") as ledger:
+        ledger.begin("one")
+        kept = torch.empty(10, device="meta")
+        view = kept[2:].view(2, 4)
+        product = view @ torch.empty(4, 5, device="meta")
+        assert ledger.now.total() == 40 + 40
+        del product
+        assert ledger.now.total() == 40
+    assert sum(ledger.peaks["one"].values()) == 40 + 80 + 40
+
+
+def test_integers_are_computed_and_counted() -> None:
+    with dry_run("gpu") as ledger:
+        tokens = torch.tensor([3, 0, 3]).to("meta")
+        assert (tokens == 3).nonzero()[:, 0].tolist() == [0, 2]
+        assert torch.empty(4, 2, device="meta")[tokens].is_meta
+        assert ledger.now.total() == tokens.nbytes
+
+
+def test_a_limit_ends_the_count() -> None:
+    with pytest.raises(LimitExceededError), dry_run("gpu", limit=100):
+        torch.empty(101, dtype=torch.int8, device="meta")
+
+
+def test_sizes() -> None:
+    assert (parse_size("24GB"), parse_size("1.5 gib")) == (24 * 10**9, 3 * 2**29)
+    for wrong in ("24", "GB", "24ZB", "-1GB", "nanGB", "infGB"):
+        with pytest.raises(UserError, match="--memory: "):
+            parse_size(wrong)
+
+
+def test_the_command_names_settings_that_fit() -> None:
+    run = CliRunner().invoke(app, ["estimate", RECIPE, "--memory", "400MB", "--json"])
+    found = json.loads(run.stdout)
+    assert run.exit_code == 1
+    assert not found["fits"]
+    change = found["change"]
+    assert change["fits"]
+    assert change["settings"] == ["gradient_checkpointing=true"]
+    again = CliRunner().invoke(app, ["estimate", RECIPE, *change["settings"], "--memory", "400MB", "--json"])
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["peak"] == change["peak"]
+
+
+def test_the_command_says_where_nothing_fits() -> None:
+    run = CliRunner().invoke(app, ["estimate", RECIPE, "--memory", "10MB"])
+    assert run.exit_code == 1
+    assert "would not fit either, with" in run.stdout
+    assert "lora.rank=16" in run.stdout
+
+
+@pytest.mark.skipif(
+    not (SHARED / "qwen2_vl").is_dir(), reason=f"the files of Qwen2-VL-2B are not in {SHARED} (MR1_SHARED_DATA)"
+)
+def test_qwen2_vl_2b_needs_no_weights(make_config: Callable[..., Config]) -> None:
+    found = estimate(make_config(model=SHARED / "qwen2_vl", loading__dtype="bfloat16", lora__rank=16))
+    assert sum(found.parameters.values()) - found.learning == 2_208_985_600
+    assert 4 * 10**9 < found.peak < 24 * 10**9

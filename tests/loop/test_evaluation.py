@@ -1,0 +1,184 @@
+"""`mr1 eval`: a folder with outcomes, figures and a page; stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from mr1.config import PROMPT
+from mr1.errors import UserError
+from mr1.evaluate.evaluate import Protocol, evaluate
+from mr1.evaluate.folder import EvaluationFolder, read_outcomes
+from mr1.evaluate.outcome import Evaluation
+from mr1.evaluate.select import Choice, measurements
+from mr1.judge.verdict import Verdict
+from mr1.models.vlm import VLM
+from mr1.report.evaluation import write_evaluation_report
+from mr1.rollout.engine import Engine
+from mr1.tasks import load_task
+
+pytestmark = pytest.mark.loop
+
+GREEDY = Protocol(PROMPT, 40)
+
+
+def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> None:
+    engine, task = Engine(tiny), load_task("counting")
+    protocol = Protocol(PROMPT, 12, attempts=3, temperature=1.5, batch_size=4)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(_size: int) -> None:
+        raise StoppedError
+
+    folder = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        EvaluationFolder(folder, {"a": 1}, "new").measure(engine, task, "test", 10, protocol, stop)
+    first = folder / "outcomes" / "counting" / "000000.parquet"
+    written = first.stat().st_mtime_ns
+    again = EvaluationFolder(folder, {"a": 1}, "resume")
+    done: list[int] = []
+    again.measure(engine, task, "test", 10, protocol, done.append)
+    assert done == [4, 4, 2]
+    assert first.stat().st_mtime_ns == written
+    whole = evaluate(engine, task, "test", 10, protocol)
+    resumed = Evaluation.from_table(read_outcomes(folder, "counting"))
+    assert [(o.id, o.attempt, o.completion) for o in resumed.outcomes] == [
+        (o.id, o.attempt, o.completion) for o in whole.outcomes
+    ]
+    assert len({o.completion for o in whole.outcomes[:3]}) > 1
+    assert again.summarise()["counting"] == whole.summary()
+
+
+def test_a_folder_is_not_touched_by_mistake(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    EvaluationFolder(folder, {"model": "a"}, "new")
+    with pytest.raises(UserError, match="exists; go on with it by --resume, or replace it by --overwrite"):
+        EvaluationFolder(folder, {"model": "a"}, "new")
+    with pytest.raises(UserError, match=r"--resume: model was a in .*, now it is b"):
+        EvaluationFolder(folder, {"model": "b"}, "resume")
+    with pytest.raises(UserError, match="there is no evaluation in"):
+        EvaluationFolder(tmp_path / "nowhere", {}, "resume")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="is not overwritten"):
+        EvaluationFolder(other, {}, "overwrite")
+    EvaluationFolder(folder, {"model": "b"}, "overwrite")
+    assert json.loads((folder / "settings.json").read_text()) == {"model": "b"}
+
+
+def test_killed_in_the_middle_and_continued_by_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mr1", "eval", "tiny", "--task", "counting", "--task", "geometry"]
+    command += ["--samples", "160", "--max-new-tokens", "24", "--out", "out", "--json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = tmp_path / "out" / "outcomes" / "counting" / "000000.parquet"
+    while not first.is_file() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "summary.json").exists()
+    written = first.stat().st_mtime_ns
+    result = subprocess.run([*command, "--resume"], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert first.stat().st_mtime_ns == written
+    figures = json.loads(result.stdout)
+    assert figures == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [figures[task]["n"] for task in ("counting", "geometry")] == [160, 160]
+    assert sum(part["n"] for part in figures["geometry"]["by_subject"].values()) == 160
+    images = pq.read_table(first)["images"].to_pylist()
+    assert all(image[0]["bytes"].startswith(b"\x89PNG") for image in images)
+
+
+def test_the_page_stands_alone_and_escapes_what_a_model_wrote(tiny: VLM, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    settings = {"model": "<b>tiny</b>", "loading": {"dtype": "float32"}}
+    task = {"split": "test", "scorer": "strict", "attempts": 1, "temperature": 1.0, "max_new_tokens": 40}
+    made = EvaluationFolder(folder, settings | {"tasks": {"geometry": task}}, "new")
+    made.measure(Engine(tiny), load_task("geometry"), "test", 20, GREEDY, lambda _: None)
+    made.summarise()
+    page = write_evaluation_report(folder).read_text()
+    assert "<b>tiny</b>" not in page
+    assert "&lt;b&gt;tiny&lt;/b&gt;" in page
+    assert "By subject" in page
+    assert page.count("data:image/png;base64,") >= 12
+    assert "http://" not in page
+    assert "<script" not in page
+
+
+def _rows(folder: Path, count: int = 3) -> Path:
+    """A JSONL file of one's own, with images by path."""
+    task, lines = load_task("counting"), []
+    for index in range(count):
+        sample = task.sample("test", 0, index)
+        sample.images[0].save(folder / f"{index}.png")
+        row = {"question": sample.question, "answer": sample.answer, "image": f"{index}.png", "subject": "scenes"}
+        lines.append(json.dumps(row) + "\n")
+    (folder / "rows.jsonl").write_text("".join(lines))
+    return folder / "rows.jsonl"
+
+
+def _choice(**given: Any) -> Choice:
+    known = {"split": None, "samples": None, "attempts": 1, "temperature": 1.0, "max_new_tokens": None, "prompt": None}
+    return Choice(**(known | {"scorer": "strict", "preset": None} | given))
+
+
+def test_data_of_ones_own_is_measured_like_a_task(tiny: VLM, tmp_path: Path) -> None:
+    (chosen,) = measurements([], [str(_rows(tmp_path))], _choice(max_new_tokens=72))
+    assert (chosen.task.name, chosen.split, chosen.samples) == ("rows", "train", 3)
+    own = evaluate(Engine(tiny), chosen.task, chosen.split, 99, chosen.protocol)
+    procedural = evaluate(Engine(tiny), load_task("counting"), "test", 3, Protocol(PROMPT, 72))
+    assert sorted(each.completion for each in own.outcomes) == sorted(each.completion for each in procedural.outcomes)
+
+
+def test_presets_are_r1vs_prompts_and_limits(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    row = {"image_path": "./images/a.png", "question": "How many?", "ground_truth": 4}
+    file = tmp_path / "superclevr_test200_counting_problems.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    load_task("counting").sample("test", 0, 0).images[0].save(tmp_path / "images" / "a.png")
+    (chosen,) = measurements([], [str(file)], _choice(preset="superclevr-200", scorer="r1v"))
+    assert chosen.task.sample(chosen.split, 0, 0).answer == "4"
+    assert chosen.protocol.prompt == (
+        "{question} First output the thinking process in <think> </think> and final answer (number) in <answer> "
+        "</answer> tags."
+    )
+    assert (chosen.protocol.max_new_tokens, chosen.protocol.attempts) == (256, 1)
+    assert chosen.protocol.rule("<think>9</think><answer> 4 </answer>", "4") is Verdict.RIGHT
+    (geoqa,) = measurements(["geometry"], [], _choice(preset="geoqa-test"))
+    assert geoqa.protocol.prompt == PROMPT.replace("  ", " ")
+    assert geoqa.protocol.max_new_tokens == 1024
+
+
+def test_super_clevrs_real_scenes(tiny: VLM, shared_data: Path) -> None:
+    path = shared_data / "superclevr" / "superCLEVR_questions_5.json"
+    (chosen,) = measurements([], [f"superclevr={path}"], _choice())
+    assert chosen.samples == 45
+    outcomes = evaluate(Engine(tiny), chosen.task, chosen.split, 5, Protocol(PROMPT, 8)).outcomes
+    assert [each.images[0].size for each in outcomes] == [(640, 480)] * 5
+
+
+@pytest.mark.parametrize(
+    ("names", "data", "given", "message"),
+    [
+        ([], [], {}, "what to measure? give --task or --data"),
+        (["counting"], [], {"split": "tset"}, "--split: counting has no split 'tset'; it has "),
+        (["counting"], [], {"prompt": "Count."}, "--prompt: the template needs {question}"),
+        (["counting"], [], {"preset": "superclever-200"}, "did you mean 'superclevr-200'?"),
+        ([], ["nothing.jsonl"], {}, "nothing.jsonl"),
+    ],
+)
+def test_what_can_not_be_measured(names: list[str], data: list[str], given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        measurements(names, data, _choice(**given))
+    assert message in str(caught.value)

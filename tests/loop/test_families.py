@@ -1,0 +1,163 @@
+"""Every family in small: real classes, real processor classes, random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mr1.config import Loading, Rollout
+from mr1.models import VLM, load_vlm
+from mr1.models.adapter import Adapter
+from mr1.models.check import check_model, counting_images, example_groups
+from mr1.models.small import FAMILIES, build_small
+from mr1.rollout.engine import Engine
+from mr1.train.packing import make_rows, packed_rows
+from mr1.train.scoring import token_logprobs
+from mr1.types import Features
+
+pytestmark = pytest.mark.loop
+
+PACKED = sorted(set(FAMILIES) - {"llava"})
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], VLM]:
+    """A small random model of a family; each is made once."""
+    made: dict[str, VLM] = {}
+
+    def load(family: str) -> VLM:
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family)
+            build_small(family, folder)
+            made[family] = load_vlm(str(folder))
+        return made[family]
+
+    return load
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM], family: str) -> None:
+    """Prompts with one, two, no and three images, and completions of unequal lengths, all in one batch."""
+    check = check_model(small(family))
+    assert check.family == family
+    assert check.packs == (family in PACKED)
+    assert check.logprob_difference < 5e-6
+    assert check.gradient_difference < 5e-6
+    assert check.transformers_difference < 5e-6
+    assert check.encoded == 1
+    assert (check.tokens < check.plain_tokens) == check.packs
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
+    small: Callable[[str], VLM], family: str
+) -> None:
+    vlm = small(family)
+    prompts = [group.prompt for group in example_groups(vlm)]
+    with counting_images(vlm) as counts, torch.no_grad():
+        for prompt in prompts:
+            vlm.features([prompt])
+    expected = sum(counts)
+    # At this temperature all tokens are about equally likely, so each would be met many times.
+    settings = Rollout(group_size=4, max_new_tokens=150, temperature=1000.0)
+    with counting_images(vlm) as counts:
+        groups = Engine(vlm).sample(prompts, settings, (0, 0))
+    assert sum(counts) == expected
+    tokens = torch.cat([completion.token_ids for group in groups for completion in group.completions])
+    assert len(tokens) > 2 * vlm.adapter.vocabulary()
+    marks = set(FAMILIES[family]["marks"].values()) - {"<end_of_utterance>"}
+    assert marks.isdisjoint(vlm.tokenizer.convert_ids_to_tokens(tokens.unique().tolist()))
+    assert set(vlm.adapter.forbidden_tokens()).isdisjoint(tokens.tolist())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> None:
+    """The prompts' lengths differ, so the sampler pads on the left and the scorer on the right."""
+    vlm = small(family)
+    prompts = [group.prompt for group in example_groups(vlm)]
+    groups = Engine(vlm).sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
+    scored, _ = token_logprobs(vlm, make_rows(groups, vlm.adapter), temperature=1.0)
+    sampled = [c.logprobs for group in groups for c in group.completions if c.logprobs is not None]
+    torch.testing.assert_close(torch.cat(sampled), scored, atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_part_of_a_family_is_found(small: Callable[[str], VLM], family: str) -> None:
+    vlm = small(family)
+    parts: dict[str, int] = {"vision": 0, "projector": 0, "language": 0}
+    for name, parameter in vlm.model.named_parameters():
+        part = vlm.adapter.part_of(name)
+        parts[part] += parameter.numel()
+        assert part == "language" or not name.startswith(("model.language_model", "model.text_model", "lm_head"))
+    assert all(parts.values()), parts
+    tower = sum(p.numel() for p in vlm.adapter.vision_tower().parameters())
+    assert parts["vision"] <= tower <= parts["vision"] + parts["projector"]
+
+
+def test_gemma_rows_longer_than_its_window_are_exact(small: Callable[[str], VLM]) -> None:
+    """The sliding mask follows positions: in a packed row the last completion stands far behind its prompt."""
+    vlm = small("gemma3")
+    window = vlm.model.config.get_text_config().sliding_window
+    group = example_groups(vlm)[0]
+    assert len(group.prompt) > window
+    rows = packed_rows([group], vlm.adapter)
+    mask = vlm.adapter.attention(rows.mask, rows.input_ids, rows.position_ids)
+    assert mask["sliding_attention"].sum() < mask["full_attention"].sum()
+    first, last = group.completions[0], group.completions[-1]
+    swapped = replace(group, completions=[last, *group.completions[1:-1], first])
+    one, _ = token_logprobs(vlm, rows, temperature=1.0)
+    other, _ = token_logprobs(vlm, packed_rows([swapped], vlm.adapter), temperature=1.0)
+    torch.testing.assert_close(one[: len(first)], other[-len(first) :], atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3"])
+def test_eager_attention_is_the_same(small: Callable[[str], VLM], family: str) -> None:
+    sdpa = small(family)
+    eager = load_vlm(sdpa.model.config._name_or_path, Loading(attention="eager"))
+    assert eager.model.config._attn_implementation == "eager"
+    rows = make_rows(example_groups(sdpa), sdpa.adapter)
+    one, _ = token_logprobs(sdpa, rows, temperature=1.0)
+    other, _ = token_logprobs(eager, rows, temperature=1.0)
+    torch.testing.assert_close(one, other, atol=5e-6, rtol=0)
+
+
+def test_features_are_kept_only_where_nothing_that_makes_them_learns(small: Callable[[str], VLM]) -> None:
+    vlm = small("qwen3_vl")
+    prompts = [group.prompt for group in example_groups(vlm)]
+    rows = make_rows(example_groups(vlm), vlm.adapter)
+    expected, _ = token_logprobs(vlm, rows, temperature=1.0)
+    assert all(prompt.features is None for prompt in rows.prompts)
+    frozen = VLM(vlm.model, vlm.processor, vlm.adapter, features_frozen=True)
+    with counting_images(vlm) as counts:
+        for _ in range(3):
+            kept, _ = token_logprobs(frozen, rows, temperature=1.0)
+    assert len(counts) == 1
+    torch.testing.assert_close(kept, expected, atol=5e-6, rtol=0)
+    features = [prompt.features for prompt in rows.prompts]
+    assert [isinstance(each, Features) for each in features] == [bool(prompt.vision) for prompt in prompts]
+    assert not any(each.embeddings.requires_grad or len(each.deepstack) != 1 for each in features if each)
+
+
+def test_a_prompt_in_several_plain_rows_is_encoded_once(small: Callable[[str], VLM]) -> None:
+    vlm = small("llava")
+    assert type(vlm.adapter) is Adapter
+    groups = example_groups(vlm)
+    rows = make_rows(groups, vlm.adapter)
+    assert len(rows.prompts) == sum(len(group.completions) for group in groups)
+    with counting_images(vlm) as counts:
+        token_logprobs(vlm, rows, temperature=1.0)[0].sum().backward()
+    vlm.model.zero_grad()
+    assert sum(counts) == sum(len(group.prompt.vision.get("pixel_values", ())) for group in groups)
+
+
+def test_pixel_limits(small: Callable[[str], VLM], tmp_path: Path) -> None:
+    folder = small("qwen2_vl").model.config._name_or_path
+    limited = load_vlm(folder, Loading(max_pixels=56 * 56))
+    grids = [group.prompt.vision["image_grid_thw"].prod(1) for group in example_groups(limited) if group.prompt.vision]
+    assert int(torch.cat(grids).max()) <= 16
+    limited.save(tmp_path)
+    assert load_vlm(str(tmp_path)).processor.image_processor.size["longest_edge"] == 56 * 56

@@ -1,0 +1,286 @@
+"""The judge's bounds: any string, in any thread, within a second, whatever happens to the processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mr1.judge import r1v, strict
+from mr1.judge.pool import POOL, Pool
+from mr1.judge.verdict import Verdict
+
+BOUND = 1.0
+"""Seconds."""
+SURD = ("expressions", r"2\sqrt{3}", r"\sqrt{12}", "1", "0")
+TOWER = ("expressions", "9^{9^{9}}", "7x", "1", "0")
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    """A pool of the test's own, started."""
+    pool = Pool()
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    yield pool
+    pool.close()
+
+
+def _server(pool: Pool) -> int:
+    assert pool.server is not None
+    return pool.server.pid
+
+
+def _workers(pool: Pool) -> list[int]:
+    server = _server(pool)
+    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _ends(*pids: int) -> bool:
+    deadline = time.monotonic() + 5
+    while any(map(_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(_alive, pids))
+
+
+HOSTILE = {
+    "tower": "9**9**9",
+    "tower in LaTeX": "9^{9^{9}}",
+    "factorials": "((10!)!)!",
+    "parentheses": "(" * 2000 + "1" + ")" * 2000,
+    "braces": "{" * 5000,
+    "blanks": " " * 100_000,
+    "blanks and a number": " " * 30_000 + "7",
+    "a long number": "7" * 30_000,
+    "a longer number": "7" * 100_000,
+    "continued fraction": r"\frac{1}{1+" * 200 + "1" + "}" * 200,
+    "short continued fraction": r"\frac{1}{1+" * 36 + "x" + "}" * 36,
+    "open tags": "<answer>" * 4000,
+    "many tags": "<answer>7</answer>" * 50_000,
+    "line ends in tags": "<answer>\n" * 3000,
+    "null bytes": "\0" * 400,
+    "a lone surrogate": "\ud8007\udfff",
+    "dollars": "$" * 30_000,
+    "boxes": r"\boxed{" * 4000,
+    "digits and operators": "1+" * 15_000,
+    "matrix": r"$\begin{pmatrix}" + "&".join("1" * 5000) + r"\end{pmatrix}$",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_string_is_judged_within_a_second(name: str) -> None:
+    text = HOSTILE[name]
+    POOL.ask(*SURD)  # starting is not the string's time
+    for judge in (
+        lambda: strict.judge(f"<answer>{text}</answer>", "7x"),
+        lambda: strict.judge("<answer>√7</answer>", text),
+        lambda: r1v.tagged_integer(text, "7"),
+        lambda: r1v.whole_output("so it is 7", text),
+        lambda: r1v.training_reward(text, "7x"),
+    ):
+        start = time.monotonic()
+        assert judge() is not Verdict.FAILED
+        assert time.monotonic() - start < BOUND
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(), max_size=80), st.sampled_from(["7", "2√{3}", "x+1", "B"]))
+def test_any_string_gets_a_verdict(text: str, truth: str) -> None:
+    start = time.monotonic()
+    assert strict.judge(f"<answer>{text}</answer>", truth) in Verdict
+    assert strict.judge_answer(truth, text) in Verdict
+    assert r1v.training_reward(text, truth) in Verdict
+    assert time.monotonic() - start < 3 * BOUND
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text("0123456789.,+-*/^=()[]{}\\ √π°%$xABcm\nfrac", max_size=40))
+def test_any_formula_gets_a_verdict(text: str) -> None:
+    start = time.monotonic()
+    assert strict.judge_answer(text, "2√{3}") in Verdict
+    assert strict.judge_answer("2√{3}", text) in Verdict
+    assert time.monotonic() - start < 2 * BOUND
+
+
+def test_plain_answers_need_no_worker() -> None:
+    code = (
+        "import sys; from mr1.judge import strict; from mr1.judge.pool import POOL\n"
+        "for answer, truth in (('7', '7'), ('7.0', '8'), ('70°', '70'), ('1/2', '0.5'), ('red', 'red'), ('B.', 'B')):\n"
+        "    strict.judge_answer(answer, truth)\n"
+        "print(POOL.server, 'math_verify' in sys.modules, 'torch' in sys.modules)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert printed.split() == ["None", "False", "False"]
+
+
+def test_killed_workers_in_a_row_cost_their_own_time_alone(pool: Pool) -> None:
+    for number in range(1, 5):
+        start = time.monotonic()
+        assert pool.ask(*TOWER) is Verdict.TIMEOUT
+        assert time.monotonic() - start < BOUND
+        assert pool.replaced == number
+    start = time.monotonic()
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    assert time.monotonic() - start < BOUND
+
+
+def test_threads_do_not_wait_for_each_other(pool: Pool) -> None:
+    def ask(number: int) -> tuple[Verdict, float]:
+        start = time.monotonic()
+        return pool.ask(*(TOWER if number % 2 else SURD)), time.monotonic() - start
+
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(ask, range(16)))
+    for number, (verdict, seconds) in enumerate(results):
+        assert verdict is (Verdict.TIMEOUT if number % 2 else Verdict.RIGHT)
+        assert seconds < BOUND
+
+
+def test_a_callers_alarm_is_left_alone() -> None:
+    rung = threading.Event()
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.set())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.8)
+        assert strict.judge_answer("√18", "3√2") is Verdict.RIGHT
+        assert strict.judge_answer("9^{9^{9}}", "7y") is Verdict.TIMEOUT
+        assert not rung.is_set()
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 0.8
+        assert rung.wait(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@linux
+def test_a_worker_killed_from_outside_is_replaced_unnoticed(pool: Pool) -> None:
+    for pid in _workers(pool):
+        os.kill(pid, signal.SIGKILL)
+        assert _ends(pid)
+    start = time.monotonic()
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    assert time.monotonic() - start < BOUND
+    assert pool.replaced == 1
+
+
+@linux
+def test_a_server_killed_from_outside_is_started_anew(pool: Pool) -> None:
+    for pid in (*_workers(pool), _server(pool)):
+        os.kill(pid, signal.SIGKILL)
+    assert pool.ask(*SURD) is Verdict.RIGHT
+
+
+@linux
+def test_a_stopped_worker_is_left_alone(pool: Pool) -> None:
+    (worker,) = _workers(pool)
+    os.kill(worker, signal.SIGSTOP)
+    start = time.monotonic()
+    assert pool.ask(*SURD) is Verdict.TIMEOUT
+    assert time.monotonic() - start < BOUND
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    os.kill(worker, signal.SIGKILL)
+
+
+@linux
+def test_memory_is_limited(pool: Pool) -> None:
+    (worker,) = _workers(pool)
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    assert "Max address space         1073741824" in limits
+
+
+@linux
+def test_closing_ends_every_process_and_the_next_question_starts_them_anew(pool: Pool) -> None:
+    pids = [_server(pool), *_workers(pool)]
+    pool.close()
+    assert _ends(*pids)
+    assert pool.ask(*SURD) is Verdict.RIGHT
+
+
+CALLER = """
+import os, sys, time
+from mr1.judge.pool import POOL
+assert POOL.ask({!r}, *{!r}) == "right"
+server = POOL.server.pid
+workers = open(f"/proc/{{server}}/task/{{server}}/children").read().split()
+print(server, *workers, flush=True)
+time.sleep(60)
+"""
+
+
+@linux
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_workers_die_with_their_caller(ending: signal.Signals) -> None:
+    code = CALLER.format(SURD[0], SURD[1:])
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as caller:
+        assert caller.stdout is not None
+        assert caller.stderr is not None
+        pids = [int(pid) for pid in caller.stdout.readline().split()]
+        assert len(pids) == 2
+        for pid in pids:
+            os.kill(pid, signal.SIGINT)  # as Ctrl-C sends it to a group: the workers ignore it
+        caller.send_signal(ending)
+        errors = caller.stderr.read()
+    assert _ends(*pids)
+    assert "judge" not in errors
+
+
+@linux
+def test_a_forked_copy_of_the_caller_has_workers_of_its_own(pool: Pool) -> None:
+    before = _server(pool)
+    reader, writer = os.pipe()
+    os.register_at_fork(after_in_child=pool.forget)
+    child = os.fork()
+    if child == 0:
+        try:
+            verdict = pool.ask(*SURD)
+            os.write(writer, f"{verdict} {_server(pool)}".encode())
+            pool.close()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    said, server = os.read(reader, 100).decode().split()
+    os.close(reader)
+    assert said == Verdict.RIGHT
+    assert int(server) != before
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    assert _server(pool) == before
+
+
+@linux
+def test_the_fuzzer_finds_nothing_in_a_few_strings() -> None:
+    command = [sys.executable, str(Path(__file__).parents[2] / "benchmarks" / "fuzz_judge.py")]
+    ran = subprocess.run(
+        [*command, "--strings", "200", "--json"], capture_output=True, text=True, check=True, timeout=120
+    )
+    result = json.loads(ran.stdout)
+    assert sum(result["verdicts"].values()) == result["strings"] == 200
+    assert result["longest_seconds"] < BOUND
+
+
+def test_a_worker_is_let_go_after_so_many_questions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mr1.judge.pool.QUESTIONS", 3)
+    for _ in range(10):
+        assert pool.ask(*SURD) is Verdict.RIGHT
+    assert pool.replaced == 0

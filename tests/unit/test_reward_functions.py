@@ -1,0 +1,160 @@
+"""Reward functions of one's own, with TRL's signature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mr1.algo.advantage import group_advantage
+from mr1.config import Config
+from mr1.errors import UserError
+from mr1.rewards import score_group
+from mr1.rewards.functions import score_by_function
+from mr1.train.metrics import batch_metrics
+from mr1.types import Group
+
+
+@pytest.fixture
+def group(make_groups: Callable[[int], list[Group]]) -> Group:
+    """Four completions of a counting prompt; the row has a column of its own."""
+    made = make_groups(1)[0]
+    made.prompt.sample = replace(made.prompt.sample, meta={"level": 3, "prompt": "not passed"})
+    return made
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Callable[..., str]:
+    """Write a function's file and give its name in a recipe."""
+
+    def write(body: str, name: str = "mine") -> str:
+        path = tmp_path / f"{name}.py"
+        path.write_text(body)
+        return f"{path}:reward"
+
+    return write
+
+
+def message(name: str, group: Group) -> str:
+    with pytest.raises(UserError) as caught:
+        score_by_function(name, group)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_plain_row_gives_texts_and_its_columns(group: Group, function: Callable[..., str]) -> None:
+    name = function(
+        "seen = []\n"
+        "def reward(prompts, completions, **columns):\n"
+        "    seen.append((prompts, completions, columns))\n"
+        "    return [float(len(each)) for each in completions]\n"
+    )
+    scores = score_by_function(name, group)
+    assert scores.tolist() == [float(len(each.text)) for each in group.completions]
+    from mr1.rewards.functions import load_function
+
+    prompts, completions, columns = load_function(name).__globals__["seen"][0]
+    assert prompts == [group.prompt.text] * 4
+    assert completions == [each.text for each in group.completions]
+    assert sorted(columns) == ["answer", "completion_ids", "images", "level", "question"]
+    assert columns["level"] == [3] * 4
+    assert columns["answer"] == [group.prompt.sample.answer] * 4
+    assert columns["completion_ids"] == [each.token_ids.tolist() for each in group.completions]
+    assert columns["images"] == [list(group.prompt.sample.images)] * 4
+
+
+def test_a_chat_gives_messages(group: Group, function: Callable[..., str]) -> None:
+    messages: tuple[dict[str, Any], ...] = ({"role": "user", "content": [{"type": "text", "text": "?"}]},)
+    group.prompt.sample = replace(group.prompt.sample, messages=messages)
+    name = function(
+        "def reward(prompts, completions, **_):\n"
+        "    assert prompts[0][-1]['role'] == 'user'\n"
+        "    return [float(len(each[0]['content'])) for each in completions]\n"
+    )
+    assert score_by_function(name, group).tolist() == [float(len(each.text)) for each in group.completions]
+
+
+def test_none_does_not_count_and_nothing_at_all_teaches_nothing(group: Group, function: Callable[..., str]) -> None:
+    first = function("def reward(completions, **_):\n    return [1, None, 3.0, None]\n", "first")
+    second = function("def reward(completions, **_):\n    return [1, 1, None, None]\n", "second")
+    score_group(group, {first: 2.0, second: 1.0})
+    assert group.rewards is not None
+    assert group.rewards[:3].tolist() == [3.0, 1.0, 6.0]
+    assert math.isnan(group.rewards[3].item())
+    advantages = group_advantage(group.rewards)
+    assert advantages[3] == 0
+    torch.testing.assert_close(advantages[:3], group_advantage(group.rewards[:3]))
+    metrics = batch_metrics([group], [first, second])
+    assert metrics["reward/total"] == pytest.approx(10 / 3)
+    assert metrics[f"reward/{first}"] == 2.0
+    group.rewards = torch.full((4,), torch.nan)
+    assert group_advantage(group.rewards).tolist() == [0.0] * 4
+    assert batch_metrics([group], [])["reward/total"] is None
+
+
+def test_advantages_with_gaps_are_trls() -> None:
+    from trl.trainer.utils import nanstd
+
+    rewards = torch.tensor([0.5, torch.nan, 2.0, 1.0, torch.nan, 0.0])
+    expected = ((rewards - rewards.nanmean()) / (nanstd(rewards) + 1e-4)).nan_to_num(nan=0.0)
+    torch.testing.assert_close(group_advantage(rewards), expected)
+
+
+def test_an_async_function_is_waited_for(group: Group, function: Callable[..., str]) -> None:
+    assert score_by_function(function("async def reward(**_):\n    return [1, 2, 3, 4]\n"), group).tolist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_package_of_rewards.py").write_text("def reward(**_):\n    return [0.5] * 4\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert score_by_function("my_package_of_rewards:reward", group).tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("def reward(completions, **_):\n    return [1.0]\n", "returned 1 scores for 4 completions"),
+        ("def reward(completions, **_):\n    return ['x'] * 4\n", "returned what is neither a number nor None"),
+        ("def reward(completions, **_):\n    return [float('inf')] * 4\n", "returned an infinite score"),
+        ("def reward(completions, **_):\n    return 1\n", "TypeError: 'int' object is not iterable"),
+        ("def reward(completions, **_):\n    x = {}\n    return x['y']\n", "mine.py, line 3: KeyError: 'y'"),
+        ("def reward(completions):\n    return []\n", "TypeError: reward() got an unexpected keyword argument"),
+        ("def rewards(**_): ...\n", "has no function 'reward'; did you mean 'rewards'?"),
+        ("import nothing_of_this_name\n", "can't be imported: ModuleNotFoundError"),
+        ("def reward(:\n", "can't be imported: SyntaxError"),
+    ],
+)
+def test_what_is_wrong_with_a_function_is_named(
+    group: Group, function: Callable[..., str], body: str, expected: str
+) -> None:
+    said = message(function(body), group)
+    assert expected in said
+    assert said.startswith("rewards: ")
+    assert "mine.py" in said
+
+
+def test_a_recipe_names_functions(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    from mr1.config import dump_config, load_config
+
+    (tmp_path / "mine.py").write_text("def reward(**_):\n    return []\n")
+    make_config()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + f"rewards:\n  {tmp_path}/mine.py:reward: 0.5\n")
+    config = load_config(recipe)
+    assert config.rewards == {f"{tmp_path}/mine.py:reward": 0.5}
+    again = tmp_path / "again.yaml"
+    again.write_text(dump_config(config))
+    assert load_config(again) == config
+    recipe.write_text(recipe.read_text().replace("mine.py", "yours.py"))
+    with pytest.raises(UserError, match=r"rewards: there is no file .*yours.py; it is looked for from"):
+        load_config(recipe)
