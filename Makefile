@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format tiny clean
+.PHONY: demo test lint format bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train recipes/counting-grpo-d.yaml name=demo --overwrite
@@ -23,6 +23,12 @@ lint: $(VENV)/ready  ## linters and types alone
 format: $(VENV)/ready  ## put the code into the one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/ready  ## speed and memory beside TRL and beside the machine's limits (within half an hour on two cores)
+	$(BIN)/python -m benchmarks.speed targets
+
+bench-growth: $(VENV)/ready  ## how time and memory grow with group, image, completion, prompts and width
+	$(BIN)/python -m benchmarks.speed growth
 
 tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about an hour)
 	$(BIN)/python -m mr1.models.build_tiny runs/tiny-start

@@ -174,6 +174,8 @@ class Config(_Settings):
     """The user's turn, behind the images; `{question}` is put in. A source's row that is a chat is taken as it is."""
     max_prompt_tokens: Positive | None = None
     """A longer prompt is refused by name, never cut; null for what the model's positions leave beside a completion."""
+    image_cache: Annotated[int, Field(ge=0)] = 512
+    """MiB of the host's memory for images that come again, decoded and preprocessed; 0 to make them anew each time."""
     prompts_per_step: Positive = 16
     """Groups in a batch."""
     updates_per_rollout: Positive = 1

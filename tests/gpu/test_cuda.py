@@ -12,7 +12,7 @@ from mr1.config import Config
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.train.loop import Trainer
-from mr1.train.packing import packed_rows, plain_rows
+from mr1.train.packing import flat_rows, packed_rows, plain_rows
 from mr1.train.run import Run
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group
@@ -23,13 +23,15 @@ pytestmark = [
 ]
 
 
-def test_packed_equals_plain(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+def test_flat_and_packed_equal_plain(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
     assert tiny.device.type == "cuda"
     groups = make_groups(4)
     with torch.no_grad():
         packed, _ = token_logprobs(tiny, packed_rows(groups, tiny.adapter), temperature=1.0)
         plain, _ = token_logprobs(tiny, plain_rows(groups, tiny.adapter), temperature=1.0)
+        flat, _ = token_logprobs(tiny, flat_rows(groups), temperature=1.0)
     torch.testing.assert_close(packed, plain, atol=1e-4, rtol=0)
+    torch.testing.assert_close(flat, plain, atol=1e-4, rtol=0)
 
 
 def test_a_run_trains(make_config: Callable[..., Config]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from mr1.models.adapter import Adapter
 from mr1.models.check import check_model, counting_images, example_groups
 from mr1.models.small import FAMILIES, build_small
 from mr1.rollout.engine import Engine
+from mr1.rollout.repeated import RepeatedPrompts
+from mr1.rollout.shared import SharedPrompts
 from mr1.train.packing import make_rows, packed_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Features
@@ -85,6 +88,29 @@ def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> N
     torch.testing.assert_close(torch.cat(sampled), scored, atol=5e-6, rtol=0)
 
 
+@pytest.mark.parametrize("family", sorted(set(PACKED) - {"gemma3"}))
+def test_shared_prompts_decode_as_repeated_ones(small: Callable[[str], VLM], family: str) -> None:
+    """Prompts of different lengths; completions that end at different places, so that prompts and rows leave."""
+    vlm = replace(small(family))
+    allowed = torch.isfinite(vlm.token_bias()).nonzero()[:, 0]
+    vlm.stop_tokens = lambda: allowed[::12].tolist()  # type: ignore[method-assign]
+    prompts = [group.prompt for group in example_groups(vlm)]
+    engine, settings = Engine(vlm), Rollout(group_size=5, max_new_tokens=40)
+    assert isinstance(engine.decoder(prompts, 5, 40), SharedPrompts)
+    shared = engine.sample(prompts, settings, (0, 0))
+    engine.decoder = partial(RepeatedPrompts, vlm)  # type: ignore[method-assign]
+    repeated = engine.sample(prompts, settings, (0, 0))
+    lengths = [len(completion) for group in shared for completion in group.completions]
+    assert len(set(lengths)) > 5
+    for one, other in zip(shared, repeated, strict=True):
+        for mine, plain in zip(one.completions, other.completions, strict=True):
+            assert mine.token_ids.tolist() == plain.token_ids.tolist()
+            assert mine.finish_reason == plain.finish_reason
+            assert mine.logprobs is not None
+            assert plain.logprobs is not None
+            torch.testing.assert_close(mine.logprobs, plain.logprobs, atol=5e-6, rtol=0)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_part_of_a_family_is_found(small: Callable[[str], VLM], family: str) -> None:
     vlm = small(family)
@@ -105,6 +131,7 @@ def test_gemma_rows_longer_than_its_window_are_exact(small: Callable[[str], VLM]
     group = example_groups(vlm)[0]
     assert len(group.prompt) > window
     rows = packed_rows([group], vlm.adapter)
+    assert isinstance(rows.mask, torch.Tensor)
     mask = vlm.adapter.attention(rows.mask, rows.input_ids, rows.position_ids)
     assert mask["sliding_attention"].sum() < mask["full_attention"].sum()
     first, last = group.completions[0], group.completions[-1]
@@ -119,9 +146,9 @@ def test_eager_attention_is_the_same(small: Callable[[str], VLM], family: str) -
     sdpa = small(family)
     eager = load_vlm(sdpa.model.config._name_or_path, Loading(attention="eager"))
     assert eager.model.config._attn_implementation == "eager"
-    rows = make_rows(example_groups(sdpa), sdpa.adapter)
-    one, _ = token_logprobs(sdpa, rows, temperature=1.0)
-    other, _ = token_logprobs(eager, rows, temperature=1.0)
+    groups = example_groups(sdpa)
+    one, _ = token_logprobs(sdpa, make_rows(groups, sdpa.adapter), temperature=1.0)
+    other, _ = token_logprobs(eager, make_rows(groups, eager.adapter), temperature=1.0)
     torch.testing.assert_close(one, other, atol=5e-6, rtol=0)
 
 

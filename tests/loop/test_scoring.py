@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mr1.models.vlm import VLM
-from mr1.train.packing import Rows, packed_rows, plain_rows
+from mr1.train.packing import Rows, flat_rows, packed_rows, plain_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group
 
@@ -39,6 +39,16 @@ def test_packed_equals_plain(tiny: VLM, make_groups: Callable[[int], list[Group]
     torch.testing.assert_close(packed[1], plain[1], atol=1e-5, rtol=0)
     _assert_equal_gradients(packed[2], plain[2])
     assert any("visual" in name and gradient.abs().max() > 0 for name, gradient in packed[2].items())
+
+
+def test_flat_equals_packed(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+    groups = make_groups(4)
+    assert tiny.adapter.shares
+    flat = _score(tiny, flat_rows(groups))
+    packed = _score(tiny, packed_rows(groups, tiny.adapter))
+    torch.testing.assert_close(flat[0], packed[0], atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(flat[1], packed[1], atol=1e-5, rtol=0)
+    _assert_equal_gradients(flat[2], packed[2])
 
 
 def test_chunks_change_nothing(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:

@@ -13,7 +13,7 @@ from mr1.errors import UserError
 from mr1.models.tiny_vision import VALUES, cell_labels
 from mr1.models.vlm import VLM
 from mr1.tasks import load_task
-from mr1.train.data import PromptSource
+from mr1.train.data import PromptCache, PromptSource
 from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import rate_factor
 from mr1.train.run import Run
@@ -38,7 +38,7 @@ def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
 
 
 def test_tasks_take_turns_and_no_sample_repeats(tiny: VLM, make_config: Callable[..., Config]) -> None:
-    source = PromptSource(make_config(task="[counting,geometry,counting]", prompts_per_step=3), tiny)
+    source = PromptSource(make_config(task="[counting,geometry,counting]", prompts_per_step=3), PromptCache(tiny, 0))
     ids = [prompt.sample.id for number in range(2) for prompt in source.batch(number)]
     assert ids == [
         "counting/train/0/0",

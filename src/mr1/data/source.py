@@ -102,17 +102,20 @@ class SourceTask:
             UserError: an image that turns out to be damaged.
         """
         part = self.parts[split]
-        epoch, place = divmod(index, len(part.usable))
-        number = int(part.usable[self._order(seed, epoch)[place] if split == "train" else place])
+        number, again = self._place(split, seed, index)
         try:
-            # A batch may reach from one epoch into the next: the same row again must not be sampled alike.
-            return self._sample(split, number, f"@{epoch}" if epoch else "")
+            return self._sample(split, number, again)
         except UnusableError as error:
             identity = self._identity(part.rows[number], number)
             raise UserError(
                 f"sources.{self.name}: {part.rows.where(number)} (id {identity}): {error}, or leave the row out by "
                 f"sources.{self.name}.skip=[{identity}]; `mr1 data check` finds all such rows"
             ) from error
+
+    def identify(self, split: str, seed: int, index: int) -> tuple[int, str]:
+        """The number of the row that sample `index` is made of, and the sample's id; nothing is decoded."""
+        number, again = self._place(split, seed, index)
+        return number, self._id(split, self.parts[split].rows[number], number, again)
 
     def every(self, split: str) -> Iterator[tuple[str, Sample] | BadRow]:
         """All usable rows of a split in order: the place and the sample, or what is wrong with its images."""
@@ -156,6 +159,19 @@ class SourceTask:
         named = [f"  {row}" for row in bad[:NAMED]]
         return "\n".join([line, f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *named, *rest])
 
+    def _place(self, split: str, seed: int, index: int) -> tuple[int, str]:
+        """The row of a sample, and what its id ends in.
+
+        A batch may reach from one epoch into the next: the same row again must not be sampled alike.
+        """
+        usable = self.parts[split].usable
+        epoch, place = divmod(index, len(usable))
+        number = int(usable[self._order(seed, epoch)[place] if split == "train" else place])
+        return number, f"@{epoch}" if epoch else ""
+
+    def _id(self, split: str, row: Row, number: int, again: str) -> str:
+        return f"{self.name}/{split}/{self._identity(row, number)}{again}"
+
     def _sample(self, split: str, number: int, again: str = "") -> Sample:
         """The sample of a row, its images decoded. Raises UnusableError where that can't be done."""
         rows = self.parts[split].rows
@@ -163,7 +179,7 @@ class SourceTask:
         problem = self.reader.problem(row)
         root = self._root(rows, number)
         return Sample(
-            id=f"{self.name}/{split}/{self._identity(row, number)}{again}",
+            id=self._id(split, row, number, again),
             images=tuple(decode(find(held, root)) for held in problem.images),
             question=problem.question,
             answer=problem.answer,

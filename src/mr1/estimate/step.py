@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache
 
 from mr1.config import Config
 from mr1.estimate.dry import Device, dry_run
 from mr1.estimate.ledger import Ledger
 from mr1.evaluate.evaluate import BATCH, available
 from mr1.methods import method_class
+from mr1.models.adapter import Adapter
 from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy, make_reference
 from mr1.models.vlm import VLM
-from mr1.rollout.cache import repeat_for_completions
-from mr1.rollout.engine import Choose, Engine
+from mr1.rollout.engine import Choose, Decoder, Engine
+from mr1.rollout.repeated import RepeatedPrompts
+from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
@@ -87,13 +88,13 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
 
         if held_out:
             ledger.begin("evaluation")
-            _LastToken(policy, ledger).greedy(held_out, config.rollout.max_new_tokens, evaluated)
+            _LastToken(policy, ledger, device).greedy(held_out, config.rollout.max_new_tokens, evaluated)
         ledger.begin("rollout")
-        groups = method.rollout(_LastToken(policy, ledger), prompts, step)
+        groups = method.rollout(_LastToken(policy, ledger, device), prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
         method.score(groups)
         method.assign_advantages(groups)
-        groups = _two_microbatches(groups, config, policy.adapter.packs)
+        groups = _two_microbatches(groups, config, policy.adapter)
         if reference:
             ledger.begin("score")
             with reference() as frozen:
@@ -116,9 +117,9 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
 class _LastToken(Engine):
     """Decodes one token of each completion: the last, when the cache is full."""
 
-    def __init__(self, vlm: VLM, ledger: Ledger) -> None:
+    def __init__(self, vlm: VLM, ledger: Ledger, device: Device) -> None:
         super().__init__(vlm)
-        self.ledger = ledger
+        self.ledger, self.device = ledger, device
         self.decoded = 0
 
     @torch.no_grad()
@@ -133,23 +134,25 @@ class _LastToken(Engine):
 
     def _decode_last(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> None:
         rows, device = len(prompts) * copies, self.vlm.device
-        cache: Any = DynamicCache(config=self.vlm.model.config)
-        hidden, seen = self._prefill(prompts, cache)
-        repeat_for_completions(cache, copies, room=length)
-        hidden, seen = hidden.repeat_interleave(copies, 0), seen.repeat_interleave(copies, 0)
-        if before := max(length - 2, 0):  # the first token comes from the prompt, the last one's keys are never made
-            _fill(cache, before)
-            seen = torch.cat([seen, torch.ones_like(seen[:, :1]).expand(-1, before)], dim=1)
-        self._name(cache)
-        tokens = torch.full((rows,), self.vlm.adapter.pad_token_id).to(device)
-        positions = torch.full((rows,), prompts[0].next_position + before).to(device)
-        hidden, seen = self._decode(tokens, seen, positions, cache)
-        self._name(cache)
+        decoder = self.decoder(prompts, copies, length)
+        hidden = decoder.prefill()
+        if length > 1:  # the first token comes from the prompt, the last one's keys are never made
+            _jump(decoder, length - 2)
+            self._name(decoder)
+            blocks = _blocks(self.vlm) if self.device == "cpu" else []
+            self.ledger.name("weights in blocks", blocks)
+            hidden = decoder.step(torch.full((rows,), self.vlm.adapter.pad_token_id).to(device))
+            self._name(decoder)
         logits = self.vlm.adapter.head()(hidden).float() + self.vlm.token_bias()
         choose(logits, torch.arange(rows, device=device), length - 1)
 
-    def _name(self, cache: Any) -> None:
-        self.ledger.name("KV cache", (states for layer in cache.layers for states in (layer.keys, layer.values)))
+    def _name(self, decoder: Decoder) -> None:
+        if isinstance(decoder, SharedPrompts):
+            layers = [*decoder.given, *decoder.own]
+        else:
+            assert isinstance(decoder, RepeatedPrompts), "there are two"
+            layers = [(layer.keys, layer.values) for layer in cast(Any, decoder.cache).layers]
+        self.ledger.name("KV cache", (states for layer in layers for states in layer))
 
     def _longest(self, length: int) -> Completion:
         return Completion(
@@ -161,11 +164,26 @@ class _LastToken(Engine):
         )
 
 
-def _fill(cache: Any, tokens: int) -> None:
-    """Put tokens into a cache that take no memory elsewhere."""
-    for index, layer in enumerate([*cache.layers]):
-        keys, values = (states[:, :, :1].expand(-1, -1, tokens, -1) for states in (layer.keys, layer.values))
-        cache.update(keys, values, index)
+def _jump(decoder: Decoder, tokens: int) -> None:
+    """Pretend that so many tokens have been decoded; what they take in memory is there, and nothing else."""
+    if isinstance(decoder, RepeatedPrompts) and tokens:
+        for index, layer in enumerate([*cast(Any, decoder.cache).layers]):
+            keys, values = (states[:, :, :1].expand(-1, -1, tokens, -1) for states in (layer.keys, layer.values))
+            decoder.cache.update(keys, values, index)
+        more = torch.ones_like(decoder.seen[:, :1]).expand(-1, tokens)
+        decoder.seen = torch.cat([decoder.seen, more], dim=1)
+    decoder.place = tokens
+
+
+def _blocks(vlm: VLM) -> list[Tensor]:
+    """As many bytes as the weights take that a CPU lays out in blocks for decoding."""
+    return [
+        torch.empty_like(module.weight)
+        for name, module in vlm.model.named_modules()
+        if isinstance(module, nn.Linear)
+        and module.weight.dtype == torch.float32
+        and vlm.adapter.part_of(name) == "language"
+    ]
 
 
 def _used_optimizer(policy: VLM, config: Config, device: Device, ledger: Ledger) -> Optimizer:
@@ -217,7 +235,7 @@ def _prompts(vlm: VLM, config: Config, tasks: Iterable[str], split: str, count: 
     return [replace(made[-1]) for _ in range(count - 1)] + [replace(made[0 if count > 1 else -1])]
 
 
-def _two_microbatches(groups: Sequence[Group], config: Config, packs: bool) -> list[Group]:
+def _two_microbatches(groups: Sequence[Group], config: Config, adapter: Adapter) -> list[Group]:
     """The largest group as often as there are groups, but no more often than fills two micro-batches.
 
     The second begins with the first one's gradients, as all that follow do.
@@ -227,7 +245,7 @@ def _two_microbatches(groups: Sequence[Group], config: Config, packs: bool) -> l
         replace(largest, prompt=replace(largest.prompt), completions=[replace(each) for each in largest.completions])
         for _ in groups
     ]
-    first = next(microbatches(copies, config.tokens_per_microbatch, packs))
+    first = next(microbatches(copies, config.tokens_per_microbatch, adapter))
     return copies[: 2 * len(first)]
 
 

@@ -13,7 +13,7 @@ from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
 from mr1.tasks.base import Task
-from mr1.types import Completion, Sample
+from mr1.types import Completion, Prompt, Sample
 
 BATCH = 64
 """Samples in memory at once, decoded side by side, at most."""
@@ -39,12 +39,21 @@ class Protocol:
     """(completion, truth) -> verdict."""
 
 
-def evaluate(engine: Engine, task: Task, split: str, count: int, protocol: Protocol) -> Evaluation:
-    """Measure a model on the first `count` samples of a split, or on all where it has fewer."""
+MakePrompt = Callable[[Task, str, int, int, str], Prompt]
+"""Task, split, seed, index, template -> the sample, made ready."""
+
+
+def evaluate(
+    engine: Engine, task: Task, split: str, count: int, protocol: Protocol, make_prompt: MakePrompt | None = None
+) -> Evaluation:
+    """Measure a model on the first `count` samples of a split, or on all where it has fewer.
+
+    With `make_prompt` samples are made ready by it; it may have kept them from an earlier evaluation.
+    """
     outcomes = [
         outcome
         for numbers in batches(available(task, split, count), protocol.batch_size)
-        for outcome in evaluate_batch(engine, task, split, numbers, protocol)
+        for outcome in evaluate_batch(engine, task, split, numbers, protocol, make_prompt)
     ]
     return Evaluation(task.name, split, outcomes)
 
@@ -67,10 +76,20 @@ def batches(count: int, size: int) -> Iterator[range]:
         yield range(start, min(start + size, count))
 
 
-def evaluate_batch(engine: Engine, task: Task, split: str, numbers: Iterable[int], protocol: Protocol) -> list[Outcome]:
+def evaluate_batch(
+    engine: Engine,
+    task: Task,
+    split: str,
+    numbers: Iterable[int],
+    protocol: Protocol,
+    make_prompt: MakePrompt | None = None,
+) -> list[Outcome]:
     """The outcomes of some samples by their numbers; they depend on nothing else that is evaluated."""
-    samples = [task.sample(split, 0, number) for number in numbers]
-    prompts = [engine.vlm.prompt(sample, protocol.prompt) for sample in samples]
+
+    def anew(task: Task, split: str, seed: int, number: int, template: str) -> Prompt:
+        return engine.vlm.prompt(task.sample(split, seed, number), template)
+
+    prompts = [(make_prompt or anew)(task, split, 0, number, protocol.prompt) for number in numbers]
     if protocol.attempts == 1:
         written = [[completion] for completion in engine.greedy(prompts, protocol.max_new_tokens)]
     else:
@@ -82,8 +101,8 @@ def evaluate_batch(engine: Engine, task: Task, split: str, numbers: Iterable[int
         )
         written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
     return [
-        _outcome(sample, attempt, completion, protocol)
-        for sample, completions in zip(samples, written, strict=True)
+        _outcome(prompt.sample, attempt, completion, protocol)
+        for prompt, completions in zip(prompts, written, strict=True)
         for attempt, completion in enumerate(completions)
     ]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
+from mr1.models.attention import Sharing
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
@@ -39,6 +40,8 @@ class Adapter:
 
     packs: ClassVar[bool] = False
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
+    shares: bool = False
+    """Whether they may do so without a mask: the language model attends as `attention.Sharing` tells it."""
     vision_modules: ClassVar[tuple[str, ...]] = (
         "model.vision_tower",
         "model.visual",
@@ -133,7 +136,7 @@ class Adapter:
         self,
         input_ids: Tensor,
         position_ids: Tensor,
-        mask: Tensor,
+        mask: Tensor | Sharing,
         features: Sequence[Features | None],
         cache: Any = None,
     ) -> Tensor:
@@ -143,14 +146,21 @@ class Adapter:
             input_ids: (B, S) int64.
             position_ids: (position_axes, B, S) int64.
             mask: (B, 1, S, S) bool, True where a token may look; or (B, K) bool, True for what is no padding, where the
-                model's own mask is wanted. K is S, or S more than the cache holds.
+                model's own mask is wanted, K being S, or S more than the cache holds; or, where the family `shares`,
+                what attends instead of a mask.
             features: each row's image features; None, or an empty list, where the rows have no image left to fill in.
             cache: keys and values of what came before; filled in place.
 
         Returns:
             (B, S, H) hidden states, ready for `head`.
         """
-        if mask.ndim == 4:
+        arguments: dict[str, Any]
+        if not isinstance(mask, Tensor):
+            assert self.shares, "other families would attend as they always do"
+            # A mask of four axes is taken as it is; this one keeps the model from making one of its own.
+            nothing = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=input_ids.device)
+            arguments = {"attention_mask": nothing, "sharing": mask}
+        elif mask.ndim == 4:
             arguments = {"attention_mask": self.attention(mask, input_ids, position_ids)}
         else:
             arguments = {"attention_mask": mask, **self.text_arguments(input_ids)}

@@ -160,5 +160,7 @@ def _largest(one: Tensor, other: Tensor) -> float:
 
 
 def _tokens(rows: Rows) -> int:
+    if not isinstance(rows.mask, Tensor):
+        return rows.input_ids.numel()
     mask = rows.mask if rows.mask.ndim == 2 else rows.mask[:, 0].any(1)
     return int(mask.sum())

@@ -9,24 +9,36 @@ import torch
 from torch import Tensor
 
 from mr1.models.adapter import Adapter
+from mr1.models.attention import share_prompts
 
 
 class Packed(Adapter):
-    """Causal attention, so a mask and explicit positions are all that packing takes."""
+    """Causal attention, so a mask and explicit positions are all that packing takes.
+
+    Where every layer looks back without a limit, not even a mask is made.
+    """
 
     packs = True
 
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        self.shares = model.config._attn_implementation == "sdpa" and not self._has_windows()
+        if self.shares:
+            share_prompts(model)
+
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:
-        text = self.model.config.get_text_config()
-        if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
+        if not self._has_windows():
             return super().attention(mask, input_ids, position_ids)
         # By position, not by place in the row: a completion stands far from its prompt there.
         distance = position_ids[0][:, :, None] - position_ids[0][:, None, :]
-        nearby = mask & (distance < text.sliding_window)[:, None]
+        nearby = mask & (distance < self.model.config.get_text_config().sliding_window)[:, None]
         return {
             "full_attention": super().attention(mask, input_ids, position_ids),
             "sliding_attention": super().attention(nearby, input_ids, position_ids),
         }
+
+    def _has_windows(self) -> bool:
+        return "sliding_attention" in (getattr(self.model.config.get_text_config(), "layer_types", None) or ())
 
 
 class QwenVL(Packed):

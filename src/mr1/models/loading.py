@@ -7,6 +7,7 @@ from typing import Any
 
 from mr1.config import Loading
 from mr1.errors import UserError
+from mr1.models.linear import use_faster_layers
 from mr1.models.vlm import VLM
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}
@@ -59,6 +60,7 @@ def load_vlm(name: str, loading: Loading | None = None, weights: bool = True) ->
     processor = _processor(name, path, config, options)
     model: Any = _read_model(name, path, config, loading, options) if weights else _shapes(config, loading)
     model.eval()
+    use_faster_layers(model)
     vlm = VLM(model, processor, make_adapter(model, processor.tokenizer))
     if loading.min_pixels or loading.max_pixels:
         vlm.adapter.limit_pixels(processor, loading.min_pixels, loading.max_pixels)

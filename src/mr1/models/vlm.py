@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
+from mr1.models.linear import OneDNNLinear
 from mr1.types import Completion, Features, Prompt, Sample
 
 
@@ -44,6 +45,14 @@ class VLM:
         configured = self.model.generation_config.eos_token_id
         stops = configured if isinstance(configured, list) else [configured]
         return sorted({token for token in (*stops, self.tokenizer.eos_token_id) if token is not None})
+
+    def decoding_layers(self) -> list[OneDNNLinear]:
+        """The layers on a CPU that every new token passes; empty on other devices."""
+        return [
+            module
+            for name, module in self.model.named_modules()
+            if isinstance(module, OneDNNLinear) and self.adapter.part_of(name) == "language"
+        ]
 
     def token_bias(self) -> Tensor:
         """(V,) float32 added to logits: -inf for tokens that may not be sampled, else 0.

@@ -1,23 +1,23 @@
 """The in-process engine: the policy itself writes the completions.
 
-A prompt is prefilled and its image encoded once for each group; its keys and values are repeated for the completions,
-which are decoded side by side. Completions that have ended leave the batch once they are half of it.
+A prompt is prefilled and its image encoded once for each group; the completions are decoded side by side. Those that
+have ended leave the batch once they are half of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
+from mr1.models.linear import blocked_weights
 from mr1.models.vlm import VLM
-from mr1.rollout.cache import repeat_for_completions
+from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
-from mr1.types import Completion, FinishReason, Group, Prompt
+from mr1.rollout.shared import SharedPrompts
+from mr1.types import Completion, Group, Prompt
 
 if TYPE_CHECKING:
     from mr1.config import Rollout
@@ -26,13 +26,48 @@ Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 """(R, V) logits, (R,) numbers of their completions in the batch, the token's place -> (R,) tokens, (R,) log-probs."""
 
 
-@dataclass
-class _Written:
-    """One completion while it grows."""
+class Decoder(Protocol):
+    """Runs the model on R rows, one for each completion, and keeps what it has seen."""
 
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    finish_reason: FinishReason = "length"
+    place: int
+    """Tokens of each row that have been run, beside its prompt."""
+
+    def prefill(self) -> Tensor:
+        """Run the prompts. Returns each row's last hidden state, (R, H)."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Run one more token of each row, (R,). Returns (R, H)."""
+
+    def shrink(self, active: Tensor) -> Tensor | None:
+        """Leave out rows of which none is active, (R,) bool, where that pays.
+
+        Returns:
+            The numbers of the rows that are kept, ascending, some of which may have ended; None where all are.
+        """
+
+
+class _Written:
+    """What has been written so far to N completions; row by row as long as the longest may be."""
+
+    def __init__(self, count: int, length: int, device: torch.device) -> None:
+        self.tokens = torch.zeros(count, length, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(count, length, device=device)
+        self.lengths = torch.full((count,), length, device=device)
+        self.stopped = torch.zeros(count, dtype=torch.bool, device=device)
+
+    def append(self, place: int, rows: Tensor, tokens: Tensor, logprobs: Tensor, stops: Tensor) -> Tensor:
+        """Write one token of each of these rows; one that had stopped before stays as it is, whatever is behind it.
+
+        Returns:
+            (R,) bool: which of the rows go on.
+        """
+        self.tokens[rows, place] = tokens
+        self.logprobs[rows, place] = logprobs
+        before = self.stopped[rows]
+        stopped = before | stops[tokens]
+        self.stopped[rows] = stopped
+        self.lengths[rows] = torch.where(stopped & ~before, place + 1, self.lengths[rows])
+        return ~stopped
 
 
 class Engine:
@@ -74,73 +109,47 @@ class Engine:
     @torch.no_grad()
     def _complete(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> list[Completion]:
         """`copies` completions of each prompt, in the prompts' order."""
-        cache = DynamicCache(config=self.vlm.model.config)
-        hidden, seen = self._prefill(prompts, cache)
-        repeat_for_completions(cache, copies, room=length)
-        hidden, seen = hidden.repeat_interleave(copies, 0), seen.repeat_interleave(copies, 0)
-        following = torch.tensor([prompt.next_position for prompt in prompts]).repeat_interleave(copies)
-        following = following.to(self.vlm.device)
-
-        written = [_Written() for _ in range(len(prompts) * copies)]
-        rows = torch.arange(len(written), device=self.vlm.device)
-        active = torch.ones_like(rows, dtype=torch.bool)
-        stops = torch.tensor(self.vlm.stop_tokens(), device=self.vlm.device)
+        decoder = self.decoder(prompts, copies, length)
+        hidden = decoder.prefill()
+        written = _Written(len(prompts) * copies, length, self.vlm.device)
+        rows = torch.arange(len(written.tokens), device=self.vlm.device)
         bias, head = self.vlm.token_bias(), self.vlm.adapter.head()
+        stops = torch.zeros_like(bias, dtype=torch.bool)
+        stops[[token for token in self.vlm.stop_tokens() if 0 <= token < len(stops)]] = True
 
-        for place in range(length):
-            tokens, logprobs = choose(head(hidden).float() + bias, rows, place)
-            _append(written, rows[active], tokens[active], logprobs[active])
-            stopped = active & torch.isin(tokens, stops)
-            for row in rows[stopped].tolist():
-                written[row].finish_reason = "stop"
-            active &= ~stopped
-            if not active.any() or place + 1 == length:
-                break
-            if 2 * active.sum() <= len(active):
-                kept = active.nonzero()[:, 0]
-                cache.batch_select_indices(kept)
-                rows, tokens, seen, following, active = (x[kept] for x in (rows, tokens, seen, following, active))
-            hidden, seen = self._decode(tokens, seen, following + place, cache)
-        return [self._completion(each) for each in written]
+        with blocked_weights(self.vlm.decoding_layers()):
+            for place in range(length):
+                tokens, logprobs = choose(head(hidden).float() + bias, rows, place)
+                active = written.append(place, rows, tokens, logprobs, stops)
+                if not active.any() or place + 1 == length:
+                    break
+                if (kept := decoder.shrink(active)) is not None:
+                    rows, tokens = rows[kept], tokens[kept]
+                hidden = decoder.step(tokens)
+        return self._completions(written)
 
-    def _prefill(self, prompts: Sequence[Prompt], cache: DynamicCache) -> tuple[Tensor, Tensor]:
-        """Run the prompts into the cache. Returns (B, H), their last hidden states, and (B, P), what is no padding."""
-        adapter, longest = self.vlm.adapter, max(map(len, prompts))
-        input_ids = torch.full((len(prompts), longest), adapter.pad_token_id)
-        position_ids = torch.zeros(adapter.position_axes, len(prompts), longest, dtype=torch.long)
-        seen = torch.zeros(len(prompts), longest, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            input_ids[row, longest - len(prompt) :] = prompt.input_ids
-            position_ids[:, row, longest - len(prompt) :] = prompt.position_ids
-            seen[row, longest - len(prompt) :] = True
-        device = self.vlm.device
-        hidden = adapter.hidden_states(
-            input_ids.to(device), position_ids.to(device), seen.to(device), self.vlm.features(prompts), cache
-        )
-        return hidden[:, -1], seen.to(device)
+    def decoder(self, prompts: Sequence[Prompt], copies: int, length: int) -> Decoder:
+        """What runs the model. In float32 attention by separate products is as exact as the fused kernel; in other
+        dtypes, whose products round, the kernel is needed, and so every row's keys in one piece.
+        """
+        shares = self.vlm.adapter.shares and self.vlm.model.dtype == torch.float32
+        return (SharedPrompts if shares else RepeatedPrompts)(self.vlm, prompts, copies, length)
 
-    def _decode(self, tokens: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> tuple[Tensor, Tensor]:
-        """Run one more token of each row. Returns (R, H) hidden states and what is no padding, a column longer."""
-        seen = torch.cat([seen, torch.ones_like(seen[:, :1])], dim=1)
-        axes = self.vlm.adapter.position_axes
-        hidden = self.vlm.adapter.hidden_states(tokens[:, None], positions.expand(axes, -1)[..., None], seen, [], cache)
-        return hidden[:, -1], seen
-
-    def _completion(self, written: _Written) -> Completion:
-        token_ids = torch.tensor(written.tokens)
-        return Completion(
-            token_ids=token_ids,
-            logprobs=torch.tensor(written.logprobs),
-            text=self.vlm.tokenizer.decode(token_ids, skip_special_tokens=True),
-            mask=torch.ones(len(token_ids), dtype=torch.bool),
-            finish_reason=written.finish_reason,
-        )
-
-
-def _append(written: list[_Written], rows: Tensor, tokens: Tensor, logprobs: Tensor) -> None:
-    for row, token, logprob in zip(rows.tolist(), tokens.tolist(), logprobs.tolist(), strict=True):
-        written[row].tokens.append(token)
-        written[row].logprobs.append(logprob)
+    def _completions(self, written: _Written) -> list[Completion]:
+        lengths, stopped = written.lengths.tolist(), written.stopped.tolist()
+        tokens = [row[:size].clone() for row, size in zip(written.tokens.cpu(), lengths, strict=True)]
+        logprobs = [row[:size].clone() for row, size in zip(written.logprobs.cpu(), lengths, strict=True)]
+        texts = self.vlm.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return [
+            Completion(
+                token_ids=tokens[row],
+                logprobs=logprobs[row],
+                text=texts[row],
+                mask=torch.ones(size, dtype=torch.bool),
+                finish_reason="stop" if stopped[row] else "length",
+            )
+            for row, size in enumerate(lengths)
+        ]
 
 
 def _batches(prompts: Sequence[Prompt], size: int) -> Iterator[Sequence[Prompt]]:

@@ -27,8 +27,9 @@ from mr1.report.page import write_report
 from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
-from mr1.train.data import PromptSource
+from mr1.train.data import PromptCache, PromptSource
 from mr1.train.interrupt import Interrupt
+from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.run import Run, Stage, load_state
@@ -47,6 +48,10 @@ class Trainer:
         """
         # Gradients of repeated indices are otherwise added up in an order that differs from run to run.
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # No result is made from memory that was never written; filling it would cost a pass over every new tensor.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         self.config, self.run, self.console = config, run, console
         self.sources = open_sources(config)
         resumed = run.latest_checkpoint() if run.mode == "resume" else None
@@ -65,7 +70,8 @@ class Trainer:
             moved = resumed and config.lora.rank is None
             start = make_policy(load_vlm(config.model, config.loading), config) if moved else self.policy
             self.reference = make_reference(start)
-        self.source = PromptSource(config, self.policy)
+        self.cache = PromptCache(self.policy, config.image_cache * 2**20)
+        self.source = PromptSource(config, self.cache)
         self.engine = Engine(self.policy)
         self.groups: list[Group] = []
         self.seconds: dict[str, float] = {}
@@ -162,7 +168,7 @@ class Trainer:
             batch_size=min(BATCH, config.rollout.batch_size),
         )
         tasks = [load_task(name, config.sources) for name in config.evaluation.tasks]
-        return [evaluate(self.engine, task, split, count, protocol) for task in tasks]
+        return [evaluate(self.engine, task, split, count, protocol, self.cache.prompt) for task in tasks]
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

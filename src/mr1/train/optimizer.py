@@ -41,6 +41,8 @@ class Optimizer:
                 for (part, decays), parameters in groups.items()
             ],
             betas=self.settings.betas,
+            # One pass over memory instead of a dozen; torch's meta device doesn't have it.
+            fused=vlm.device.type in ("cpu", "cuda"),
         )
 
     def zero_grad(self) -> None:

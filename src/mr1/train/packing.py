@@ -1,16 +1,20 @@
 """Rows for the model's forward, made from groups.
 
-Packed: a row holds a group's prompt once and all of its completions behind it. A completion's tokens see the prompt and
-their own completion; their positions go on where the prompt's ended. That is exact, and the prompt with its image is
-computed once instead of G times.
+Flat: one row holds all groups without padding, each prompt once and its completions behind it. A completion's tokens
+see the prompt and their own completion; their positions go on where the prompt's ended. That is exact, and the prompt
+with its image is computed once instead of G times.
+
+Packed: the same with a row for each group and a mask over it. Families go this way in which a token does not simply see
+all that came before: where a layer looks back no farther than a window, or an image's tokens see each other.
 
 Plain: a row holds the prompt and one completion, as in any other trainer, under the model's own mask. It is slower, and
-the reference for the packed rows: both yield the same log-probs in the same order. Families that are not known to be
-packed exactly go this way; their images are encoded once for each group all the same.
+the reference for the others: all yield the same log-probs in the same order. Families that are not known to be packed
+exactly go this way; their images are encoded once for each group all the same.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +22,7 @@ import torch
 from torch import Tensor
 
 from mr1.models.adapter import Adapter
+from mr1.models.attention import FlatRow, Span
 from mr1.types import Completion, Group, Prompt
 
 
@@ -29,8 +34,9 @@ class Rows:
     """(B, S) int64."""
     position_ids: Tensor
     """(A, B, S) int64."""
-    mask: Tensor
-    """Packed: (B, 1, S, S) bool, True where the token of the third axis sees that of the fourth.
+    mask: Tensor | FlatRow
+    """Flat: who attends to whom.
+    Packed: (B, 1, S, S) bool, True where the token of the third axis sees that of the fourth.
     Plain: (B, S) bool, True for what is no padding; the model makes its own mask of it."""
     prompts: list[Prompt]
     """(B,): whose images each row's placeholders stand for."""
@@ -44,7 +50,7 @@ class Rows:
         return Rows(
             input_ids=self.input_ids.to(device),
             position_ids=self.position_ids.to(device),
-            mask=self.mask.to(device),
+            mask=self.mask.to(device) if isinstance(self.mask, Tensor) else self.mask,
             prompts=self.prompts,
             source=self.source.to(device),
             targets=self.targets.to(device),
@@ -62,8 +68,28 @@ class _Row:
 
 
 def make_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
-    """Packed where the family allows it, else plain."""
+    """Flat or packed where the family allows it, else plain."""
+    if adapter.shares:
+        return flat_rows(groups)
     return packed_rows(groups, adapter) if adapter.packs else plain_rows(groups, adapter)
+
+
+def flat_rows(groups: Sequence[Group]) -> Rows:
+    """One row for all groups."""
+    rows = [_row(group.prompt, group.completions) for group in groups]
+    starts = [0, *itertools.accumulate(len(row.input_ids) for row in rows)]
+    spans = [
+        Span(start, len(group.prompt), tuple(len(completion) for completion in group.completions))
+        for start, group in zip(starts, groups, strict=False)
+    ]
+    return Rows(
+        input_ids=torch.cat([row.input_ids for row in rows])[None],
+        position_ids=torch.cat([row.position_ids for row in rows], dim=1)[:, None],
+        mask=FlatRow(spans),
+        prompts=[group.prompt for group in groups],
+        source=torch.cat([row.source + start for row, start in zip(rows, starts, strict=False)]),
+        targets=torch.cat([row.targets for row in rows]),
+    )
 
 
 def packed_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
@@ -79,29 +105,56 @@ def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     return _pad(rows, [prompt for prompt, _ in pairs], adapter, lambda segments: segments >= 0)
 
 
-def microbatches(groups: Sequence[Group], tokens: int, packs: bool) -> Iterator[list[Group]]:
+def microbatches(groups: Sequence[Group], tokens: int, adapter: Adapter) -> Iterator[list[Group]]:
     """Split groups, in their order, so that no micro-batch's rows take more than `tokens` with their padding.
 
-    A group that alone takes more comes alone: a group is never torn apart.
+    A group that alone takes more is torn apart: its prompt is then computed once for each part of its completions. A
+    completion that takes more with its prompt comes alone.
 
     Args:
         groups: any number.
         tokens: the limit.
-        packs: whether the rows will be packed or plain.
+        adapter: of the model that the rows are for.
     """
     batch: list[Group] = []
-    longest = count = 0
     for group in groups:
-        lengths = [len(completion) for completion in group.completions]
-        length, rows = (sum(lengths), 1) if packs else (max(lengths), len(lengths))
-        length += len(group.prompt)
-        if batch and max(longest, length) * (count + rows) > tokens:
-            yield batch
-            batch, longest, count = [], 0, 0
-        batch.append(group)
-        longest, count = max(longest, length), count + rows
+        for part in _parts(group, tokens, adapter):
+            if batch and _size([*batch, part], adapter) > tokens:
+                yield batch
+                batch = []
+            batch.append(part)
     if batch:
         yield batch
+
+
+def _parts(group: Group, tokens: int, adapter: Adapter) -> Iterator[Group]:
+    """The group itself where its rows take no more than `tokens`, else its completions in as few parts as do."""
+    if _size([group], adapter) <= tokens or len(group.completions) == 1:
+        yield group
+        return
+    start = 0
+    while start < len(group.completions):
+        end = start + 1
+        while end < len(group.completions) and _size([_part(group, start, end + 1)], adapter) <= tokens:
+            end += 1
+        yield _part(group, start, end)
+        start = end
+
+
+def _part(group: Group, start: int, end: int) -> Group:
+    advantages = None if group.advantages is None else group.advantages[start:end]
+    return Group(group.prompt, group.completions[start:end], advantages=advantages)
+
+
+def _size(groups: Sequence[Group], adapter: Adapter) -> int:
+    """Tokens, with padding, of the rows that `make_rows` would make."""
+    completions = [[len(completion) for completion in group.completions] for group in groups]
+    prompts = [len(group.prompt) for group in groups]
+    if not adapter.packs:
+        rows = sum(map(len, completions))
+        return rows * max(prompt + max(lengths) for prompt, lengths in zip(prompts, completions, strict=True))
+    sizes = [prompt + sum(lengths) for prompt, lengths in zip(prompts, completions, strict=True)]
+    return sum(sizes) if adapter.shares else len(sizes) * max(sizes)
 
 
 def _row(prompt: Prompt, completions: Sequence[Completion]) -> _Row:

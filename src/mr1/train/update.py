@@ -25,7 +25,7 @@ from mr1.types import Completion, Group, LossInputs
 def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> None:
     """Fill in `ref_logprobs` where they are missing: once for each batch of rollouts, however often it is used."""
     missing = [group for group in groups if any(each.ref_logprobs is None for each in group.completions)]
-    for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter.packs):
+    for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter):
         with torch.no_grad():
             logprobs, _ = token_logprobs(reference, make_rows(batch, reference.adapter), config.rollout.temperature)
         for completion, part in _by_completion(batch, logprobs):
@@ -50,7 +50,7 @@ def update(
         for completion, share in zip(_completions(groups), method.token_weights(groups), strict=True)
     }
     sums: defaultdict[str, float] = defaultdict(float)
-    for batch in microbatches(groups, config.tokens_per_microbatch, policy.adapter.packs):
+    for batch in microbatches(groups, config.tokens_per_microbatch, policy.adapter):
         with policy.training():
             logprobs, entropy = token_logprobs(policy, make_rows(batch, policy.adapter), config.rollout.temperature)
             _remember_old(batch, logprobs)

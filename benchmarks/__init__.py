@@ -1,0 +1,1 @@
+"""Measurements of MR1 that are not tests; see each module."""
