@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 @app.command()
 def targets(
-    count: Annotated[int, typer.Option("--pairs", min=1, help="Steps of each side in the shorter works.")] = 5,
+    count: Annotated[int, typer.Option("--pairs", min=1, help="Steps of each side in the shorter works.")] = 7,
     out: Annotated[Path, typer.Option(help="Folder for latest.json and details.json.")] = RESULTS,
 ) -> None:
     """All targets: a table, latest.json, and details.json beside it."""

@@ -37,7 +37,8 @@ class Counter:
         for model in self.models:
             inner = model.model
             self._handles.append(inner.visual.register_forward_pre_hook(self._vision, with_kwargs=True))
-            self._handles.append(inner.language_model.register_forward_pre_hook(self._language, with_kwargs=True))
+            # On its way into the language model each token is embedded once, whoever runs the layers.
+            self._handles.append(inner.get_input_embeddings().register_forward_pre_hook(self._language))
         original = self.image_processor.preprocess
 
         def preprocess(images: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,11 +52,8 @@ class Counter:
         self._add("vision_images", len(grid))
         self._add("vision_calls", 1)
 
-    def _language(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        embeddings = kwargs.get("inputs_embeds")
-        ids = embeddings if embeddings is not None else kwargs.get("input_ids", args[0] if args else None)
-        assert ids is not None, "a language model runs on token ids or on embeddings"
-        self._add("tokens", ids.shape[0] * ids.shape[1])
+    def _language(self, _: Any, args: tuple[Any, ...]) -> None:
+        self._add("tokens", args[0].numel())
         self._add("language_calls", 1)
 
     def _add(self, what: str, count: int) -> None:

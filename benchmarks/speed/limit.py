@@ -99,6 +99,11 @@ def forward_flops(work: Work, prompt_tokens: int) -> int:
     return work.prompts * group + head_flops(work, work.completions * work.new_tokens)
 
 
+def prefill_flops(work: Work, prompt_tokens: int) -> int:
+    """A step's prompts and images once through the model."""
+    return work.prompts * (vision_flops(work) + language_flops(work, prompt_tokens, causal_pairs(prompt_tokens)))
+
+
 def rollout_need(work: Work, prompt_tokens: int, width: int) -> Need:
     """Prefill of each prompt once, then a pass of the G completions for each new token but the last, and the head.
 
@@ -111,7 +116,7 @@ def rollout_need(work: Work, prompt_tokens: int, width: int) -> Need:
         width: bytes of a number.
     """
     passes = work.new_tokens - 1
-    prefill = work.prompts * (vision_flops(work) + language_flops(work, prompt_tokens, causal_pairs(prompt_tokens)))
+    prefill = prefill_flops(work, prompt_tokens)
     pairs = work.completions * causal_pairs(passes, prompt_tokens)
     decode = language_flops(work, work.completions * passes, pairs)
     flops = prefill + decode + head_flops(work, work.completions * work.new_tokens)
@@ -127,8 +132,12 @@ def score_need(work: Work, prompt_tokens: int, parameters: int, width: int) -> N
 
 
 def update_need(work: Work, prompt_tokens: int, parameters: int, width: int) -> Need:
-    """Forward and backward, then AdamW: each weight read twice, each gradient written, and the optimizer's accesses."""
-    learning = Need(3 * forward_flops(work, prompt_tokens), 3 * width * parameters)
+    """Forward and backward, then AdamW: each weight read twice, each gradient written, and the optimizer's accesses.
+
+    The forward pass of images and prompts is the rollout's, by the same weights.
+    """
+    flops = 3 * forward_flops(work, prompt_tokens) - prefill_flops(work, prompt_tokens)
+    learning = Need(flops, 3 * width * parameters)
     return learning + Need(0, ADAMW_ACCESSES * 4 * parameters)
 
 

@@ -25,13 +25,12 @@ GPU = Work(pixels=448, new_tokens=128, hidden=1536, language_layers=16, vision_l
 
 FOUND = {
     "step of TRL over MR1's, 224 px, 32": "TRL does 3.1 times the tokens and 8 times the tower's passes, at about the"
-    " same share of the machine's rate; 70 % of a decoding step is the interpreter and the start of small operations",
-    "step of TRL over MR1's, 448 px": "9 times takes 84 % of the product's rate; fused attention on a CPU, a third of"
-    " score and update, runs at 60 % of it, and functions of single numbers are bound by memory",
-    "step of TRL over MR1's, 224 px, 512": "97 % of the tokens are completions' own, which nothing can share; half of"
-    " the step is decoding, 70 % of it the interpreter and the start of small operations",
-    "generate over MR1's rollout": "both run transformers' modules for each token: 70 % of a step is the interpreter"
-    " and the start of small operations, and the compiled step is slower on a CPU",
+    " same share of the machine's rate; half of a decoding step is products, the rest the start of small operations",
+    "step of TRL over MR1's, 448 px": "fused attention on a CPU, a third of score and update, runs at 60 % of the"
+    " product's rate, and functions of single numbers are bound by memory",
+    "step of TRL over MR1's, 224 px, 512": "97 % of the tokens are completions' own, which nothing can share",
+    "generate over MR1's rollout": "a token reads 23 MB of weights and up to 34 MB of completions' keys and values,"
+    " more than the processor's cache holds, at half of the memory's rate: the products have two rows, as in generate",
     "peak of score and update": "a third is weights, reference, gradient and moments, alike on both sides",
 }
 """What profiling found to stand between MR1 and a target, by the beginning of the target's name; the longest counts."""

@@ -14,14 +14,19 @@ from PIL.Image import Image
 IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
+FILE = "mr1_file"
+"""In an image's `info`: the bytes of the file that it was read from, where that shows the same pixels."""
+
+
 def encode_images(images: Iterable[Image]) -> list[dict[str, Any]]:
-    """Images as PNG bytes: the value of an `images` column."""
-    encoded = []
-    for image in images:
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG", compress_level=1)
-        encoded.append({"bytes": buffer.getvalue(), "path": None})
-    return encoded
+    """Images as their own files, else as PNG: the value of an `images` column."""
+    return [{"bytes": image.info.get(FILE) or _png(image), "path": None} for image in images]
+
+
+def _png(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def make_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -33,7 +38,9 @@ def make_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
 def write_parquet(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write tables behind each other; the file appears whole or not at all."""
     draft = path.with_name(f".{path.name}")
-    pq.write_table(pa.concat_tables(tables, promote_options="default"), draft, compression="zstd")
+    table = pa.concat_tables(tables, promote_options="default")
+    # An image that many rows have is written once: the dictionary has room for all of them.
+    pq.write_table(table, draft, compression="zstd", dictionary_pagesize_limit=2**30)
     draft.replace(path)
 
 

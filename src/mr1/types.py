@@ -70,6 +70,16 @@ class Prompt:
 
 
 @dataclass
+class Prefix:
+    """What a prompt's pass through the language model leaves for the tokens behind it."""
+
+    hidden: Tensor
+    """(H,): the last token's hidden state, ready for the head."""
+    states: list[tuple[Tensor, Tensor]]
+    """Each layer's keys and values: (key heads, P, D)."""
+
+
+@dataclass
 class Completion:
     """What the policy, or a teacher, wrote to a prompt. Lengths: T tokens."""
 

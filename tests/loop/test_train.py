@@ -198,8 +198,8 @@ def test_one_pass_of_the_vision_tower_for_each_use_of_an_image(make_config: Call
             lambda _m, _a, kwargs, _o, name=name: grids[name].append(len(kwargs["grid_thw"])), with_kwargs=True
         )
     trainer.train()
-    # Three groups: each image once in the rollout and once in the policy's scoring, once in the reference's.
-    assert sum(grids["policy"]) == 3 + 3
+    # Three groups: each image once for the rollout and the update, a single micro-batch, and once in the reference.
+    assert sum(grids["policy"]) == 3
     assert sum(grids["reference"]) == 3
 
 

@@ -69,7 +69,8 @@ def test_counts_images_and_tokens_by_phase() -> None:
         def preprocess(self, images: Any) -> str:  # noqa: ARG002
             return "done"
 
-    model = SimpleNamespace(model=SimpleNamespace(visual=Module(), language_model=Module()))
+    embedding = torch.nn.Embedding(2, 3)
+    model = SimpleNamespace(model=SimpleNamespace(visual=Module(), get_input_embeddings=lambda: embedding))
     processor = Processor()
     phase = ["rollout"]
     counter = Counter(lambda: phase[0])
@@ -78,12 +79,12 @@ def test_counts_images_and_tokens_by_phase() -> None:
     def work() -> None:
         assert processor.preprocess([["a", "b"], ["c"]]) == "done"
         model.model.visual(torch.zeros(1), grid_thw=torch.ones(3, 3))
-        model.model.language_model(inputs_embeds=torch.zeros(2, 5, 8))
+        embedding(torch.zeros(2, 5, dtype=torch.long))
 
     counter.switch(True)
     work()
     phase[0] = "update"
-    model.model.language_model(inputs_embeds=torch.zeros(1, 4, 8))
+    embedding(torch.zeros(4, dtype=torch.long))
     expected = {"images_preprocessed": 3, "vision_images": 3, "vision_calls": 1, "tokens": 10, "language_calls": 1}
     assert counter.counts["rollout"] == expected
     assert counter.counts["update"]["tokens"] == 4

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from mr1.tables import FILE
 
 LARGEST = 178_956_970
 """Pixels. A larger image is refused before it is decoded, as a decompression bomb: PIL's own limit."""
@@ -65,6 +67,8 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
 def decode(found: Path | bytes | Image.Image) -> Image.Image:
     """An RGB image of 8 bits a channel, upright, transparency on white, no larger than LARGEST_KEPT.
 
+    Where that is what its file shows, the file goes with it (`tables.FILE`).
+
     Raises:
         UnusableError: no image, a damaged or cut one, one that is too large, or pixels without a known range.
     """
@@ -72,16 +76,27 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
         return _upright_rgb(found, "a PIL image")
     name = f"image {found}" if isinstance(found, Path) else "an image in the row"
     try:
+        file = found.read_bytes() if isinstance(found, Path) else found
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(found if isinstance(found, Path) else io.BytesIO(found)) as image:
-                return _upright_rgb(image, name)
+            with Image.open(io.BytesIO(file)) as image:
+                pixels = _upright_rgb(image, name)
+                if _shows_the_same(image, pixels):
+                    pixels.info[FILE] = file
+                return pixels
     except Image.DecompressionBombError as error:
         raise UnusableError(f"{name} has more than {LARGEST} pixels; scale it down") from error
     except UnidentifiedImageError as error:
         raise UnusableError(f"{name} is no image in a known format; replace it") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnusableError(f"{name} is damaged ({error}); replace it") from error
+
+
+def _shows_the_same(image: Image.Image, pixels: Image.Image) -> bool:
+    """Whether an opened image's file, looked at anywhere, shows the pixels that were made of it."""
+    known = image.format in ("PNG", "JPEG", "WEBP") and image.mode == "RGB" and not image.has_transparency_data
+    upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return known and upright and image.size == pixels.size
 
 
 def _upright_rgb(image: Image.Image, name: str) -> Image.Image:

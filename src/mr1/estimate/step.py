@@ -16,6 +16,7 @@ from mr1.estimate.ledger import Ledger
 from mr1.evaluate.evaluate import BATCH, available
 from mr1.methods import method_class
 from mr1.models.adapter import Adapter
+from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy, make_reference
 from mr1.models.vlm import VLM
@@ -25,7 +26,7 @@ from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
-from mr1.train.update import score_reference, update
+from mr1.train.update import run_ahead, score_reference, update
 from mr1.types import Completion, Group, Prompt
 
 LOOKED_AT = 16
@@ -90,11 +91,13 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
             ledger.begin("evaluation")
             _LastToken(policy, ledger, device).greedy(held_out, config.rollout.max_new_tokens, evaluated)
         ledger.begin("rollout")
+        longest = [replace(prompts[0]) for _ in prompts]
+        run_ahead(policy, longest, config)
         groups = method.rollout(_LastToken(policy, ledger, device), prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
         method.score(groups)
         method.assign_advantages(groups)
-        groups = _two_microbatches(groups, config, policy.adapter)
+        groups = _two_microbatches(groups, longest, config, policy.adapter)
         if reference:
             ledger.begin("score")
             with reference() as frozen:
@@ -139,8 +142,8 @@ class _LastToken(Engine):
         if length > 1:  # the first token comes from the prompt, the last one's keys are never made
             _jump(decoder, length - 2)
             self._name(decoder)
-            blocks = _blocks(self.vlm) if self.device == "cpu" else []
-            self.ledger.name("weights in blocks", blocks)
+            if self.device == "cpu":
+                self.ledger.name("weights in blocks", _blocks(decoder, self.vlm))
             hidden = decoder.step(torch.full((rows,), self.vlm.adapter.pad_token_id).to(device))
             self._name(decoder)
         logits = self.vlm.adapter.head()(hidden).float() + self.vlm.token_bias()
@@ -148,11 +151,11 @@ class _LastToken(Engine):
 
     def _name(self, decoder: Decoder) -> None:
         if isinstance(decoder, SharedPrompts):
-            layers = [*decoder.given, *decoder.own]
+            self.ledger.name("KV cache", [*decoder.given, *decoder.own])
         else:
             assert isinstance(decoder, RepeatedPrompts), "there are two"
-            layers = [(layer.keys, layer.values) for layer in cast(Any, decoder.cache).layers]
-        self.ledger.name("KV cache", (states for layer in layers for states in layer))
+            layers = cast(Any, decoder.cache).layers
+            self.ledger.name("KV cache", (states for layer in layers for states in (layer.keys, layer.values)))
 
     def _longest(self, length: int) -> Completion:
         return Completion(
@@ -175,8 +178,15 @@ def _jump(decoder: Decoder, tokens: int) -> None:
     decoder.place = tokens
 
 
-def _blocks(vlm: VLM) -> list[Tensor]:
-    """As many bytes as the weights take that a CPU lays out in blocks for decoding."""
+def _blocks(decoder: Decoder, vlm: VLM) -> list[Tensor]:
+    """Lay the weights out for decoding as a CPU does: once more, in blocks."""
+    if isinstance(decoder, SharedPrompts):
+        held = [each for layer in decoder.model.layers for each in vars(layer).values()]
+        products = [each for each in held if isinstance(each, Product)]
+        for product in products:
+            product.weight = product.weight.clone()
+        head: Any = vlm.adapter.head()
+        return [*(product.weight for product in products), torch.empty_like(head.weight)]
     return [
         torch.empty_like(module.weight)
         for name, module in vlm.model.named_modules()
@@ -235,15 +245,17 @@ def _prompts(vlm: VLM, config: Config, tasks: Iterable[str], split: str, count: 
     return [replace(made[-1]) for _ in range(count - 1)] + [replace(made[0 if count > 1 else -1])]
 
 
-def _two_microbatches(groups: Sequence[Group], config: Config, adapter: Adapter) -> list[Group]:
-    """The largest group as often as there are groups, but no more often than fills two micro-batches.
+def _two_microbatches(
+    groups: Sequence[Group], prompts: Sequence[Prompt], config: Config, adapter: Adapter
+) -> list[Group]:
+    """The largest group with the longest prompt, as often as there are groups, or as often as fills two micro-batches.
 
     The second begins with the first one's gradients, as all that follow do.
     """
     largest = max(groups, key=lambda group: len(group.prompt) + sum(map(len, group.completions)))
     copies = [
-        replace(largest, prompt=replace(largest.prompt), completions=[replace(each) for each in largest.completions])
-        for _ in groups
+        replace(largest, prompt=prompt, completions=[replace(each) for each in largest.completions])
+        for prompt in prompts
     ]
     first = next(microbatches(copies, config.tokens_per_microbatch, adapter))
     return copies[: 2 * len(first)]

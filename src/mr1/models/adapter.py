@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
-from mr1.models.attention import Sharing
+from mr1.models.attention import FlatRow
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
@@ -41,7 +41,7 @@ class Adapter:
     packs: ClassVar[bool] = False
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
     shares: bool = False
-    """Whether they may do so without a mask: the language model attends as `attention.Sharing` tells it."""
+    """Whether they may do so without a mask: the language model attends as `attention.FlatRow` tells it."""
     vision_modules: ClassVar[tuple[str, ...]] = (
         "model.vision_tower",
         "model.visual",
@@ -136,7 +136,7 @@ class Adapter:
         self,
         input_ids: Tensor,
         position_ids: Tensor,
-        mask: Tensor | Sharing,
+        mask: Tensor | FlatRow,
         features: Sequence[Features | None],
         cache: Any = None,
     ) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mr1.config import Loading
 from mr1.errors import UserError
-from mr1.models.linear import use_faster_layers
+from mr1.models.layers import use_faster_layers
 from mr1.models.vlm import VLM
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}

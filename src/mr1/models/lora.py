@@ -10,15 +10,17 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mr1.config import LoRA
 from mr1.errors import UserError
 from mr1.models.adapter import Part
+from mr1.models.layers import OneDNNLinear
 from mr1.models.vlm import VLM
 
 
@@ -79,7 +81,23 @@ def merge_lora(vlm: VLM) -> VLM:
 def lora_off(vlm: VLM) -> Iterator[VLM]:
     """The same model with its low-rank weights switched off: what it was before training."""
     with vlm.lora.disable_adapter():
-        yield vlm
+        yield replace(vlm, ahead={})  # its images' features are others
+
+
+def is_linear(layer: nn.Module) -> bool:
+    """Whether a layer is an ordinary linear layer, maybe with ordinary low-rank weights beside it."""
+    base = getattr(layer, "base_layer", layer)
+    kinds = any(getattr(layer, "lora_variant", {}).values()) or any(getattr(layer, "lora_bias", {}).values())
+    return type(base) in (nn.Linear, OneDNNLinear) and not kinds
+
+
+@torch.no_grad()
+def whole_weight(layer: Any) -> Tensor:
+    """The weight of a layer that `is_linear`, (O, I), with its low-rank weights added where they are in use."""
+    if not hasattr(layer, "base_layer"):
+        return layer.weight
+    used = () if layer.disable_adapters else layer.active_adapters
+    return sum((layer.get_delta_weight(name) for name in used), start=layer.base_layer.weight)
 
 
 def _peft() -> Any:

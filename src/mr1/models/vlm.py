@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,17 @@ from torch import Tensor
 
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
-from mr1.models.linear import OneDNNLinear
-from mr1.types import Completion, Features, Prompt, Sample
+from mr1.models.attention import PromptRow
+from mr1.models.layers import OneDNNLinear
+from mr1.types import Completion, Features, Prefix, Prompt, Sample
+
+
+@dataclass
+class _Ahead:
+    prompt: Prompt
+    """Held so that nothing else takes its identity."""
+    features: Features | None
+    prefix: Prefix | None = None
 
 
 @dataclass
@@ -31,6 +40,8 @@ class VLM:
     """Whether vision tower and projector stay as they are for the whole run, in the policy and in its reference."""
     max_prompt_tokens: int | None = None
     """A longer prompt is refused; None for any length."""
+    ahead: dict[int, _Ahead] = field(default_factory=dict)
+    """What `run_ahead` has made, by the prompts' identities."""
 
     @property
     def tokenizer(self) -> Any:
@@ -118,13 +129,48 @@ class VLM:
 
         Where nothing that makes them learns they are kept on the prompt, for rollout, scoring and reference alike.
         """
-        missing = {id(each): each for each in prompts if each.vision and each.features is None}
+        ahead = {key: each.features for key, each in self.ahead.items() if each.features}
+        missing = {id(each): each for each in prompts if each.vision and not (each.features or id(each) in ahead)}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.features_frozen):
-            made = dict(zip(missing, self.adapter.encode([*missing.values()]), strict=True))
+            made = ahead | dict(zip(missing, self.adapter.encode([*missing.values()]), strict=True))
         if self.features_frozen:
             for key, prompt in missing.items():
                 prompt.features = made[key]
         return [each.features or made.get(id(each)) for each in prompts]
+
+    def prefixes(self, prompts: Sequence[Prompt]) -> list[Prefix]:
+        """Run prompts through the language model, all in one row; the family must share prompts (`Adapter.shares`)."""
+        if known := self.known_prefixes(prompts):
+            return known
+        row = PromptRow([len(prompt) for prompt in prompts])
+        input_ids = torch.cat([prompt.input_ids for prompt in prompts])[None].to(self.device)
+        positions = torch.cat([prompt.position_ids for prompt in prompts], dim=1)[:, None].to(self.device)
+        return row.left(self.adapter.hidden_states(input_ids, positions, row, self.features(prompts)))
+
+    def known_prefixes(self, prompts: Sequence[Prompt]) -> list[Prefix]:
+        """Those that `run_ahead` has made; none where one is missing."""
+        made = [self.ahead[id(prompt)].prefix for prompt in prompts if id(prompt) in self.ahead]
+        known = [prefix for prefix in made if prefix]
+        return known if len(known) == len(prompts) else []
+
+    def run_ahead(self, prompts: Sequence[Prompt], prefixes: bool) -> None:
+        """Encode these prompts' images with gradient and, where `prefixes` are wanted, run the prompts as well.
+
+        Until `forget` is called, `features` and `prefixes` give what was made. The weights must not change meanwhile,
+        and one backward pass at most may go through it.
+        """
+        with torch.enable_grad():
+            self.ahead = {
+                id(prompt): _Ahead(prompt, features)
+                for prompt, features in zip(prompts, self.features(prompts), strict=True)
+            }
+            if prefixes:
+                for prompt, prefix in zip(prompts, self.prefixes(prompts), strict=True):
+                    self.ahead[id(prompt)].prefix = prefix
+
+    def forget(self) -> None:
+        """Let go of what `run_ahead` has made."""
+        self.ahead = {}
 
     def written(self, text: str) -> Completion:
         """A completion with this text and a stop token, as if the policy had written it: what SFT learns from."""

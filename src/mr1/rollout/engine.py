@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from mr1.models.linear import blocked_weights
+from mr1.models.layers import OneDNNLinear, blocked_weights
 from mr1.models.vlm import VLM
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
-from mr1.rollout.shared import SharedPrompts
+from mr1.rollout.shared import SharedPrompts, can_share
 from mr1.types import Completion, Group, Prompt
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Decoder(Protocol):
 
     place: int
     """Tokens of each row that have been run, beside its prompt."""
+    layers: list[OneDNNLinear]
+    """Layers that each token passes, and whose weights are still to be laid out for it."""
 
     def prefill(self) -> Tensor:
         """Run the prompts. Returns each row's last hidden state, (R, H)."""
@@ -39,7 +41,7 @@ class Decoder(Protocol):
         """Run one more token of each row, (R,). Returns (R, H)."""
 
     def shrink(self, active: Tensor) -> Tensor | None:
-        """Leave out rows of which none is active, (R,) bool, where that pays.
+        """Leave out rows, where that pays, once half of them are no longer active, (R,) bool.
 
         Returns:
             The numbers of the rows that are kept, ascending, some of which may have ended; None where all are.
@@ -106,34 +108,33 @@ class Engine:
             for completion in self._complete(batch, 1, max_new_tokens, lambda logits, *_: greedy_tokens(logits))
         ]
 
-    @torch.no_grad()
     def _complete(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> list[Completion]:
         """`copies` completions of each prompt, in the prompts' order."""
         decoder = self.decoder(prompts, copies, length)
-        hidden = decoder.prefill()
+        with torch.no_grad():
+            hidden = decoder.prefill()
         written = _Written(len(prompts) * copies, length, self.vlm.device)
         rows = torch.arange(len(written.tokens), device=self.vlm.device)
         bias, head = self.vlm.token_bias(), self.vlm.adapter.head()
         stops = torch.zeros_like(bias, dtype=torch.bool)
         stops[[token for token in self.vlm.stop_tokens() if 0 <= token < len(stops)]] = True
 
-        with blocked_weights(self.vlm.decoding_layers()):
+        # Of what is made in inference mode nothing may stay that a gradient is taken of, such as image features.
+        with blocked_weights(decoder.layers), torch.inference_mode():
             for place in range(length):
                 tokens, logprobs = choose(head(hidden).float() + bias, rows, place)
                 active = written.append(place, rows, tokens, logprobs, stops)
-                if not active.any() or place + 1 == length:
+                left = int(active.sum())
+                if left == 0 or place + 1 == length:
                     break
-                if (kept := decoder.shrink(active)) is not None:
+                if 2 * left <= len(rows) and (kept := decoder.shrink(active)) is not None:
                     rows, tokens = rows[kept], tokens[kept]
                 hidden = decoder.step(tokens)
         return self._completions(written)
 
     def decoder(self, prompts: Sequence[Prompt], copies: int, length: int) -> Decoder:
-        """What runs the model. In float32 attention by separate products is as exact as the fused kernel; in other
-        dtypes, whose products round, the kernel is needed, and so every row's keys in one piece.
-        """
-        shares = self.vlm.adapter.shares and self.vlm.model.dtype == torch.float32
-        return (SharedPrompts if shares else RepeatedPrompts)(self.vlm, prompts, copies, length)
+        """What runs the model: by shared prompts where that is exact."""
+        return (SharedPrompts if can_share(self.vlm) else RepeatedPrompts)(self.vlm, prompts, copies, length)
 
     def _completions(self, written: _Written) -> list[Completion]:
         lengths, stopped = written.lengths.tolist(), written.stopped.tolist()

@@ -28,6 +28,7 @@ class RepeatedPrompts:
         self.following = following.repeat_interleave(copies)
         self.seen: Tensor
         """(R, K) bool: what of the cache is no padding."""
+        self.layers = vlm.decoding_layers()
 
     def prefill(self) -> Tensor:
         """Run the prompts, padded before their beginnings. Returns each row's last hidden state, (R, H)."""
@@ -56,10 +57,8 @@ class RepeatedPrompts:
         self.place += 1
         return hidden[:, -1]
 
-    def shrink(self, active: Tensor) -> Tensor | None:
-        """Leave out the rows that are not active, (R,) bool, once they are half. Returns the numbers of those kept."""
-        if 2 * active.sum() > len(active):
-            return None
+    def shrink(self, active: Tensor) -> Tensor:
+        """Leave out the rows that are not active, (R,) bool. Returns the numbers of those kept."""
         kept = active.nonzero()[:, 0]
         self.cache.batch_select_indices(kept)
         self.seen, self.following = self.seen[kept], self.following[kept]

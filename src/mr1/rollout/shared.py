@@ -11,9 +11,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mr1.models.attention import FlatRow, Span
+from mr1.models.layers import OneDNNLinear
+from mr1.models.lean import LeanModel, is_lean
 from mr1.models.vlm import VLM
 from mr1.types import Prompt
+
+AHEAD = 32
+"""Places whose rotations are made at once."""
+
+
+def can_share(vlm: VLM) -> bool:
+    """Whether `SharedPrompts` decodes what the model does.
+
+    The model must be lean, and in float32: attention by separate products is then as exact as the fused kernel, and in
+    other dtypes it would round where that does not.
+    """
+    return vlm.adapter.shares and vlm.model.dtype == torch.float32 and is_lean(vlm)
 
 
 class SharedPrompts:
@@ -25,38 +38,40 @@ class SharedPrompts:
         self.length = length
         self.place = 0
         """Tokens of each completion whose keys are in memory."""
-        following = torch.tensor([prompt.next_position for prompt in prompts], device=vlm.device)
-        self.following = following.repeat_interleave(copies)
+        self.following = torch.tensor([prompt.next_position for prompt in prompts], device=vlm.device)
+        """(B,) positions of the completions' first tokens."""
         self.padding: Tensor | None = None
-        """(B, 1, 1, P) added to the scores against the prompts; None where all are equally long."""
-        self.given: list[tuple[Tensor, Tensor]] = []
-        """Each layer's keys and values of the prompts: (B, key heads, P, D), padded behind their ends."""
-        self.own: list[tuple[Tensor, Tensor]] = []
-        """Each layer's keys and values of the completions: (B, key heads, G, length, D), filled up to `place`."""
+        """(B, 1, P) added to the scores against the prompts; None where all are equally long."""
+        self.given: list[Tensor] = []
+        """Each layer's keys and values of the prompts: (2, B, key heads, P, D), padded behind their ends."""
+        self.own: list[Tensor] = []
+        """Each layer's keys and values of the completions: (2, B, key heads, G, length, D), filled up to `place`."""
+        self._turns: tuple[Tensor, Tensor] | None = None
+        """Rotations of the next places, of which the first is that of `_turned`."""
+        self._turned = 0
+        self.model: LeanModel
+        """Made once the prompts have been run, so that its weights take no memory before."""
+        self.layers = [head] if isinstance(head := vlm.adapter.head(), OneDNNLinear) else []
 
     def prefill(self) -> Tensor:
         """Run the prompts. Returns each row's last hidden state, (B * G, H)."""
+        prefixes = self.vlm.prefixes(self.prompts)
         lengths = torch.tensor([len(prompt) for prompt in self.prompts])
-        ends = lengths.cumsum(0)
-        hidden = self.vlm.adapter.hidden_states(
-            torch.cat([prompt.input_ids for prompt in self.prompts])[None].to(self.vlm.device),
-            torch.cat([prompt.position_ids for prompt in self.prompts], dim=1)[:, None].to(self.vlm.device),
-            _Prefill([Span(end - size, size) for end, size in zip(ends.tolist(), lengths.tolist(), strict=True)], self),
-            self.vlm.features(self.prompts),
-        )
         longest = int(lengths.max())
         if lengths.min() < longest:
             beyond = torch.arange(longest) >= lengths[:, None]
             padding = torch.zeros(beyond.shape).masked_fill(beyond, -torch.inf)
-            self.padding = padding[:, None, None].to(hidden.device, hidden.dtype)
-        return hidden[0, (ends - 1).to(hidden.device)].repeat_interleave(self.grid[1], 0)
+            self.padding = padding[:, None].to(self.vlm.device)
+        for layer in range(len(prefixes[0].states)):
+            self._remember([prefix.states[layer] for prefix in prefixes], longest)
+        self.model = LeanModel(self.vlm)
+        return torch.stack([prefix.hidden for prefix in prefixes]).repeat_interleave(self.grid[1], 0)
 
     def step(self, tokens: Tensor) -> Tensor:
         """Run one more token of each row, (R,). Returns (R, H)."""
-        positions = (self.following + self.place).expand(self.vlm.adapter.position_axes, -1)[..., None]
-        hidden = self.vlm.adapter.hidden_states(tokens[:, None], positions, self, [])
+        hidden = self.model(tokens, *self._rotations(), self.attend)
         self.place += 1
-        return hidden[:, -1]
+        return hidden
 
     def shrink(self, active: Tensor) -> Tensor | None:
         """Leave out rows that have ended, once half of the grid can go.
@@ -77,59 +92,50 @@ class SharedPrompts:
         # Active ones first, each prompt's in their order; the last places may be taken by some that have ended.
         slots = grid[prompts].int().argsort(dim=1, descending=True, stable=True)[:, :size].sort(dim=1).values
         self.padding = None if self.padding is None else self.padding[prompts]
-        self.given = [(keys[prompts], values[prompts]) for keys, values in self.given]
-        rows = (prompts[:, None], slots)
-        self.own = [(_keep(keys, rows), _keep(values, rows)) for keys, values in self.own]
+        self.given = [memory[:, prompts] for memory in self.given]
+        self.own = [
+            memory.transpose(2, 3)[:, prompts[:, None], slots].transpose(2, 3).contiguous() for memory in self.own
+        ]
         self.grid = (len(prompts), size)
-        kept = (prompts[:, None] * grid.shape[1] + slots).flatten()
-        self.following = self.following[kept]
-        return kept
+        self.following = self.following[prompts]
+        self._turns = None
+        return (prompts[:, None] * grid.shape[1] + slots).flatten()
 
-    def remember(self, spans: Sequence[Span], key: Tensor, value: Tensor) -> None:
-        """Keep a layer's (1, key heads, S, D) keys and values of the prompts, and make room for the completions'."""
-        (_, heads, _, width), longest = key.shape, max(span.prompt for span in spans)
-        given = key.new_zeros(2, len(spans), heads, longest, width)
-        for row, span in enumerate(spans):
-            for states, kept in zip((key, value), given, strict=True):
-                kept[row, :, : span.prompt] = states[0, :, span.start : span.start + span.prompt]
-        own = key.new_empty(2, len(spans), heads, self.grid[1], self.length - 1, width)
-        self.given.append((given[0], given[1]))
-        self.own.append((own[0], own[1]))
+    def _remember(self, states: Sequence[tuple[Tensor, Tensor]], longest: int) -> None:
+        """Keep a layer's keys and values of each prompt, and make room for the completions'."""
+        heads, _, width = states[0][0].shape
+        given = states[0][0].new_zeros(2, len(states), heads, longest, width)
+        for row, of_prompt in enumerate(states):
+            for kept, made in zip(given, of_prompt, strict=True):
+                kept[row, :, : made.shape[1]] = made
+        self.given.append(given)
+        self.own.append(given.new_empty(2, len(states), heads, self.grid[1], self.length - 1, width))
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """See `attention.Sharing`: one token of each row. Memory is read in place; no prompt's keys are repeated."""
-        (prompts, size), (rows, heads, _, width), shared = self.grid, query.shape, key.shape[1]
-        given_keys, given_values = self.given[layer]
-        own_keys, own_values = self.own[layer]
-        for own, new in ((own_keys, key), (own_values, value)):
-            own[:, :, :, self.place] = new.view(prompts, size, shared, width).transpose(1, 2)
-        own_keys, own_values = (own[:, :, :, : self.place + 1] for own in (own_keys, own_values))
+    def attend(self, layer: int, states: Tensor) -> Tensor:
+        """See `lean.Attend`. Memory is read in place; no prompt's keys are repeated."""
+        (prompts, size), width, shared = self.grid, states.shape[3], self.given[layer].shape[2]
+        new = states[:, :, -2 * shared :].view(prompts, size, 2, shared, width)
+        self.own[layer][:, :, :, :, self.place] = new.permute(2, 0, 3, 1, 4)
+        own_keys, own_values = self.own[layer].flatten(1, 3)[:, :, : self.place + 1]
+        given_keys, given_values = self.given[layer].flatten(1, 2)
 
-        query = (query * scale).view(prompts, size, shared, -1, width).transpose(1, 2)
-        group = (prompts, shared, size * heads // shared)  # all queries that look at the same prompt's keys
-        to_prompt = query.reshape(*group, width) @ given_keys.mT
+        queries = states[:, :, : -2 * shared].view(prompts, size, shared, -1, width).transpose(1, 2)
+        group = queries.reshape(prompts * shared, -1, width)  # all that look at the same prompt's keys
+        rows = (len(own_keys), -1)  # all that look at the same completion's keys
+        to_prompt = group @ given_keys.mT
         if self.padding is not None:
-            to_prompt = to_prompt + self.padding
-        to_own = query @ own_keys.mT
-        weights = torch.cat([to_prompt, to_own.view(*group, -1)], dim=-1).softmax(-1)
-        of_prompt, of_own = weights.split([given_keys.shape[2], own_keys.shape[3]], dim=-1)
-        output = of_prompt @ given_values + (of_own.reshape(to_own.shape) @ own_values).view(*group, width)
-        return output.view(query.shape).transpose(1, 2).reshape(rows, 1, heads, width)
+            to_prompt = to_prompt + self.padding.repeat_interleave(shared, 0)
+        to_own = (group.view(*rows, width) @ own_keys.mT).view(*group.shape[:2], -1)
+        weights = torch.cat([to_prompt, to_own], dim=-1).softmax(-1)
+        of_own = weights.view(*rows, weights.shape[2])[:, :, -own_keys.shape[1] :]
+        of_prompt = weights[:, :, : given_keys.shape[1]] @ given_values
+        output = torch.baddbmm(of_prompt.view(*rows, width), of_own, own_values)
+        return output.view(prompts, shared, size, -1).transpose(1, 2).reshape(prompts * size, -1)
 
-
-class _Prefill(FlatRow):
-    """Prompts one after another, whose keys and values are kept."""
-
-    def __init__(self, spans: Sequence[Span], decoder: SharedPrompts) -> None:
-        super().__init__(spans)
-        self.decoder = decoder
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        self.decoder.remember(self.spans, key, value)
-        return super().attend(layer, query, key, value, scale)
-
-
-def _keep(states: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
-    """Of (B, heads, G, T, D) the (B', G') rows of the grid."""
-    prompts, slots = rows
-    return states.transpose(1, 2)[prompts, slots].transpose(1, 2).contiguous()
+    def _rotations(self) -> tuple[Tensor, Tensor]:
+        """Those of this place; see `LeanModel.rotations`."""
+        if self._turns is None or self.place >= self._turned + AHEAD:
+            places = torch.arange(self.place, self.place + AHEAD, device=self.following.device)
+            self._turns, self._turned = self.model.rotations(self.following[:, None] + places), self.place
+        cosines, sines = self._turns
+        return cosines[self.place - self._turned], sines[self.place - self._turned]

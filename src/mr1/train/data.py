@@ -9,6 +9,7 @@ from dataclasses import replace
 from mr1.config import Config
 from mr1.data.source import SourceTask
 from mr1.models.vlm import VLM
+from mr1.tables import FILE
 from mr1.tasks import load_task
 from mr1.tasks.base import Task
 from mr1.types import Prompt
@@ -77,6 +78,7 @@ class PromptSource:
 
 
 def _bytes(prompt: Prompt) -> int:
-    """Of its images, as they are in the sample and as the model takes them."""
+    """Of its images: their pixels, their files, and what the model takes."""
     pixels = sum(image.width * image.height * len(image.getbands()) for image in prompt.sample.images)
-    return pixels + sum(tensor.nbytes for tensor in prompt.vision.values())
+    files = sum(len(image.info.get(FILE, b"")) for image in prompt.sample.images)
+    return pixels + files + sum(tensor.nbytes for tensor in prompt.vision.values())

@@ -33,7 +33,7 @@ from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.run import Run, Stage, load_state
-from mr1.train.update import score_reference, update
+from mr1.train.update import run_ahead, score_reference, update
 from mr1.types import Group
 
 
@@ -107,6 +107,7 @@ class Trainer:
         if fresh:
             with self.timed("rollout"):
                 prompts = self.source.batch(step // config.updates_per_rollout)
+                run_ahead(self.policy, prompts, config)
                 self.groups = method.rollout(self.engine, prompts, step)
             with self.timed("reward"):
                 method.score(self.groups)

@@ -10,6 +10,9 @@ all that came before: where a layer looks back no farther than a window, or an i
 Plain: a row holds the prompt and one completion, as in any other trainer, under the model's own mask. It is slower, and
 the reference for the others: all yield the same log-probs in the same order. Families that are not known to be packed
 exactly go this way; their images are encoded once for each group all the same.
+
+Where the prompts have been run before by the same weights, and what they left is still there, flat rows hold the
+completions alone.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from torch import Tensor
 
 from mr1.models.adapter import Adapter
 from mr1.models.attention import FlatRow, Span
-from mr1.types import Completion, Group, Prompt
+from mr1.types import Completion, Group, Prefix, Prompt
 
 
 @dataclass
@@ -44,6 +47,8 @@ class Rows:
     """(N,) int64 into the B * S flattened tokens: whose hidden state predicts token n."""
     targets: Tensor
     """(N,) int64: token n."""
+    ends: Tensor | None = None
+    """(E, H) hidden states of prompts that have been run before; they come before the B * S tokens' own."""
 
     def to(self, device: torch.device) -> Rows:
         """The same rows on another device."""
@@ -54,6 +59,7 @@ class Rows:
             prompts=self.prompts,
             source=self.source.to(device),
             targets=self.targets.to(device),
+            ends=self.ends,
         )
 
 
@@ -89,6 +95,32 @@ def flat_rows(groups: Sequence[Group]) -> Rows:
         prompts=[group.prompt for group in groups],
         source=torch.cat([row.source + start for row, start in zip(rows, starts, strict=False)]),
         targets=torch.cat([row.targets for row in rows]),
+    )
+
+
+def completion_rows(groups: Sequence[Group], prefixes: Sequence[Prefix]) -> Rows:
+    """One row for all groups' completions, behind prompts that have been run before."""
+    rows = [_row(group.prompt, group.completions) for group in groups]
+    prompts = [len(group.prompt) for group in groups]
+    starts = [0, *itertools.accumulate(len(row.input_ids) - size for row, size in zip(rows, prompts, strict=True))]
+    source = []
+    for number, (row, size, start) in enumerate(zip(rows, prompts, starts, strict=False)):
+        behind = row.source - size + len(groups) + start
+        source.append(torch.where(row.source < size, number, behind))
+    spans = [
+        Span(start, size, tuple(len(completion) for completion in group.completions))
+        for start, size, group in zip(starts, prompts, groups, strict=False)
+    ]
+    return Rows(
+        input_ids=torch.cat([row.input_ids[size:] for row, size in zip(rows, prompts, strict=True)])[None],
+        position_ids=torch.cat([row.position_ids[:, size:] for row, size in zip(rows, prompts, strict=True)], 1)[
+            :, None
+        ],
+        mask=FlatRow(spans, prefixes),
+        prompts=[],
+        source=torch.cat(source),
+        targets=torch.cat([row.targets for row in rows]),
+        ends=torch.stack([prefix.hidden for prefix in prefixes]),
     )
 
 
@@ -149,11 +181,15 @@ def _part(group: Group, start: int, end: int) -> Group:
 def _size(groups: Sequence[Group], adapter: Adapter) -> int:
     """Tokens, with padding, of the rows that `make_rows` would make."""
     completions = [[len(completion) for completion in group.completions] for group in groups]
-    prompts = [len(group.prompt) for group in groups]
+    return rows_size([group.prompt for group in groups], completions, adapter)
+
+
+def rows_size(prompts: Sequence[Prompt], completions: Sequence[Sequence[int]], adapter: Adapter) -> int:
+    """Tokens, with padding, of the rows that `make_rows` would make of prompts and completions of these lengths."""
     if not adapter.packs:
         rows = sum(map(len, completions))
-        return rows * max(prompt + max(lengths) for prompt, lengths in zip(prompts, completions, strict=True))
-    sizes = [prompt + sum(lengths) for prompt, lengths in zip(prompts, completions, strict=True)]
+        return rows * max(len(prompt) + max(lengths) for prompt, lengths in zip(prompts, completions, strict=True))
+    sizes = [len(prompt) + sum(lengths) for prompt, lengths in zip(prompts, completions, strict=True)]
     return sum(sizes) if adapter.shares else len(sizes) * max(sizes)
 
 

@@ -1,6 +1,7 @@
 """Log-probs of the completions' tokens, from rows through the model's ordinary forward.
 
-Logits over the vocabulary exist for one chunk of tokens at a time, also in the backward pass, which makes them again.
+Logits over the vocabulary exist for one chunk of tokens at a time, also in the backward pass, which makes them again
+for all chunks but the last.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ CHUNK = 2048
 """Tokens whose logits exist at once."""
 
 
-def token_logprobs(vlm: VLM, rows: Rows, temperature: float, chunk: int = CHUNK) -> tuple[Tensor, Tensor]:
+def token_logprobs(
+    vlm: VLM, rows: Rows, temperature: float, chunk: int = CHUNK, entropies: bool = True
+) -> tuple[Tensor, Tensor]:
     """Log-probs of the rows' N tokens under the distribution that the sampler draws from, and its entropy.
 
     Args:
@@ -24,25 +27,33 @@ def token_logprobs(vlm: VLM, rows: Rows, temperature: float, chunk: int = CHUNK)
         rows: packed or plain.
         temperature: the sampler's; logits are divided by it.
         chunk: tokens whose logits exist at once.
+        entropies: whether they are wanted: they take as many passes over the logits as the log-probs.
 
     Returns:
-        (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats, without.
+        (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats, without, or (0,)
+        where they are not wanted.
     """
     rows = rows.to(vlm.device)
     hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, vlm.features(rows.prompts))
-    hidden = hidden.flatten(0, 1)[rows.source]
+    hidden = hidden.flatten(0, 1) if rows.ends is None else torch.cat([rows.ends, hidden.flatten(0, 1)])
+    hidden = hidden[rows.source]
     bias = vlm.token_bias()
     head = vlm.adapter.head()
 
     def score(hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         logprobs = torch.log_softmax(head(hidden).float() / temperature + bias, dim=-1)
-        with torch.no_grad():
-            # A forbidden token has probability 0 and log-prob -inf; its share of the entropy is 0, not NaN.
-            entropy = -(logprobs.exp() * logprobs.clamp_min(torch.finfo(logprobs.dtype).min)).sum(-1)
+        entropy = _entropy(logprobs.detach()) if entropies else logprobs.new_empty(0)
         return logprobs.gather(-1, targets[:, None])[:, 0], entropy
 
-    scored = [
-        checkpoint(score, hidden[i : i + chunk], rows.targets[i : i + chunk], use_reentrant=False)
-        for i in range(0, len(hidden), chunk)
-    ]
+    scored = []
+    for start in range(0, len(hidden), chunk):
+        part = hidden[start : start + chunk], rows.targets[start : start + chunk]
+        # The backward pass begins with the last chunk: its logits may as well stay until then.
+        last = start + chunk >= len(hidden)
+        scored.append(score(*part) if last else checkpoint(score, *part, use_reentrant=False))
     return torch.cat([logprobs for logprobs, _ in scored]), torch.cat([entropy for _, entropy in scored])
+
+
+def _entropy(logprobs: Tensor) -> Tensor:
+    """(N, V) log-probs to (N,) entropies. A forbidden token's share, of log-prob -inf, is 0 and not NaN."""
+    return -torch.linalg.vecdot(logprobs.exp(), logprobs.clamp_min(torch.finfo(logprobs.dtype).min))

@@ -16,18 +16,33 @@ from torch import Tensor
 from mr1.config import Config
 from mr1.methods.base import Method
 from mr1.models.vlm import VLM
+from mr1.rollout.shared import can_share
 from mr1.train.optimizer import Optimizer, rate_factor
-from mr1.train.packing import make_rows, microbatches
+from mr1.train.packing import completion_rows, make_rows, microbatches, rows_size
 from mr1.train.scoring import token_logprobs
-from mr1.types import Completion, Group, LossInputs
+from mr1.types import Completion, Group, LossInputs, Prompt
+
+
+def run_ahead(policy: VLM, prompts: Sequence[Prompt], config: Config) -> None:
+    """Run images and prompts once for both the rollout and the first update after it, where that is free.
+
+    The update needs the activations of this pass for its gradient, and until then they take memory. Where it is a
+    single micro-batch, it would hold all of them at once in any case, so that the most that is taken stays the same.
+    """
+    longest = [[config.rollout.max_new_tokens] * config.rollout.group_size] * len(prompts)
+    at_once = rows_size(prompts, longest, policy.adapter) <= config.tokens_per_microbatch
+    prefixes = can_share(policy)
+    if at_once and not config.gradient_checkpointing and (prefixes or not policy.features_frozen):
+        policy.run_ahead(prompts, prefixes)
 
 
 def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> None:
     """Fill in `ref_logprobs` where they are missing: once for each batch of rollouts, however often it is used."""
     missing = [group for group in groups if any(each.ref_logprobs is None for each in group.completions)]
     for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter):
+        rows = make_rows(batch, reference.adapter)
         with torch.no_grad():
-            logprobs, _ = token_logprobs(reference, make_rows(batch, reference.adapter), config.rollout.temperature)
+            logprobs, _ = token_logprobs(reference, rows, config.rollout.temperature, entropies=False)
         for completion, part in _by_completion(batch, logprobs):
             completion.ref_logprobs = part
 
@@ -50,9 +65,14 @@ def update(
         for completion, share in zip(_completions(groups), method.token_weights(groups), strict=True)
     }
     sums: defaultdict[str, float] = defaultdict(float)
-    for batch in microbatches(groups, config.tokens_per_microbatch, policy.adapter):
+    batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter)]
+    if len(batches) > 1:
+        policy.forget()
+    for batch in batches:
         with policy.training():
-            logprobs, entropy = token_logprobs(policy, make_rows(batch, policy.adapter), config.rollout.temperature)
+            prefixes = policy.known_prefixes([group.prompt for group in batch])
+            rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
+            logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature)
             _remember_old(batch, logprobs)
             inputs = _loss_inputs(batch, logprobs, shares, beta)
             output = method.loss(inputs)
@@ -62,6 +82,8 @@ def update(
         sums["gap"] += _sampler_gap(batch, logprobs)
         for name, value in output.metrics.items():
             sums[name] += value.item()
+
+    policy.forget()
 
     norm = optimizer.clip()
     if not math.isfinite(norm):

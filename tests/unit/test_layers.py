@@ -7,10 +7,22 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+from transformers.activations import QuickGELUActivation
 
-from mr1.models.linear import OneDNNLinear, PatchConv3d, blocked_weights, use_faster_layers
+from mr1.models.layers import (
+    GatedMLP,
+    OneDNNLinear,
+    PatchConv3d,
+    Product,
+    QuickGELU,
+    blocked_weights,
+    use_faster_layers,
+)
 
 ONEDNN = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is without oneDNN")
+
+SMALL = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 32}
 
 
 def _pair(bias: bool) -> tuple[nn.Linear, OneDNNLinear]:
@@ -39,9 +51,9 @@ def test_onednn_layers_are_torchs(bias: bool, shape: tuple[int, ...]) -> None:
     for one, other in zip(_gradients(fast, states), _gradients(plain, states), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
     with torch.no_grad(), blocked_weights([fast]):
-        assert fast.blocks is not None
+        assert fast.product is not None
         torch.testing.assert_close(fast(states), plain(states), atol=1e-5, rtol=0)
-    assert fast.blocks is None
+    assert fast.product is None
 
 
 @ONEDNN
@@ -92,3 +104,55 @@ def test_a_convolution_of_single_patches_is_a_product(bias: bool) -> None:
     torch.testing.assert_close(fast(patches), plain(patches), atol=1e-5, rtol=0)
     larger = torch.randn(2, 3, 4, 8, 8)
     assert torch.equal(fast(larger), plain(larger))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_and_what_is_done_with_them(dtype: torch.dtype, bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(24, 40, bias=bias, dtype=dtype)
+    product = Product(layer.weight, layer.bias)
+    assert product.fused == (dtype == torch.float32 and torch.backends.mkldnn.is_available())
+    states, other = torch.randn(7, 24, dtype=dtype), torch.randn(7, 40, dtype=dtype)
+    with torch.no_grad():
+        plain = layer(states)
+        for made, expected in (
+            (product(states), plain),
+            (product.silu(states), nn.functional.silu(plain)),
+            (product.times(states, other), plain * other),
+            (product.plus(states, other), plain + other),
+        ):
+            torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_a_gated_mlp_is_transformers(family: str) -> None:
+    torch.manual_seed(0)
+    model = AutoModel.from_config(AutoConfig.for_model(family, hidden_size=16, intermediate_size=40, **SMALL))
+    _same_with_gradients(model.layers[0].mlp, GatedMLP, torch.randn(3, 5, 16))
+
+
+def test_an_mlp_with_another_activation_stays_as_it_is() -> None:
+    model = AutoModel.from_config(AutoConfig.for_model("qwen2", hidden_act="gelu", hidden_size=16, **SMALL))
+    use_faster_layers(model)
+    assert not isinstance(model.layers[0].mlp, GatedMLP)
+
+
+def test_quick_gelu_is_transformers() -> None:
+    torch.manual_seed(0)
+    _same_with_gradients(QuickGELUActivation(), QuickGELU, 4 * torch.randn(3, 5, 16))
+
+
+def _same_with_gradients(plain: nn.Module, kind: type[nn.Module], states: Tensor) -> None:
+    """A module of transformers, and itself with the faster ways, by result and by all gradients."""
+    fast = copy.deepcopy(plain)
+    use_faster_layers(fast)
+    assert isinstance(fast, kind)
+    results = []
+    for module in (plain, fast):
+        inputs = states.clone().requires_grad_()
+        output = module(inputs)
+        weights = torch.linspace(-1, 1, output.numel()).view(output.shape)
+        results.append([output, *torch.autograd.grad((output * weights).sum(), [inputs, *module.parameters()])])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)

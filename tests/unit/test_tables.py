@@ -1,0 +1,64 @@
+"""Images in tables: as the files they were read from where those show the same, and each written once."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import ExifTags, Image
+
+from mr1.data.images import decode
+from mr1.tables import encode_images, make_table, write_parquet
+
+
+def noise(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
+    channels = {"RGB": 3, "RGBA": 4, "CMYK": 4, "L": 1}[mode]
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], channels), dtype=np.uint8)
+    return Image.fromarray(pixels.squeeze(), mode)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return saved(noise(), "JPEG", exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("file", "kept"),
+    [
+        (saved(noise(), "PNG"), True),
+        (saved(noise(), "JPEG"), True),
+        (saved(noise(), "WEBP"), True),
+        (saved(noise(), "BMP"), False),
+        (saved(noise(), "PNG", transparency=(1, 2, 3)), False),
+        (saved(noise("RGBA"), "PNG"), False),
+        (saved(noise("L"), "PNG"), False),
+        (saved(noise("CMYK"), "JPEG"), False),
+        (saved(Image.new("RGB", (5000, 4000)), "PNG"), False),
+        (turned(), False),
+    ],
+)
+def test_an_image_is_recorded_as_its_file_where_that_shows_the_same(file: bytes, kept: bool) -> None:
+    image = decode(file)
+    (recorded,) = encode_images([image])
+    assert (recorded["bytes"] == file) == kept
+    with Image.open(io.BytesIO(recorded["bytes"])) as shown:
+        assert np.array_equal(np.asarray(shown), np.asarray(image))
+
+
+def test_an_image_of_many_rows_is_written_once(tmp_path: Path) -> None:
+    images = [encode_images([decode(saved(noise(size=(700, 800)), "PNG"))]), encode_images([noise(size=(900, 800))])]
+    write_parquet(tmp_path / "rows.parquet", [make_table([{"images": images[row // 8]} for row in range(16)])])
+    size = sum(len(image["bytes"]) for (image,) in images)
+    assert size > 2**21
+    assert (tmp_path / "rows.parquet").stat().st_size < 1.1 * size
+    assert pq.read_table(tmp_path / "rows.parquet")["images"].to_pylist() == [images[row // 8] for row in range(16)]
