@@ -253,6 +253,8 @@ def _two_microbatches(
     The second begins with the first one's gradients, as all that follow do.
     """
     largest = max(groups, key=lambda group: len(group.prompt) + sum(map(len, group.completions)))
+    for prompt in prompts:  # kept where they are frozen
+        prompt.features = prompt.features or largest.prompt.features
     copies = [
         replace(largest, prompt=prompt, completions=[replace(each) for each in largest.completions])
         for prompt in prompts
