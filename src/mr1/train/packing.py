@@ -111,11 +111,10 @@ def completion_rows(groups: Sequence[Group], prefixes: Sequence[Prefix]) -> Rows
         Span(start, size, tuple(len(completion) for completion in group.completions))
         for start, size, group in zip(starts, prompts, groups, strict=False)
     ]
+    positions = [row.position_ids[:, size:] for row, size in zip(rows, prompts, strict=True)]
     return Rows(
         input_ids=torch.cat([row.input_ids[size:] for row, size in zip(rows, prompts, strict=True)])[None],
-        position_ids=torch.cat([row.position_ids[:, size:] for row, size in zip(rows, prompts, strict=True)], 1)[
-            :, None
-        ],
+        position_ids=torch.cat(positions, dim=1)[:, None],
         mask=FlatRow(spans, prefixes),
         prompts=[],
         source=torch.cat(source),
