@@ -1,0 +1,25 @@
+"""Settings: the tree (`tree.py`), and how it is read from recipes and written (`reading.py`)."""
+
+from mr1.config.reading import dump_config, load_config, load_source_settings
+from mr1.config.tree import (
+    EVALUATION_PROMPT,
+    PROMPT,
+    Config,
+    Loading,
+    LoRA,
+    Optimizer,
+    Rollout,
+)
+
+__all__ = [
+    "EVALUATION_PROMPT",
+    "PROMPT",
+    "Config",
+    "LoRA",
+    "Loading",
+    "Optimizer",
+    "Rollout",
+    "dump_config",
+    "load_config",
+    "load_source_settings",
+]
