@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
+logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
+
 .PHONY: demo test lint format bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
@@ -30,10 +33,14 @@ bench: $(VENV)/ready  ## speed and memory beside TRL and beside the machine's li
 bench-growth: $(VENV)/ready  ## how time and memory grow with group, image, completion, prompts and width
 	$(BIN)/python -m benchmarks.speed growth
 
-tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about an hour)
-	$(BIN)/python -m mr1.models.build_tiny runs/tiny-start
-	$(BIN)/mr1 train recipes/tiny-vlm-1-see.yaml --overwrite
-	$(BIN)/mr1 train recipes/tiny-vlm-2-habits.yaml --overwrite
+tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about an hour), and put it where it belongs
+	$(call logged,0-vision) $(BIN)/python -m mr1.models.build_tiny runs/tiny-start
+	$(call logged,1-see) $(BIN)/mr1 train recipes/tiny-vlm-1-see.yaml --overwrite
+	$(call logged,2-habits) $(BIN)/mr1 train recipes/tiny-vlm-2-habits.yaml --overwrite
+	rm -rf runs/tiny
+	$(BIN)/mr1 export runs/tiny-vlm-2-habits/checkpoints/step-000200 runs/tiny
+	rm -rf src/mr1/models/tiny
+	mv runs/tiny src/mr1/models/tiny
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

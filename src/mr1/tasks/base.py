@@ -2,7 +2,7 @@
 
 A procedural task draws each sample from (split, seed, index) alone, so any sample can be made again anywhere, in any
 order. The splits are disjoint by construction, not by luck: a problem's canonical key is hashed to the one split that
-it may appear in, and a draw that belongs elsewhere is drawn again (`split_of`).
+it may appear in, and only what belongs to a split is drawn for it (`split_of`).
 """
 
 from __future__ import annotations

@@ -1,15 +1,19 @@
 """Plane geometry in GeoQA's manner: a question whose given angle stands in the text, and a figure that decides it.
 
-Each theorem is one wording with several figures (`problem.py`). The words of a question never tell which figure it has:
-which sides carry ticks, where the square of a right angle stands, on which side of a chord a point lies. To answer from
-the words alone is to guess the variant.
+Each theorem has several figures for every wording (`problem.py`). The words of a question never tell which figure it
+has: which sides carry ticks, where the square of a right angle stands, on which side of a chord a point lies. To answer
+from the words alone is to guess the variant.
 
-A problem's canonical key is its theorem, variant, letters and numbers; it belongs to one split. The picture of a
-problem (its shape where that is free, turn, scale, where its letters stand) varies from sample to sample.
+The canonical key is the wording (theorem, letters and numbers), and a wording with all of its figures belongs to one
+split: no question of a split is asked in another, so what was learned of a wording's figures tells nothing about those
+of a held-out one. The picture of a problem (its shape where that is free, turn, scale, where its letters stand) varies
+from sample to sample.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,10 +52,7 @@ class GeometryTask:
         name = pick(rng, tuple(THEOREMS))
         theorem = THEOREMS[name]
         variant = pick(rng, theorem.variants)
-        while True:
-            names, values = pick(rng, theorem.names), pick(rng, theorem.values)
-            if split_of(key(name, variant, names, values)) == split:
-                break
+        names, values = pick(rng, wordings(name, split))
         problem = theorem.build(variant, names, values, rng)
         meta = describe(problem) | {
             "theorem": name,
@@ -85,9 +86,16 @@ def pick(rng: np.random.Generator, choices: tuple[T, ...]) -> T:
     return choices[int(rng.integers(len(choices)))]
 
 
-def key(theorem: str, variant: str, names: Names, values: Values) -> str:
-    """The canonical key of a problem: what decides to which split it belongs."""
-    return f"geometry/{theorem}/{variant}/{names}/{','.join(map(str, values))}"
+def key(theorem: str, names: Names, values: Values) -> str:
+    """The canonical key of a wording: what decides to which split all of its figures belong."""
+    return f"geometry/{theorem}/{names}/{','.join(map(str, values))}"
+
+
+@cache
+def wordings(theorem: str, split: str) -> tuple[tuple[Names, Values], ...]:
+    """The letters and numbers of a theorem that belong to a split; each is used with every variant."""
+    every = product(THEOREMS[theorem].names, THEOREMS[theorem].values)
+    return tuple(wording for wording in every if split_of(key(theorem, *wording)) == split)
 
 
 def describe(problem: Problem) -> dict[str, Any]:
