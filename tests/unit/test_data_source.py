@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from trl.data_utils import prepare_multimodal_messages
 
 from mr1.config import Config
 from mr1.data.chat import read_chat
+from mr1.data.rows import ArrowRows
 from mr1.data.settings import Source
 from mr1.data.source import SourceTask, open_sources
 from mr1.errors import UserError
@@ -223,6 +225,69 @@ def test_a_column_that_nothing_reads_by_its_type(
 def test_settings_that_do_not_fit_the_rows(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     rows = [{"question": "?", "answer": 1}, {"question": "!", "answer": 1}]
     assert message in refusal(tmp_path, rows, **settings)
+
+
+FIGURE: dict[str, Any] = {"id": "0", "question": "?", "answer": "1", "images": ["a.png"], "level": {"of": [1]}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "1"},
+        {"question": "!"},
+        {"answer": "2"},
+        {"level": {"of": [2]}},
+        {"images": []},
+        {"images": ["b.png"]},
+        {"prompt": [{"role": "user", "content": "?"}], "question": None},
+        {"why": "because"},
+    ],
+)
+def test_a_fingerprint_tells_every_change_of_a_row(tmp_path: Path, change: dict[str, Any]) -> None:
+    columns = {"id": "id"} | ({"question": "prompt"} if "prompt" in change else {})
+    before = source(tmp_path, [FIGURE], columns={"id": "id"}).identity()
+    assert before["commit"] is None
+    assert source(tmp_path, [FIGURE], columns={"id": "id"}).identity() == before
+    assert source(tmp_path, [FIGURE | change], columns=columns).identity()["train"] != before["train"]
+
+
+def test_a_fingerprint_is_of_the_usable_rows_in_their_order_wherever_they_lie(tmp_path: Path) -> None:
+    rows = numbered(3)
+    before = source(tmp_path, rows, **NAMED).identity()
+    assert source(tmp_path, [rows[1], rows[0], rows[2]], **NAMED).identity() != before
+    assert source(tmp_path, [*rows, {"id": "bad", "question": "", "answer": 1}], **NAMED).identity() == before
+    assert source(_made(tmp_path / "moved"), rows, **NAMED).identity() == before
+    held_out = source(tmp_path, numbered(40), held_out=0.2, **NAMED).identity()
+    assert held_out.keys() == {"commit", "train"}
+
+
+def test_a_fingerprint_tells_an_image_by_its_files_size_or_its_bytes(tmp_path: Path) -> None:
+    before = source(tmp_path, [FIGURE]).identity()
+    Image.effect_noise((9, 9), 60).save(tmp_path / "a.png")
+    held = [base64.b64encode((tmp_path / name).read_bytes()).decode() for name in ("a.png", "b.png")]
+    (tmp_path / "other.jsonl").write_text(json.dumps(FIGURE))
+    assert SourceTask("own", Source(path=str(tmp_path / "other.jsonl"))).identity() != before
+    one, other = (source(tmp_path, [FIGURE | {"images": [f"data:image/png;base64,{each}"]}]) for each in held)
+    assert one.identity() != other.identity()
+
+
+def test_a_fingerprint_of_arrow_rows_reads_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    found = []
+    for number, content in enumerate((b"abc", b"abd", b"abcd")):
+        rows = [{"question": "?", "answer": "1", "image": {"bytes": content, "path": None}}]
+        features = {name: datasets.Value("string") for name in ("question", "answer")} | {"image": datasets.Image()}
+        made = datasets.Dataset.from_list(rows, features=datasets.Features(features))
+        made.to_parquet(tmp_path / f"{number}.parquet")
+        found.append(SourceTask("own", Source(path=str(tmp_path / f"{number}.parquet"))).identity())
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_commit_of_a_set_on_the_hub(tmp_path: Path) -> None:
+    made = datasets.Dataset.from_list([{"question": "?"}])
+    assert ArrowRows(made, tmp_path, "local").commit is None
+    made.info.download_checksums = {f"hf://datasets/owner/name@{'0a' * 20}/data/train.parquet": {"num_bytes": 1}}
+    assert ArrowRows(made, tmp_path, "hub").commit == "0a" * 20
 
 
 def test_a_source_teaches_its_own_reasoning(tmp_path: Path) -> None:

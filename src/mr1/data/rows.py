@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,10 @@ Row = dict[str, Any]
 
 MEDIA = {"Image": "images", "Audio": "sound", "Video": "video", "Pdf": "documents"}
 """`datasets`' features of what is no text, and what to call it."""
-STANDING_IN = b"(bytes)"
-"""What a brief row holds in place of an image's bytes."""
+STANDING_IN = "({} bytes)"
+"""What a brief row holds, as bytes, in place of an image's bytes: how many they are."""
+COMMIT = re.compile(r"^hf://datasets/[^@]+@([0-9a-f]{40})/")
+"""What the address of a file on the hub begins with."""
 
 csv.field_size_limit(sys.maxsize)  # a cell may be an image in base64
 
@@ -32,6 +35,8 @@ class Rows(Protocol):
 
     folder: Path
     """What the paths of images are relative to where the source does not say."""
+    commit: str | None
+    """That of a data set on the hub; None for other rows."""
 
     def __len__(self) -> int: ...
 
@@ -56,6 +61,8 @@ class Rows(Protocol):
 
 class TextRows:
     """JSONL or CSV files, indexed by the offsets of their rows."""
+
+    commit: str | None = None
 
     def __init__(self, files: Sequence[Path], is_csv: bool) -> None:
         """Raises UserError for files without rows, or a CSV file that is not UTF-8."""
@@ -118,6 +125,8 @@ class TextRows:
 class JsonRows:
     """JSON files that are read as a whole: a list of rows, an object that holds the list, or an object as one row."""
 
+    commit: str | None = None
+
     def __init__(self, files: Sequence[Path], field: str | None) -> None:
         """Raises UserError for a file that is no JSON or holds no rows."""
         self.folder = files[0].parent
@@ -156,6 +165,8 @@ class ArrowRows:
     def __init__(self, dataset: Any, folder: Path, name: str) -> None:
         self.dataset, self.folder, self.name = dataset.with_format("arrow"), folder, name
         self.features = {column: _undecoded(feature) for column, feature in dataset.features.items()}
+        addresses = map(COMMIT.match, dataset.info.download_checksums or {})
+        self.commit: str | None = next((found[1] for found in addresses if found), None)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -277,7 +288,7 @@ def _medium(feature: Any) -> str | None:
 
 
 def _without_bytes(table: Any) -> Any:
-    """A table with STANDING_IN for every binary value; what stands for them is never read from the disk."""
+    """A table with STANDING_IN for every binary value, of which the length is known, and nothing read from the disk."""
     import pyarrow as pa
 
     # By chunk: to combine them would read the bytes.
@@ -291,7 +302,9 @@ def _stand_in(array: Any) -> Any:
 
     kind = array.type
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pc.if_else(pc.is_valid(array), pa.scalar(STANDING_IN), pa.scalar(None, pa.binary()))
+        before, after = STANDING_IN.split("{}")
+        length = pc.binary_length(array).cast(pa.string())
+        return pc.binary_join_element_wise(before, length, after, "").cast(pa.binary())
     if pa.types.is_struct(kind):
         names = [kind.field(number).name for number in range(kind.num_fields)]
         fields = [_stand_in(pc.struct_field(array, name)) for name in names]

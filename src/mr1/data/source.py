@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mr1.data.fingerprint import Fingerprint
 from mr1.data.images import UnusableError, decode, find
 from mr1.data.opening import open_splits
 from mr1.data.problem import LOOKED_AT, Reader
@@ -54,6 +55,8 @@ class Part:
     unusable: list[BadRow]
     filtered: int = 0
     skipped: int = 0
+    fingerprint: str = ""
+    """Of the usable rows' contents, in order, those that another split is then given included."""
 
 
 class SourceTask:
@@ -87,6 +90,16 @@ class SourceTask:
     def unusable(self) -> list[BadRow]:
         """All rows that can't be used."""
         return [row for part in self.parts.values() for row in part.unusable]
+
+    def identity(self) -> dict[str, str | None]:
+        """What the samples depend on beside the settings, to be compared when a run or an evaluation goes on.
+
+        Returns:
+            `commit`, that of a data set on the hub, None for other sources; and for each split in which rows were
+            looked at the hash of their contents (see `Fingerprint`). A split made by `held_out` follows from train.
+        """
+        commit = next(iter(self.parts.values())).rows.commit
+        return {"commit": commit} | {split: part.fingerprint for split, part in self.parts.items() if part.fingerprint}
 
     def size(self, split: str) -> int:
         """Usable rows of a split."""
@@ -192,6 +205,7 @@ class SourceTask:
         """Read every row of a split in brief, and sort out those that can't be used."""
         part = Part(rows, np.empty(0, np.int64), np.empty(0), [])
         usable: list[int] = []
+        fingerprint = Fingerprint()
         seen: dict[str, int] = {}
         skip = set(self.source.skip)
         for number, row in enumerate(rows.brief()):
@@ -206,8 +220,8 @@ class SourceTask:
                     part.filtered += 1
                     continue
                 problem = self.reader.problem(row)
-                for held in problem.images:
-                    find(held, self._root(rows, number))
+                root = self._root(rows, number)
+                images = [find(held, root) for held in problem.images]
             except UnusableError as error:
                 part.unusable.append(BadRow(self.name, split, identity, rows.where(number), str(error)))
                 continue
@@ -218,11 +232,13 @@ class SourceTask:
                 )
             seen[identity] = number
             usable.append(number)
+            fingerprint.add(identity, problem, images, root)
         if not usable:
             why = f"; {part.unusable[0]}" if part.unusable else ""
             raise UserError(f"path: no row of split {split} can be used{why}")
         part.usable = np.array(usable, np.int64)
         part.places = np.array([_hashed(identity) for identity in seen])
+        part.fingerprint = fingerprint.hexdigest()
         return part
 
     def _hold_out(self) -> None:
