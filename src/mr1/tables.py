@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def write_parquet(path: Path, tables: Sequence[pa.Table]) -> None:
     # An image that many rows have is written once: the dictionary has room for all of them.
     pq.write_table(table, draft, compression="zstd", dictionary_pagesize_limit=2**30)
     draft.replace(path)
+
+
+def numbered(folder: Path, prefix: str = "") -> dict[int, Path]:
+    """The files `<prefix>000000.parquet` of a folder by their numbers, in order; none where there is no folder.
+
+    Drafts, and what editors, file managers and systems leave beside them, are not among them.
+    """
+    pattern = re.compile(re.escape(prefix) + r"(\d{6}|[1-9]\d{6,})\.parquet", re.ASCII)
+    there = folder.iterdir() if folder.is_dir() else ()
+    found = {int(name[1]): path for path in there if (name := pattern.fullmatch(path.name)) and path.is_file()}
+    return dict(sorted(found.items()))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -106,7 +106,11 @@ def test_the_page_stands_alone_and_escapes_what_a_model_wrote(tiny: VLM, tmp_pat
     task = {"split": "test", "scorer": "strict", "attempts": 1, "temperature": 1.0, "max_new_tokens": 40}
     made = EvaluationFolder(folder, settings | {"tasks": {"geometry": task}}, "new")
     made.measure(Engine(tiny), load_task("geometry"), "test", 20, GREEDY, lambda _: None)
-    made.summarise()
+    outcomes = folder / "outcomes"
+    for stray in (outcomes / ".DS_Store", outcomes / "geometry" / "Thumbs.db", outcomes / "geometry" / "._0.parquet"):
+        stray.write_bytes(b"\0stray")
+    (outcomes / "copy").mkdir()
+    assert [*made.summarise()] == ["geometry"]
     page = write_evaluation_report(folder).read_text()
     assert "<b>tiny</b>" not in page
     assert "&lt;b&gt;tiny&lt;/b&gt;" in page

@@ -11,6 +11,7 @@ import datasets
 import pytest
 from PIL import Image
 
+from mr1.data.opening import open_splits
 from mr1.data.rows import STANDING_IN, ArrowRows, TextRows
 from mr1.data.settings import Source
 from mr1.data.source import SourceTask
@@ -188,3 +189,11 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             SourceTask("own", Source(path=str(path)))
         assert message in str(caught.value)
+
+
+def test_hidden_files_are_not_data(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"question": "q", "answer": "1"}\n')
+    for name in ("._train.jsonl", ".train.jsonl", "._test.jsonl"):
+        (tmp_path / name).write_bytes(b"\xff\0")
+    for path in (tmp_path, tmp_path / "*.jsonl"):
+        assert {split: len(rows) for split, rows in open_splits(Source(path=str(path))).items()} == {"train": 1}

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from mr1.data.images import decode
-from mr1.tables import encode_images, make_table, write_parquet
+from mr1.tables import encode_images, make_table, numbered, write_parquet
 
 
 def noise(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -62,3 +64,24 @@ def test_an_image_of_many_rows_is_written_once(tmp_path: Path) -> None:
     assert size > 2**21
     assert (tmp_path / "rows.parquet").stat().st_size < 1.1 * size
     assert pq.read_table(tmp_path / "rows.parquet")["images"].to_pylist() == [images[row // 8] for row in range(16)]
+
+
+STRAY = [".DS_Store", "Thumbs.db", "notes.txt", "000000.parquet~", ".000000.parquet", "._000000.parquet"]
+STRAY += ["0.parquet", "0000001.parquet", "٠٠٠٠٠١.parquet", "000001.parquet.swp", "step-000001.parquet"]
+
+
+def test_only_files_that_were_written_here_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in (*STRAY, "000000.parquet", "000064.parquet", "999999.parquet", "1000000.parquet"):
+        (tmp_path / name).touch()
+    (tmp_path / "000128.parquet").mkdir()
+    assert [*numbered(tmp_path)] == [0, 64, 999_999, 1_000_000]
+    assert numbered(tmp_path)[64] == tmp_path / "000064.parquet"
+    assert [*numbered(tmp_path, "step-")] == [1]
+    assert numbered(tmp_path / "nowhere") == numbered(tmp_path / "notes.txt") == {}
+
+
+@given(st.integers(min_value=0, max_value=10**9))
+def test_every_number_that_is_written_is_found(tmp_path_factory: pytest.TempPathFactory, number: int) -> None:
+    folder = tmp_path_factory.mktemp("numbers")
+    (folder / f"step-{number:06d}.parquet").touch()
+    assert [*numbered(folder, "step-")] == [number]

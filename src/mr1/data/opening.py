@@ -39,7 +39,7 @@ def _guess_format(source: Source) -> Format:
     if not path.is_dir() or any((path / name).is_file() for name in SAVED):
         return "datasets"
     for name in (*source.splits.values(), *(f"{split}{ending}" for split in SPLITS for ending in ENDINGS)):
-        if Path(name).suffix in ENDINGS and any(path.glob(name)):
+        if Path(name).suffix in ENDINGS and _glob(path, name):
             return ENDINGS[Path(name).suffix]
     return "datasets"
 
@@ -49,14 +49,20 @@ def _files(source: Source, kind: Format) -> dict[Split, list[Path]]:
     path = Path(source.path)
     ending = next(ending for ending, named in ENDINGS.items() if named == kind)
     if path.is_dir():
-        named = {file.stem: [file] for file in sorted(path.glob(f"*{ending}"))}
-        named |= {name: found for name in source.splits.values() if (found := sorted(path.glob(name)))}
+        named = {file.stem: [file] for file in _glob(path, f"*{ending}")}
+        named |= {name: found for name in source.splits.values() if (found := _glob(path, name))}
     else:
-        found = [path] if path.is_file() else sorted(Path(path.anchor or ".").glob(_relative(path)))
+        found = [path] if path.is_file() else _glob(Path(path.anchor or "."), _relative(path))
         if not found:
             raise UserError(f"path: there is no file {path}{_siblings(path)}")
         named = {"train": found, path.name: found}
     return {split: named[name] for split, name in _split_names(source, list(named)).items()}
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    """The files that a pattern means, as a shell reads it: a hidden file only where the pattern begins with a dot."""
+    hidden = Path(pattern).name.startswith(".")
+    return sorted(path for path in folder.glob(pattern) if hidden or not path.name.startswith("."))
 
 
 def _relative(path: Path) -> str:
@@ -64,7 +70,7 @@ def _relative(path: Path) -> str:
 
 
 def _siblings(path: Path) -> str:
-    known = [file.name for file in sorted(path.parent.glob(f"*{path.suffix}"))] if path.parent.is_dir() else []
+    known = [file.name for file in _glob(path.parent, f"*{path.suffix}")] if path.parent.is_dir() else []
     return nearest(path.name, known) if known else ""
 
 

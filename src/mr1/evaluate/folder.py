@@ -23,7 +23,7 @@ from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch
 from mr1.evaluate.outcome import Evaluation
 from mr1.rollout.engine import Engine
-from mr1.tables import write_parquet, write_text
+from mr1.tables import numbered, write_parquet, write_text
 from mr1.tasks.base import Task
 
 Mode = Literal["new", "overwrite", "resume"]
@@ -74,7 +74,7 @@ class EvaluationFolder:
 
     def summarise(self) -> dict[str, dict[str, Any]]:
         """The figures of each task from all that is on disk, which are also written to `summary.json`."""
-        tasks = sorted(path.name for path in (self.folder / "outcomes").iterdir())
+        tasks = measured_tasks(self.folder)
         summary = {task: Evaluation.from_table(read_outcomes(self.folder, task)).summary() for task in tasks}
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
@@ -91,8 +91,14 @@ class EvaluationFolder:
                 )
 
 
+def measured_tasks(folder: Path) -> list[str]:
+    """The tasks that a folder has outcomes of."""
+    outcomes = folder / "outcomes"
+    return sorted(path.name for path in outcomes.iterdir() if numbered(path)) if outcomes.is_dir() else []
+
+
 def read_outcomes(folder: Path, task: str, columns: list[str] | None = None) -> pa.Table:
     """All outcomes of a task that are on disk, in the samples' order."""
-    parts = sorted((folder / "outcomes" / task).glob("*.parquet"))
+    parts = numbered(folder / "outcomes" / task).values()
     wanted = None if columns is None else [*columns]
     return pa.concat_tables([pq.read_table(part, columns=wanted) for part in parts], promote_options="default")

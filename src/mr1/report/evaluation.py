@@ -15,7 +15,7 @@ from mr1.evaluate.folder import read_outcomes
 from mr1.evaluate.outcome import KINDS
 from mr1.report.html import Result, read_result, render_page
 from mr1.report.samples import Shown, data_uri, split_parts
-from mr1.tables import write_text
+from mr1.tables import numbered, write_text
 
 SHOWN = 12
 """Samples of each task on the page: the first ones, and the first ones without a right answer."""
@@ -92,7 +92,7 @@ def _section(folder: Path, task: str, figures: Mapping[str, Any]) -> TaskSection
 def _answered(folder: Path, task: str, wanted: set[str]) -> dict[str, Answered]:
     """The samples with these ids; one file's images are in memory at a time."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for part in sorted((folder / "outcomes" / task).glob("*.parquet")):
+    for part in numbered(folder / "outcomes" / task).values():
         if wanted <= rows.keys():
             break
         table = pq.read_table(part)

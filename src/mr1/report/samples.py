@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from mr1.tables import numbered
+
 TAGGED = re.compile(r"<(think|answer)>(.*?)</\1>", re.DOTALL)
 LONGEST_PART = 3000
 """Characters of a part of a completion that are shown; the rest is counted."""
@@ -172,7 +174,7 @@ def flips(folder: Path) -> dict[str, Flips]:
 
 def training_groups(folder: Path) -> list[TrainingGroup]:
     """The first group of the first and of the last recorded step; one group where only one step was recorded."""
-    paths = sorted((folder / "samples").glob("step-*.parquet"))
+    paths = [*numbered(folder / "samples", "step-").values()]
     tables = [_read(path) for path in dict.fromkeys([*paths[:1], *paths[-1:]])]
     return [_first_group(table) for table in tables if table is not None]
 

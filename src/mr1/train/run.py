@@ -27,7 +27,7 @@ from mr1.config import Config, dump_config, load_config
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
 from mr1.models.vlm import VLM
-from mr1.tables import encode_images, make_table, write_parquet, write_text
+from mr1.tables import encode_images, make_table, numbered, write_parquet, write_text
 from mr1.types import Group
 
 Mode = Literal["new", "overwrite", "resume"]
@@ -119,8 +119,8 @@ class Run:
         path = self.folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines()
         write_text(path, "".join(f"{line}\n" for line in lines[:step]))
-        for sample in (self.folder / "samples").glob("step-*.parquet"):
-            if int(sample.stem.removeprefix("step-")) >= step:
+        for recorded, sample in numbered(self.folder / "samples", "step-").items():
+            if recorded >= step:
                 sample.unlink()
 
     def metrics(self) -> list[dict[str, Any]]:
