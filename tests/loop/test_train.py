@@ -119,6 +119,8 @@ def test_stopped_and_resumed_equals_not_stopped(
 ) -> None:
     settings: dict[str, object] = {"steps": 6, "checkpoint__every": 4, "updates_per_rollout": updates}
     whole = train(make_config(name="whole", **settings))
+    # In a batch's second update the policy has moved, the sampler has not.
+    assert all(line["sampler/logprob_gap"] < 1e-5 for line in whole.metrics())
 
     record = Run.record
 

@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mr1.algo.advantage import group_advantage
+from mr1.algo.advantage import alike, group_advantage
 from mr1.algo.kl import ConstantKL, DynamicKL, dynamic_kl_weight, k3
 from mr1.algo.objective import clipped_surrogate, grpo_loss, nll_loss
 from mr1.types import LossInputs
@@ -22,6 +24,31 @@ def test_group_advantage_by_hand() -> None:
 
 def test_group_advantage_is_zero_where_all_rewards_are_equal() -> None:
     assert group_advantage(torch.tensor([0.5, 0.5, 0.5])).tolist() == [0.0, 0.0, 0.0]
+
+
+FRACTIONS = st.fractions(-3, 3, max_denominator=997).map(float)
+
+
+@given(FRACTIONS, st.integers(2, 33), st.sets(st.integers(0, 32)), FRACTIONS)
+def test_a_group_of_equal_fractions_has_no_advantage_at_all(
+    reward: float, size: int, without: set[int], other: float
+) -> None:
+    rewards = torch.full((size,), reward)
+    for place in without:
+        rewards[place % size] = torch.nan
+    assert alike(rewards)
+    assert group_advantage(rewards).tolist() == [0.0] * size
+    beside = rewards.clone()
+    beside[0], beside[-1] = other, other + 1
+    advantages = group_advantage(torch.stack([rewards, beside]))
+    assert advantages[0].tolist() == [0.0] * size
+    assert advantages[1, -1] > advantages[1, 0]
+    assert alike(torch.stack([rewards, beside])).tolist() == [True, False]
+
+
+def test_the_mean_of_equal_fractions_is_not_always_they() -> None:
+    """What the test above guards against, so that it can be told from one that can't fail."""
+    assert any((torch.full((size,), 0.1).mean() != torch.full((1,), 0.1)) for size in range(2, 34))
 
 
 def test_group_advantage_normalises_each_group_by_itself() -> None:

@@ -84,6 +84,20 @@ def test_total_is_accuracy_plus_alpha_format(make_groups: Callable[[int], list[G
     torch.testing.assert_close(group.rewards, torch.tensor([0.5, 1.5, 0.0, 0.5]))
 
 
+def test_totals_that_are_equal_on_paper_are_equal(
+    make_groups: Callable[[int], list[Group]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = make_groups(1)[0]
+    wrote = [completion.text for completion in group.completions]
+    one = {f"is {number}": lambda text, _, number=number: float(text == wrote[number]) for number in (0, 1)}
+    monkeypatch.setattr("mr1.rewards.REWARDS", one | {"not 0": lambda text, _: float(text != wrote[0])})
+    # 0.7 by one reward for the first, 0.1 + 0.6 by two for the second: in float32 they differ in the last place.
+    assert torch.tensor(0.1) + torch.tensor(0.6) != torch.tensor(0.7)
+    score_group(group, {"is 0": 0.7, "is 1": 0.1, "not 0": 0.6})
+    assert group.rewards is not None
+    assert group.rewards[0] == group.rewards[1]
+
+
 PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
 
 

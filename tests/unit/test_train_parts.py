@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mr1.algo.advantage import group_advantage
 from mr1.config import Config, Optimizer, dump_config
 from mr1.errors import UserError
 from mr1.models.tiny_vision import VALUES, cell_labels
@@ -73,6 +74,18 @@ def test_batch_metrics_by_hand(make_groups: Callable[[int], list[Group]]) -> Non
     lengths = [len(completion) for group in groups for completion in group.completions]
     assert metrics["completion/length_mean"] == pytest.approx(sum(lengths) / 7)
     assert metrics["tokens"] == sum(lengths) + sum(len(group.prompt) for group in groups)
+
+
+def test_groups_alike_are_those_without_an_advantage(make_groups: Callable[[int], list[Group]]) -> None:
+    nan = torch.nan
+    groups = make_groups(4)  # of 4 and 3 completions in turns
+    totals = ([0.9, nan, 0.9, 0.9], [0.9, 0.9, 0.9], [0.9, nan, 0.9, 0.2], [nan, nan, 0.9])
+    for group, rewards in zip(groups, totals, strict=True):
+        group.rewards = torch.tensor(rewards)
+        group.scores = {"format": group.rewards}
+    flat = [not group_advantage(group.rewards).any() for group in groups if group.rewards is not None]
+    assert flat == [True, True, False, True]
+    assert batch_metrics(groups, [])["advantage/zero_std_fraction"] == 0.75
 
 
 def test_cells_are_labelled_with_what_stands_in_them() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 
@@ -13,7 +15,8 @@ def group_advantage(rewards: Tensor, epsilon: float = 1e-4) -> Tensor:
         epsilon: keeps a group whose rewards are all equal at zero instead of 0/0.
 
     Returns:
-        (..., G) advantages without unit; 0 where no reward applies, and the others are compared among themselves.
+        (..., G) advantages without unit, exactly 0 in a group whose rewards are alike; 0 where no reward applies, and
+        the others are compared among themselves.
 
     Raises:
         ValueError: a group of one has no spread to be measured against.
@@ -23,10 +26,26 @@ def group_advantage(rewards: Tensor, epsilon: float = 1e-4) -> Tensor:
     if rewards.shape[-1] < 2:
         raise ValueError(f"a group needs at least two rewards to be compared, got {rewards.shape[-1]}")
     applies = ~rewards.isnan()
-    if not applies.all():
+    if applies.all():
+        centred = rewards - rewards.mean(dim=-1, keepdim=True)
+        std = rewards.std(dim=-1, keepdim=True)
+    else:
         count = applies.sum(dim=-1, keepdim=True)
         centred = (rewards - rewards.nanmean(dim=-1, keepdim=True)).masked_fill(~applies, 0.0)
         std = (centred.square().sum(dim=-1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
-        return centred / (std + epsilon)
-    centred = rewards - rewards.mean(dim=-1, keepdim=True)
-    return centred / (rewards.std(dim=-1, keepdim=True) + epsilon)
+    # The mean of equal fractions is rounded, and so may not be exactly they: 0.1, 0.1, 0.1 in float32.
+    return (centred / (std + epsilon)).masked_fill(alike(rewards)[..., None], 0.0)
+
+
+def alike(rewards: Tensor) -> Tensor:
+    """Whether a group's rewards are all equal, so that nothing can be learned from it.
+
+    Args:
+        rewards: (..., G) float, the rewards of one group on the last axis; NaN where no reward applies.
+
+    Returns:
+        (...) bool; true as well where at most one reward applies.
+    """
+    lowest = rewards.nan_to_num(nan=math.inf, posinf=math.inf, neginf=-math.inf).amin(dim=-1)
+    highest = rewards.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf).amax(dim=-1)
+    return lowest >= highest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from dataclasses import dataclass
 from itertools import takewhile
@@ -86,8 +87,9 @@ class TrainingGroup:
 
     @property
     def alike(self) -> bool:
-        """Whether all earned the same, so that the group taught nothing."""
-        return len({(shown.rewards or {}).get("total") for shown in self.completions}) == 1
+        """Whether all that a reward applied to earned the same, so that the group taught nothing."""
+        totals = [(shown.rewards or {}).get("total") for shown in self.completions]
+        return len({total for total in totals if total is not None and not math.isnan(total)}) <= 1
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def score_group(group: Group, weights: dict[str, float]) -> None:
     """Fill in a group's scores, one (G,) tensor for each reward named in `weights`, and their weighted sum.
 
     A score is NaN where a function of the user's own says that it does not apply; the sum is of the others, and NaN
-    where there is no other.
+    where there is no other. It is added up in float64 and rounded once, so that totals that are equal on paper, such
+    as 0.1 + 0.2 and 0.3, are equal.
     """
     sample = group.prompt.sample
     group.scores = {
@@ -43,8 +44,9 @@ def score_group(group: Group, weights: dict[str, float]) -> None:
         else torch.tensor([REWARDS[name](completion.text, sample) for completion in group.completions])
         for name in weights
     }
-    total, applies = torch.zeros(len(group.completions)), torch.zeros(len(group.completions), dtype=torch.bool)
+    count = len(group.completions)
+    total, applies = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
     for name, weight in weights.items():
-        total = total + weight * group.scores[name].nan_to_num(nan=0.0)
+        total = total + weight * group.scores[name].double().nan_to_num(nan=0.0)
         applies |= ~group.scores[name].isnan()
-    group.rewards = total.masked_fill(~applies, torch.nan)
+    group.rewards = total.masked_fill(~applies, torch.nan).float()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from mr1.algo.advantage import alike
 from mr1.types import Group
 
 
@@ -28,8 +29,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
     for name in rewards:
         scores = [group.scores[name] for group in groups if name in group.scores]
         metrics[f"reward/{name}"] = _mean(scores)
-    applied = [total[~total.isnan()] for total in totals]
-    equal = [bool((total == total[:1]).all()) for total in applied]
+    equal = [bool(alike(total)) for total in totals]
     metrics["advantage/zero_std_fraction"] = sum(equal) / len(equal) if equal else None
     metrics["completion/length_mean"] = sum(map(len, completions)) / len(completions)
     truncated = sum(completion.finish_reason == "length" for completion in completions)

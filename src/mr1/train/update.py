@@ -53,8 +53,9 @@ def update(
     """Forward and backward over the batch, then one optimiser step.
 
     Returns:
-        The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm`, the method's
-        own, and `sampler/logprob_gap`, the mean distance between the sampler's log-probs and these.
+        The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm` and the
+        method's own, of the policy as it is before this step; and `sampler/logprob_gap`, the mean distance between what
+        the sampler and the batch's first update said of the same tokens, under the policy that sampled them.
 
     Raises:
         FloatingPointError: the gradient is not finite; no parameter has been changed.
@@ -79,7 +80,7 @@ def update(
             output.loss.backward()
         sums["loss"] += output.loss.item()
         sums["entropy"] += float((entropy * inputs.weights).sum())
-        sums["gap"] += _sampler_gap(batch, logprobs)
+        sums["gap"] += _sampler_gap(batch)
         for name, value in output.metrics.items():
             sums[name] += value.item()
 
@@ -131,12 +132,12 @@ def _remember_old(batch: Sequence[Group], logprobs: Tensor) -> None:
             completion.old_logprobs = part
 
 
-def _sampler_gap(batch: Sequence[Group], logprobs: Tensor) -> float:
-    pairs = _by_completion(batch, logprobs.detach())
+def _sampler_gap(batch: Sequence[Group]) -> float:
+    """Summed over tokens. It is the old log-probs' distance: in later updates the policy is no longer the sampler's."""
     return sum(
-        float((part.cpu() - completion.logprobs[completion.mask]).abs().sum())
-        for completion, part in pairs
-        if completion.logprobs is not None
+        float((completion.old_logprobs.cpu() - completion.logprobs[completion.mask]).abs().sum())
+        for completion in _completions(batch)
+        if completion.logprobs is not None and completion.old_logprobs is not None
     )
 
 
