@@ -101,6 +101,30 @@ def test_clipped_surrogate_by_hand() -> None:
     torch.testing.assert_close(clipped_surrogate(ratios.log(), advantages, 0.2, 0.2), expected)
 
 
+def test_each_side_of_the_clip_has_its_own_bound() -> None:
+    # Ratios 1.5 and 0.5 with the range [0.9, 1.4]; the sign of the advantage says on which side the clip holds.
+    logprobs = torch.tensor([1.5, 1.5, 0.5, 0.5]).log().requires_grad_()
+    advantages = torch.tensor([2.0, -2.0, 2.0, -2.0])
+    values = clipped_surrogate(logprobs, advantages, 0.1, 0.4)
+    torch.testing.assert_close(values, torch.tensor([2.8, -3.0, 1.0, -1.8]))
+    values.sum().backward()
+    # Inside the range, and on the side where the clip doesn't hold, d/d log pi of rho A is rho A itself.
+    torch.testing.assert_close(logprobs.grad, torch.tensor([0.0, -3.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize(("ratio", "advantage"), [(1.3, 1.0), (0.85, -1.0)])
+def test_what_lies_between_the_two_bounds_is_clipped_only_by_its_own(ratio: float, advantage: float) -> None:
+    for low, high, clipped in ((0.2, 0.4, False), (0.1, 0.2, True)):
+        logprobs = torch.tensor([ratio]).log().requires_grad_()
+        inputs = LossInputs(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), 0.0)
+        output = grpo_loss(inputs, low, high)
+        bound = 1 + high if advantage > 0 else 1 - low
+        assert output.loss.item() == pytest.approx(-advantage * (bound if clipped else ratio))
+        assert output.metrics["clip_fraction"].item() == float(clipped)
+        output.loss.backward()
+        torch.testing.assert_close(logprobs.grad, torch.tensor([0.0 if clipped else -advantage * ratio]))
+
+
 def _inputs(logprobs: torch.Tensor, ref: torch.Tensor | None, beta: float) -> LossInputs:
     """Two completions of 1 and 2 tokens, advantages 1 and -1."""
     return LossInputs(

@@ -18,7 +18,7 @@ trl_grpo = pytest.importorskip("trl.trainer.grpo_trainer", reason="TRL is a deve
 GROUPS, SIZE, LONGEST = 3, 4, 7
 
 
-def _trl_loss(batch: dict[str, torch.Tensor], beta: float) -> torch.Tensor:
+def _trl_loss(batch: dict[str, torch.Tensor], beta: float, low: float, high: float) -> torch.Tensor:
     """`GRPOTrainer._compute_loss` on given log-probs; the trainer around it is only the settings that it reads."""
     logprobs = batch.pop("logprobs")
     trainer: Any = SimpleNamespace(
@@ -30,8 +30,8 @@ def _trl_loss(batch: dict[str, torch.Tensor], beta: float) -> torch.Tensor:
         beta=beta,
         args=SimpleNamespace(use_bias_correction_kl=False, delta=None),
         loss_type="grpo",
-        epsilon_low=0.2,
-        epsilon_high=0.2,
+        epsilon_low=low,
+        epsilon_high=high,
         use_vllm=False,
         use_liger_kernel=False,
         model=SimpleNamespace(training=True),
@@ -45,11 +45,15 @@ def _trl_loss(batch: dict[str, torch.Tensor], beta: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("beta", [0.0, 0.04])
 @pytest.mark.parametrize("on_policy", [True, False])
-def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool) -> None:
+@pytest.mark.parametrize(("low", "high"), [(0.2, 0.2), (0.1, 0.3)])
+@pytest.mark.parametrize("holes", [False, True])
+def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool, low: float, high: float, holes: bool) -> None:
     torch.manual_seed(0)
     count = GROUPS * SIZE
-    lengths = torch.randint(1, LONGEST + 1, (count,))
-    mask = torch.arange(LONGEST)[None] < lengths[:, None]
+    mask = torch.arange(LONGEST)[None] < torch.randint(1, LONGEST + 1, (count, 1))
+    if holes:  # tokens that the policy did not write, anywhere but at the start
+        mask[:, 1:] &= torch.rand(count, LONGEST - 1) < 0.7
+    lengths = mask.sum(dim=1)
     logprobs = -3 * torch.rand(count, LONGEST)
     ref = logprobs + 0.3 * torch.randn_like(logprobs)
     old = logprobs.clone() if on_policy else logprobs + 0.3 * torch.randn_like(logprobs)
@@ -70,6 +74,8 @@ def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool) -> None:
             "ref_per_token_logps": ref,
         },
         beta,
+        low,
+        high,
     )
     ours = logprobs.clone().requires_grad_()
     output = grpo_loss(
@@ -81,8 +87,8 @@ def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool) -> None:
             weights=(1 / (count * lengths))[:, None].expand_as(mask)[mask],
             kl_weight=beta,
         ),
-        clip_low=0.2,
-        clip_high=0.2,
+        clip_low=low,
+        clip_high=high,
     )
     torch.testing.assert_close(output.loss, expected, atol=1e-6, rtol=0)
     expected.backward()

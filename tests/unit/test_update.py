@@ -1,0 +1,238 @@
+"""One update on the bundled model, against its equations written out: what counts, with which weight, in any split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import cycle
+from typing import Any
+
+import pytest
+import torch
+
+from mr1.algo.objective import grpo_loss
+from mr1.config import Config
+from mr1.methods.base import Method
+from mr1.methods.grpo import GRPO
+from mr1.methods.sft import SFT
+from mr1.models.loading import load_vlm
+from mr1.models.policy import make_policy
+from mr1.models.vlm import VLM
+from mr1.train.optimizer import Optimizer
+from mr1.train.packing import plain_rows
+from mr1.train.scoring import token_logprobs
+from mr1.train.update import score_reference, update
+from mr1.types import Completion, Group, LossInputs
+
+BETA = 0.3
+TEMPERATURE = 0.7
+GRPO_SETTINGS = {
+    "method": "grpo",
+    "kl__weight": BETA,
+    "kl__minimum": "null",
+    "kl__maximum": "null",
+    "kl__exploration": "null",
+    "clip__low": 0.1,
+    "clip__high": 0.3,
+    "rollout__temperature": TEMPERATURE,
+}
+SFT_SETTINGS = {**GRPO_SETTINGS, "method": "sft", "kl__weight": "null"}
+
+
+class Watched(Optimizer):
+    """The optimizer, which remembers the gradient that it stepped along."""
+
+    gradient: dict[str, torch.Tensor]
+
+    def __init__(self, vlm: VLM, config: Config) -> None:
+        super().__init__(vlm, config)
+        self.vlm = vlm
+
+    def clip(self) -> float:
+        named = self.vlm.model.named_parameters()
+        self.gradient = {name: each.grad.clone() for name, each in named if each.grad is not None}
+        return super().clip()
+
+
+@pytest.fixture
+def masked(make_groups: Callable[[int], list[Group]]) -> Callable[[], list[Group]]:
+    """Two groups with advantages, some of whose tokens the policy did not write: at the start, inside, at the end."""
+
+    def make() -> list[Group]:
+        groups = make_groups(2)
+        patterns = cycle([[True], [True, False], [False, True, True], [True, True, True, False]])
+        for group, pattern in zip(groups, ([0.5, -1.5, 1.0, 0.0], [2.0, -0.5, -1.5]), strict=True):
+            group.advantages = group.rewards = torch.tensor(pattern)
+            for completion in group.completions:
+                shape = next(patterns)
+                completion.mask = torch.tensor([shape[index % len(shape)] for index in range(len(completion))])
+        return groups
+
+    return make
+
+
+def _completions(groups: Sequence[Group]) -> list[Completion]:
+    return [completion for group in groups for completion in group.completions]
+
+
+def _score(vlm: VLM, groups: Sequence[Group]) -> list[torch.Tensor]:
+    """Each completion's log-probs, masked tokens included, from rows of one completion without sharing anything."""
+    scores = []
+    for group in groups:
+        for completion in group.completions:
+            whole = replace(completion, mask=torch.ones(len(completion), dtype=torch.bool))
+            rows = plain_rows([Group(group.prompt, [whole])], vlm.adapter)
+            scores.append(token_logprobs(vlm, rows, TEMPERATURE)[0])
+    return scores
+
+
+def _policy(config: Config) -> VLM:
+    return make_policy(load_vlm("tiny"), config)
+
+
+def _updated(config: Config, method: Method, groups: list[Group], reference: VLM) -> tuple[dict[str, Any], Watched]:
+    policy = _policy(config)
+    optimizer = Watched(policy, config)
+    if method.kl_weight(0) > 0:
+        score_reference(reference, groups, config)
+    return update(policy, groups, method, optimizer, config, 0), optimizer
+
+
+def _shift(groups: Sequence[Group], scores: Sequence[torch.Tensor]) -> None:
+    """Old log-probs of a policy that has since moved: ratios on both sides of both bounds."""
+    generator = torch.Generator().manual_seed(0)
+    for completion, score in zip(_completions(groups), scores, strict=True):
+        moved = score.detach() + 0.3 * torch.randn(len(score), generator=generator)
+        completion.old_logprobs = moved[completion.mask]
+
+
+def test_each_completion_counts_alike_by_the_tokens_that_it_wrote(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config]
+) -> None:
+    groups = masked()
+    weights = GRPO(make_config(**GRPO_SETTINGS)).token_weights(groups)
+    completions = _completions(groups)
+    assert weights == [1 / (7 * int(each.mask.sum())) for each in completions]
+    assert any(not each.mask.all() for each in completions)
+    shares = [weight * int(each.mask.sum()) for weight, each in zip(weights, completions, strict=True)]
+    assert shares == pytest.approx([1 / 7] * 7)
+
+
+def test_a_completion_that_wrote_nothing_has_no_share_and_breaks_nothing(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM
+) -> None:
+    groups, config = masked(), make_config(**GRPO_SETTINGS)
+    groups[0].completions[1].mask[:] = False
+    metrics, optimizer = _updated(config, GRPO(config), groups, tiny)
+    assert metrics["loss"] == pytest.approx(-sum([0.5, 1.0, 0.0, 2.0, -0.5, -1.5]) / 7, abs=1e-5)
+    assert all(gradient.isfinite().all() for gradient in optimizer.gradient.values())
+
+
+def test_sft_counts_each_written_token_of_the_batch_alike(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config]
+) -> None:
+    groups = masked()
+    written = sum(int(each.mask.sum()) for each in _completions(groups))
+    assert written < sum(map(len, _completions(groups)))
+    assert SFT(make_config(**SFT_SETTINGS)).token_weights(groups) == [1 / written] * 7
+
+
+@pytest.mark.parametrize("budget", [100_000, 200, 1])
+def test_grpo_with_masked_tokens_by_its_equation(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], budget: int
+) -> None:
+    groups, config = masked(), make_config(tokens_per_microbatch=budget, **GRPO_SETTINGS)
+    policy, reference = _policy(config), load_vlm("tiny")
+    with torch.no_grad():
+        for parameter in reference.model.parameters():
+            parameter.mul_(1.02)
+    scores = _score(policy, groups)
+    _shift(groups, scores)
+
+    loss, kl, clipped = torch.zeros(()), 0.0, 0.0
+    advantages = [0.5, -1.5, 1.0, 0.0, 2.0, -0.5, -1.5]
+    with torch.no_grad():
+        references = _score(reference, groups)
+    for completion, score, ref, advantage in zip(_completions(groups), scores, references, advantages, strict=True):
+        mask = completion.mask
+        assert completion.old_logprobs is not None
+        ratio = (score[mask] - completion.old_logprobs).exp()
+        gain = torch.minimum(ratio * advantage, ratio.clamp(0.9, 1.3) * advantage)
+        k3 = (ref[mask] - score[mask]).exp() - (ref[mask] - score[mask]) - 1
+        loss = loss - (gain - BETA * k3).mean() / 7
+        kl += k3.mean().item() / 7
+        lost = (ratio > 1.3) if advantage > 0 else (ratio < 0.9) if advantage < 0 else torch.zeros(len(ratio))
+        clipped += lost.float().mean().item() / 7
+    loss.backward()
+    expected = {name: each.grad for name, each in policy.model.named_parameters() if each.grad is not None}
+
+    metrics, optimizer = _updated(config, GRPO(config), groups, reference)
+    assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    assert metrics["kl"] == pytest.approx(kl, abs=1e-6)
+    assert kl > 0
+    assert metrics["clip_fraction"] == pytest.approx(clipped, abs=1e-5)
+    assert 0.1 < clipped < 0.9
+    _assert_equal_gradients(optimizer.gradient, expected)
+
+
+@pytest.mark.parametrize("budget", [100_000, 200, 1])
+def test_sft_with_masked_tokens_by_its_equation(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM, budget: int
+) -> None:
+    groups, config = masked(), make_config(tokens_per_microbatch=budget, **SFT_SETTINGS)
+    for group in groups:
+        group.advantages = torch.ones(len(group.completions))
+    policy = _policy(config)
+    scores = _score(policy, groups)
+    written = torch.cat([score[each.mask] for score, each in zip(scores, _completions(groups), strict=True)])
+    (-written.mean()).backward()
+    expected = {name: each.grad for name, each in policy.model.named_parameters() if each.grad is not None}
+
+    metrics, optimizer = _updated(config, SFT(config), groups, tiny)
+    assert metrics["loss"] == pytest.approx(-written.mean().item(), abs=1e-5)
+    assert metrics["kl"] is None
+    _assert_equal_gradients(optimizer.gradient, expected)
+
+
+@pytest.mark.invariant
+@pytest.mark.parametrize("settings", [GRPO_SETTINGS, SFT_SETTINGS], ids=["grpo", "sft"])
+def test_tokens_put_in_behind_the_end_change_nothing(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM, settings: dict[str, object]
+) -> None:
+    """What the policy is not answerable for, and nothing that it wrote can see, has no part in loss or metrics."""
+    results = []
+    config = make_config(**settings)
+    method = (GRPO if settings is GRPO_SETTINGS else SFT)(config)
+    for text in ("", "3 red", "no"):
+        extra = tiny.tokenizer(text, add_special_tokens=False)["input_ids"]
+        groups = masked()
+        for completion, score in zip(_completions(groups), _score(tiny, groups), strict=True):
+            completion.logprobs = score.detach() + 0.25
+            completion.token_ids = torch.cat([completion.token_ids, torch.tensor(extra, dtype=torch.long)])
+            completion.logprobs = torch.cat([completion.logprobs, torch.full((len(extra),), -9.0)])
+            completion.mask = torch.cat([completion.mask, torch.zeros(len(extra), dtype=torch.bool)])
+        results.append(_updated(config, method, groups, tiny))
+    (metrics, optimizer), *others = results
+    assert metrics["sampler/logprob_gap"] == pytest.approx(0.25, abs=1e-4)
+    for other, moved in others:
+        assert other.keys() == metrics.keys()
+        for key, value in metrics.items():
+            close = None if value is None else pytest.approx(value, rel=1e-4, abs=1e-6)
+            assert other[key] == close, key
+        _assert_equal_gradients(moved.gradient, optimizer.gradient)
+
+
+def test_the_clip_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config]) -> None:
+    method = GRPO(make_config(**GRPO_SETTINGS))
+    ratio = torch.tensor([1.2, 0.85, 1.35, 0.7])
+    inputs = LossInputs(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), 0.0)
+    assert method.loss(inputs).loss.item() == pytest.approx(-(1.2 - 0.9 + 1.3 - 0.9))
+    assert method.loss(inputs).metrics["clip_fraction"].item() == 3
+    assert grpo_loss(inputs, 0.3, 0.1).loss.item() != pytest.approx(method.loss(inputs).loss.item(), abs=1e-3)
+
+
+def _assert_equal_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, gradient in one.items():
+        assert (gradient - other[name]).norm() <= 1e-4 * max(float(other[name].norm()), 0.1), name
+    assert sum(float(gradient.norm()) for gradient in one.values()) > 0.1
