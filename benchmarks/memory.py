@@ -84,7 +84,7 @@ def main() -> None:
         for row in rows:
             cells = in_words(row["estimated"]), in_words(row["measured"]), f"{row['ratio']:.3f}"
             table.add_row(name if row is rows[0] else "", row["phase"], *cells, end_section=row is rows[-1])
-    Console().rich.print(table)
+    Console().show(table)
 
 
 if __name__ == "__main__":

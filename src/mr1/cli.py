@@ -146,7 +146,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:
-        console.rich.print(evaluation_table(results))
+        console.show(evaluation_table(results))
 
 
 @app.command()
@@ -168,7 +168,7 @@ def check(
 
     loading = _loading(dtype, revision, trust_remote_code)
     checks = [check_model(load_vlm(name, loading)) for name in models] if models else check_families(loading)
-    Console().rich.print(check_table(checks))
+    Console().show(check_table(checks))
 
 
 @app.command("export")
@@ -217,7 +217,7 @@ def score(
     else:
         from mr1.report.console import Console
 
-        Console().rich.print(judging.table(summary, title=f"{file.name}, {scorer} on {preset}"))
+        Console().show(judging.table(summary, title=f"{file.name}, {scorer} on {preset}"))
 
 
 @app.command()
@@ -254,7 +254,7 @@ def estimate(
         typer.echo(json.dumps(as_dictionary(found, size, fit), indent=2))
     else:
         console = Console()
-        console.rich.print(memory_table(found))
+        console.show(memory_table(found))
         console.say(summary(found))
         if size is not None:
             console.say(verdict(found, size, fit))

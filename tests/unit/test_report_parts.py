@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+import re
 
 import numpy as np
 from PIL import Image
@@ -24,6 +26,17 @@ def test_long_runs_are_drawn_with_few_points() -> None:
         return sum(len(plot.svg) for plot in run_plots(config, metrics, {}))
 
     assert size(20_000) < 2 * size(400)
+
+
+def test_names_in_plots_are_shown_as_they_are_and_all_of_them() -> None:
+    names = ["$x_$", "a$\\frac$", "_hidden", "<b>", "{", *map(str, range(5))]
+    config = Config.model_validate({"name": "a", "steps": 2, "method": "sft", "task": "counting"})
+    evaluation = config.evaluation.model_copy(update={"tasks": names})
+    config = config.model_copy(update={"rewards": dict.fromkeys(names, 1.0), "evaluation": evaluation})
+    metrics = [{"step": 0, "reward/total": 1.0} | {f"eval/{name}/accuracy": 0.5 for name in names}]
+    for plot in (plot for plot in run_plots(config, metrics, {}) if plot.title in ("Rewards", "Held-out accuracy")):
+        texts = [html.unescape(text).strip("\u200b ") for text in re.findall(r"<text[^>]*>([^<]*)</text>", plot.svg)]
+        assert {text.partition(" (")[0] for text in texts} >= set(names)
 
 
 def test_null_is_a_gap_and_stays_one() -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.markup import escape
-
 from mr1.config import Loading
 from mr1.data.source import SourceTask
 from mr1.evaluate.evaluate import Protocol
@@ -68,7 +66,7 @@ def run_evaluation(
         engine = Engine(load_vlm(model, loading))
         for each in measurements:
             if isinstance(each.task, SourceTask):
-                console.say(escape(each.task.describe()))
+                console.say(each.task.describe())
             with console.counting(each.task.name, each.samples) as done:
                 folder.measure(engine, each.task, each.split, each.samples, each.protocol, done)
         summary = folder.summarise()

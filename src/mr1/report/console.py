@@ -1,4 +1,7 @@
-"""What a run says on the terminal: a progress bar where there is one, plain lines where there is none."""
+"""What a run says on the terminal: a progress bar where there is one, plain lines where there is none.
+
+Names of runs, tasks, files and models are shown as they are: nothing that is printed here is read as rich's markup.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ from rich import box
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from mr1.models.check import Check
 
 LOG_WIDTH = 100
 """Columns where there is no terminal, so that the table's cells keep to one line."""
+DESCRIPTION = TextColumn("{task.description}", markup=False)
 
 
 class Console:
-    """Progress, then a table."""
+    """Progress, then a table. All text is plain."""
 
     def __init__(self, rich: RichConsole | None = None, stderr: bool = False) -> None:
-        self.rich = rich or RichConsole(stderr=stderr)
+        self.rich = rich or RichConsole(stderr=stderr, markup=False, emoji=False)
         if not self.rich.is_terminal:
             self.rich.width = max(self.rich.width, LOG_WIDTH)
         self._progress: Progress | None = None
@@ -34,6 +39,10 @@ class Console:
         """A line."""
         self.rich.print(text, highlight=False, soft_wrap=True)
 
+    def show(self, table: Table) -> None:
+        """A table."""
+        self.rich.print(table)
+
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
         """Show that something without steps is under way."""
@@ -41,7 +50,8 @@ class Console:
             self.say(f"{text} ...")
             yield
             return
-        with self.rich.status(text):
+        # A spinner and a bar's column read text as markup whatever the console does; a bar's is a format, too.
+        with self.rich.status(Text(text)):
             yield
 
     @contextmanager
@@ -51,9 +61,9 @@ class Console:
             self.say(f"{name}: {total} samples ...")
             yield lambda _: None
             return
-        columns = (TextColumn(name), MofNCompleteColumn(), BarColumn(bar_width=30), TimeRemainingColumn())
+        columns = (DESCRIPTION, MofNCompleteColumn(), BarColumn(bar_width=30), TimeRemainingColumn())
         with Progress(*columns, console=self.rich) as progress:
-            task = progress.add_task("", total=total)
+            task = progress.add_task(name, total=total)
             yield lambda count: progress.advance(task, count)
 
     @contextmanager
@@ -66,7 +76,7 @@ class Console:
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(bar_width=12),
-            TextColumn("{task.description}"),
+            DESCRIPTION,
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.rich) as progress:
@@ -78,7 +88,9 @@ class Console:
     def step(self, metrics: Mapping[str, Any]) -> None:
         """A step is done."""
         held_out = {key: value for key, value in metrics.items() if key.startswith("eval/")}
-        self._accuracies |= {key.split("/")[1]: value for key, value in held_out.items()}
+        self._accuracies |= {
+            key.removeprefix("eval/").removesuffix("/accuracy"): value for key, value in held_out.items()
+        }
         text = describe(metrics, self._accuracies)
         if self._progress:
             self._progress.update(self._task, advance=1, description=text)
@@ -88,7 +100,7 @@ class Console:
     def summary(self, evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]], report: Path) -> None:
         """Accuracy before and after, and where the report is."""
         if evaluations:
-            self.rich.print(accuracy_table(evaluations))
+            self.show(accuracy_table(evaluations))
         self.say(f"report: {report}")
 
 

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -61,6 +62,7 @@ STYLE: Any = {
     "legend.handlelength": 1.6,
     "legend.columnspacing": 1.4,
     "svg.fonttype": "none",
+    "text.parse_math": False,
 }
 WIDTH = 4.8
 """Inches. Narrow, so that the text is still readable when the page is as wide as a phone."""
@@ -154,7 +156,12 @@ def _draw(axes: Axes, metrics: Metrics, key: str, colour: str, label: str | None
     # A value between two gaps has no line to be seen by.
     axes.plot(steps, mean, color=colour, linewidth=1.6, marker=".", markevery=alone)
     if label:
-        axes.plot([], [], color=colour, linewidth=1.6, label=label)
+        axes.plot([], [], color=colour, linewidth=1.6, label=_named(label))
+
+
+def _named(label: str) -> str:
+    """A label as a legend shows it: matplotlib leaves out those that begin with an underscore."""
+    return f"\u200b{label}" if label.startswith("_") else label
 
 
 def _smoothing(metrics: Metrics) -> str:
@@ -207,7 +214,7 @@ def _rewards(config: Config, metrics: Metrics) -> Plot | None:
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        for name, colour in zip([*config.rewards, "total"], SERIES, strict=False):
+        for name, colour in zip([*config.rewards, "total"], cycle(SERIES), strict=False):
             _draw(axes[0], metrics, f"reward/{name}", colour, name)
         axes[0].set_ylabel("mean reward")
         axes[0].set_ylim(bottom=min(0.0, axes[0].get_ylim()[0]))
@@ -259,12 +266,12 @@ def _held_out(config: Config, metrics: Metrics, evaluations: Evaluations) -> Plo
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        for index, (task, colour) in enumerate(zip(tasks, SERIES, strict=False)):
+        for index, (task, colour) in enumerate(zip(tasks, cycle(SERIES), strict=False)):
             role = "trained" if task in config.tasks else "transfer"
             if task in watched:
                 _draw_validation(axes[0], metrics, task, config.evaluation.samples, colour)
             _draw_tests(axes[0], evaluations, task, colour, config.steps, index - (len(tasks) - 1) / 2)
-            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=f"{task} ({role})")
+            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=_named(f"{task} ({role})"))
         if evaluations:
             axes[0].plot([], [], color=INK, marker="s", markersize=5, linestyle="none", label="test samples")
         if _has(metrics, "reward/accuracy"):

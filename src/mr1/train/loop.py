@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from rich.markup import escape
 
 from mr1.config import Config
 from mr1.data.source import open_sources
@@ -86,7 +85,7 @@ class Trainer:
         self.run.rewind(self.start)
         self.console.say(describe_policy(self.policy))
         for source in self.sources:
-            self.console.say(escape(source.describe()))
+            self.console.say(source.describe())
         self.run.record_unusable([asdict(row) for source in self.sources for row in source.unusable])
         if self.start == 0:
             self.evaluate_test("before")
