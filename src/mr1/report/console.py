@@ -37,7 +37,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line."""
-        self.rich.print(text, highlight=False, soft_wrap=True)
+        self.rich.print(Text(text), soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """A table."""
