@@ -62,6 +62,8 @@ class Prompt:
     """(A, P) int64, A the family's number of position axes (3 for multimodal rotary positions, else 1)."""
     next_position: int
     """The position, on every axis, of the first token after the prompt."""
+    opened: str = ""
+    """What the chat template has written of the assistant's turn, from its first tag on, such as `<think>`."""
     features: Features | None = None
     """The images' features where nothing that makes them learns, so that they are made once; else None."""
 
@@ -88,7 +90,7 @@ class Completion:
     logprobs: Tensor | None
     """(T,) float32, log-probs under the distribution drawn from; None where a teacher wrote the text."""
     text: str
-    """Decoded without special tokens."""
+    """Decoded without special tokens; what stands before it in the same turn is `Prompt.opened`."""
     mask: Tensor
     """(T,) bool: True where the policy is answerable for the token, False where it was put in."""
     finish_reason: FinishReason

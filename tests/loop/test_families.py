@@ -51,8 +51,19 @@ def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM],
     assert check.logprob_difference < 5e-6
     assert check.gradient_difference < 5e-6
     assert check.transformers_difference < 5e-6
+    assert check.prompts_differ == 0
     assert check.encoded == 1
     assert (check.tokens < check.plain_tokens) == check.packs
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_begins_with_one_first_token_at_most(small: Callable[[str], VLM], family: str) -> None:
+    """Gemma 3 and Idefics3 have one in their chat templates and their tokenizers add one; LLaVA's tokenizers alone."""
+    vlm, first = small(family), FAMILIES[family].get("first")
+    assert vlm.tokenizer.bos_token == first
+    for prompt in (group.prompt for group in example_groups(vlm)):
+        assert prompt.text.startswith(first or "<|im_start|>") == (family != "llava")
+        assert vlm.tokenizer.convert_ids_to_tokens(prompt.input_ids.tolist()).count(first) == (first is not None)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -38,7 +38,7 @@ def _step(console: Console, name: str) -> None:
 
 
 def _check_table(console: Console, name: str) -> None:
-    console.show(check_table([Check(name, True, 0.0, 0.0, 0.0, 1, 1, 1.0)]))
+    console.show(check_table([Check(name, True, 0.0, 0.0, 0.0, 0, 1, 1, 1.0)]))
 
 
 SAYINGS: dict[str, Callable[[Console, str], None]] = {

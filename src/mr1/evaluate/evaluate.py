@@ -9,11 +9,12 @@ from mr1.config import Rollout
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge import strict
+from mr1.judge.tags import turn
 from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
 from mr1.tasks.base import Task
-from mr1.types import Completion, Prompt, Sample
+from mr1.types import Completion, Prompt
 
 BATCH = 64
 """Samples in memory at once, decoded side by side, at most."""
@@ -36,7 +37,7 @@ class Protocol:
     batch_size: int = BATCH
     """Samples in memory at once, decoded side by side."""
     rule: Callable[[str, str], Verdict] = strict.judge
-    """(completion, truth) -> verdict."""
+    """(the assistant's turn, truth) -> verdict."""
 
 
 MakePrompt = Callable[[Task, str, int, int, str], Prompt]
@@ -101,22 +102,23 @@ def evaluate_batch(
         )
         written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
     return [
-        _outcome(prompt.sample, attempt, completion, protocol)
+        _outcome(prompt, attempt, completion, protocol)
         for prompt, completions in zip(prompts, written, strict=True)
         for attempt, completion in enumerate(completions)
     ]
 
 
-def _outcome(sample: Sample, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:
+def _outcome(prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:
+    sample, text = prompt.sample, turn(prompt, completion)
     subject, difficulty = (sample.meta.get(kind) for kind in ("subject", "difficulty"))
     return Outcome(
         id=sample.id,
         attempt=attempt,
         question=sample.question,
         answer=sample.answer,
-        completion=completion.text,
-        verdict=protocol.rule(completion.text, sample.answer),
-        well_formed=well_formed(completion.text) == 1.0,
+        completion=text,
+        verdict=protocol.rule(text, sample.answer),
+        well_formed=well_formed(text) == 1.0,
         truncated=completion.finish_reason == "length",
         subject=None if subject is None else str(subject),
         difficulty=None if difficulty is None else str(difficulty),

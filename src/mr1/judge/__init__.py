@@ -3,7 +3,7 @@
 Two scorers. `strict` reads the last <answer> tag and compares what it says with the truth; it is what rewards and
 evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers compare.
 
-    tags      where the answer is in an output
+    tags      what of an output its prompt has opened, and where the answer is in it
     reading   what a short answer says: a letter, words, a number with a unit, an expression
     strict    strict's rules, on readings
     r1v       R1-V's three rules

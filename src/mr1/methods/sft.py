@@ -14,6 +14,7 @@ import torch
 
 from mr1.algo.objective import nll_loss
 from mr1.errors import UserError
+from mr1.judge.tags import THINK, UNTHINK, left_open
 from mr1.methods.base import Method
 from mr1.tasks import load_task
 from mr1.types import Group, LossInputs, LossOutput, Prompt
@@ -60,5 +61,17 @@ class SFT(Method):
         shown = task.demonstrate(sample, self.config.demonstrations.teacher)
         if self.config.demonstrations.reasoning and not shown.reasoning:
             raise UserError(f"demonstrations.reasoning: {sample.id} has none; name its column, or set it to false")
-        answer = f"<answer>{shown.answer}</answer>"
-        return f"<think>{shown.reasoning}</think>{answer}" if self.config.demonstrations.reasoning else answer
+        return self._goes_on(prompt, shown.reasoning, f"<answer>{shown.answer}</answer>")
+
+    def _goes_on(self, prompt: Prompt, reasoning: str, answer: str) -> str:
+        """The target without what the chat template has opened; a thought that it opened is closed in any case."""
+        opened, thinks = left_open(prompt.opened), self.config.demonstrations.reasoning
+        if thinks and prompt.opened and opened != THINK:
+            raise UserError(
+                "demonstrations.reasoning: the model's chat template closes its thoughts before the answer; set it to "
+                "false, or choose another template"
+            )
+        if opened == THINK:
+            return f"{reasoning if thinks else ''}{UNTHINK}{answer}"
+        target = f"{THINK}{reasoning}{UNTHINK}{answer}" if thinks else answer
+        return target.removeprefix(opened)

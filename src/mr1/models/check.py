@@ -2,8 +2,8 @@
 
 Four groups are scored at once: prompts with one, two, no and three images of several sizes, each with completions of
 unequal lengths. What is compared: log-probs and gradients of the rows that MR1 would use with those of plain rows, and
-log-probs with transformers' ordinary forward. What is counted: tokens through the language model, images through the
-vision tower.
+log-probs with transformers' ordinary forward, and prompts with those that the processor makes of the same chat alone.
+What is counted: tokens through the language model, images through the vision tower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 from mr1.config import Loading
 from mr1.models.loading import load_vlm
 from mr1.models.small import FAMILIES, build_small
-from mr1.models.vlm import VLM
+from mr1.models.vlm import VLM, chat
 from mr1.train.packing import Rows, make_rows, plain_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Completion, Group, Sample
@@ -32,6 +32,7 @@ SIZES = ((96, 64), (64, 128), (120, 120))
 """Width and height of the images."""
 IMAGES = (1, 2, 0, 3)
 """Images of each group."""
+TEMPLATE = "{question}"
 LENGTHS = (5, 9, 2)
 """Tokens of each group's completions."""
 
@@ -48,6 +49,8 @@ class Check:
     """Norm of the difference over the norm, between MR1's rows and plain rows; all parameters as one vector."""
     transformers_difference: float
     """Largest difference of a log-prob between MR1's rows and transformers' ordinary forward of one completion."""
+    prompts_differ: int
+    """Prompts whose token ids aren't those of the processor's own `apply_chat_template` (tokenize=True)."""
     tokens: int
     """Tokens, without padding, that MR1's rows pass through the language model."""
     plain_tokens: int
@@ -70,6 +73,7 @@ def check_model(vlm: VLM, seed: int = 0) -> Check:
         logprob_difference=_largest(logprobs, plain_logprobs),
         gradient_difference=float((gradient - plain_gradient).norm() / plain_gradient.norm()),
         transformers_difference=_largest(logprobs, ordinary),
+        prompts_differ=sum(_templated(vlm, group) != group.prompt.input_ids.tolist() for group in groups),
         tokens=_tokens(rows),
         plain_tokens=_tokens(plain),
         encoded=_encoded(vlm, groups) / once,
@@ -96,7 +100,7 @@ def example_groups(vlm: VLM, seed: int = 0) -> list[Group]:
         images = tuple(Image.fromarray(each) for each in pixels)
         sample = Sample(f"check/{number}", images, "How many?", "1")
         completions = [_completion(torch.from_numpy(random.choice(allowed, length))) for length in LENGTHS]
-        groups.append(Group(vlm.prompt(sample, "{question}"), completions))
+        groups.append(Group(vlm.prompt(sample, TEMPLATE), completions))
     return groups
 
 
@@ -145,6 +149,17 @@ def _transformers_logprobs(vlm: VLM, group: Group) -> Tensor:
         logprobs = torch.log_softmax(logits + vlm.token_bias(), -1)
         parts.append(logprobs.gather(-1, completion.token_ids.to(vlm.device)[:, None])[:, 0])
     return torch.cat(parts)
+
+
+def _templated(vlm: VLM, group: Group) -> list[int]:
+    """The token ids of a group's prompt as the processor makes them of its chat, by transformers alone."""
+    sample, messages = group.prompt.sample, chat(group.prompt.sample, TEMPLATE)
+    images = iter(sample.images)
+    for part in messages[0]["content"]:
+        if part["type"] == "image":
+            part["image"] = next(images)
+    made = vlm.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
+    return list(made["input_ids"][0])
 
 
 @torch.no_grad()

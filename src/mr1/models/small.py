@@ -49,6 +49,11 @@ IDEFICS = {
     "processor": {"image_seq_len": 4},
 }
 
+OF_PROCESSOR = frozenset(
+    {"marks", "image_token", "placeholder", "image_processor", "processor", "first", "template_first"}
+)
+"""Keys of a family that its configuration doesn't have."""
+
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen2_vl": {
         "marks": QWEN_MARKS,
@@ -119,8 +124,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "processor": {"num_image_tokens": 16, "vision_feature_select_strategy": "full"},
     },
     "smolvlm": IDEFICS,
-    "idefics3": IDEFICS,
+    "idefics3": IDEFICS | {"first": "<|begin_of_text|>", "template_first": True},
     "gemma3": {
+        "first": "<bos>",
+        "template_first": True,
         "marks": {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"},
         "image_token": "<image_soft_token>",
         "placeholder": "<start_of_image>",
@@ -132,6 +139,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "processor": {"image_seq_length": 4},
     },
     "llava": {
+        "first": "<s>",
         "marks": {"image_token": "<image>"},
         "placeholder": "<image>\n",
         "text_config": LANGUAGE | {"model_type": "llama"},
@@ -141,6 +149,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 """For each family: its placeholders, and the settings in which the small model differs from the class's defaults.
+
+`first` is a token that the family's tokenizers put before a text; by `template_first` its chat templates write it too.
 
 `llava` stands for the families that have no adapter of their own.
 """
@@ -163,7 +173,7 @@ def build_small(family: str, folder: Path, files: Path | None = None, seed: int 
     if files is None:
         processor = _own_processor(family)
         tokenizer = processor.tokenizer
-        tokens = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+        tokens = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         config = _own_config(family, tokenizer, tokens)
         processor.save_pretrained(folder)
     else:
@@ -192,11 +202,7 @@ def _own_config(family: str, tokenizer: Any, tokens: dict[str, Any]) -> Any:
         ids |= {"vision_end_token_id": token(marks["vision_eos_token"])}
     if family == "gemma3":
         ids |= {"boi_token_index": token(marks["boi_token"]), "eoi_token_index": token(marks["eoi_token"])}
-    others = {
-        key: value
-        for key, value in small.items()
-        if key not in {"marks", "image_token", "placeholder", "image_processor", "processor", "text_config"}
-    }
+    others = {key: value for key, value in small.items() if key not in OF_PROCESSOR and key != "text_config"}
     text = small["text_config"] | {"vocab_size": len(tokenizer)} | tokens
     config_class: Any = CONFIG_MAPPING[family]
     return config_class(text_config=text, tie_word_embeddings=True, **ids, **others)
@@ -222,26 +228,31 @@ def _config_from(family: str, files: Path) -> tuple[Any, dict[str, Any]]:
 
 def _own_processor(family: str) -> Any:
     """The family's processor class over the bundled tokenizer, to which its placeholders are added."""
+    from tokenizers.processors import TemplateProcessing
     from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
     from transformers.models.auto import image_processing_auto as auto
 
     from mr1.models.processors import processor_class, without_video
 
     small = FAMILIES[family]
-    marks = small["marks"]
+    marks, first = small["marks"], small.get("first")
     tokenizer: Any = PreTrainedTokenizerFast(
         tokenizer_file=str(BUNDLED["tiny"] / "tokenizer.json"),
+        bos_token=first,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         extra_special_tokens=marks,
         clean_up_tokenization_spaces=False,
         model_max_length=32768,
     )
+    if first:
+        token = (first, tokenizer.bos_token_id)
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{first} $A", special_tokens=[token])
     names = auto.IMAGE_PROCESSOR_MAPPING_NAMES[family]  # type: ignore[attr-defined]
     image_processor_class: Any = auto.get_image_processor_class_from_name(names["pil"])
-    settings = small.get("processor", {}) | {
-        "chat_template": _chat_template(small.get("placeholder", "<|vision_start|><|image_pad|><|vision_end|>"))
-    }
+    placeholder = small.get("placeholder", "<|vision_start|><|image_pad|><|vision_end|>")
+    written = "{{ bos_token }}" if small.get("template_first") else ""
+    settings = small.get("processor", {}) | {"chat_template": written + _chat_template(placeholder)}
     parts = [image_processor_class(**small["image_processor"]), tokenizer]
     return without_video(processor_class(CONFIG_MAPPING[family])).from_args_and_dict(parts, settings)
 

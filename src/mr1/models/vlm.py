@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mr1.errors import UserError
+from mr1.judge.tags import opened_by
 from mr1.models.adapter import Adapter
 from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
@@ -85,17 +86,20 @@ class VLM:
             UserError: words that hold one of the model's special tokens, which would be read as an image or a turn;
                 images that the processor can't take; more tokens than `max_prompt_tokens`.
         """
-        messages = list(sample.messages) or [_user_turn(sample, template)]
+        messages = chat(sample, template)
         words = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
         forged = [token for token in self.tokenizer.all_special_tokens if any(token in each for each in words)]
         if forged:
             raise UserError(f"sample {sample.id}: its question holds the special token {forged[0]!r}; remove it")
-        text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        text, without = (
+            self.processor.apply_chat_template(messages, add_generation_prompt=header, tokenize=False)
+            for header in (True, False)
+        )
         encoded = self._encoded(sample, text)
         vision = {name: encoded[name] for name in self.adapter.vision_arguments if name in encoded}
         input_ids = encoded["input_ids"][0]
         positions, following = self.adapter.positions(input_ids, vision)
-        prompt = Prompt(sample, text, input_ids, vision, positions, following)
+        prompt = Prompt(sample, text, input_ids, vision, positions, following, opened_by(text, without))
         if reason := self.too_long(prompt, self.max_prompt_tokens):
             raise UserError(f"sample {sample.id}: {reason}")
         return prompt
@@ -112,10 +116,13 @@ class VLM:
 
     def _encoded(self, sample: Sample, text: str) -> Any:
         """What the processor makes of a prompt's text and images."""
+        options: dict[str, Any] = {"return_tensors": "pt"}
+        # transformers' own condition, in its processors' `apply_chat_template` (tokenize=True): a tokenizer that adds a
+        # first token would otherwise add it to the template's.
+        if self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token):
+            options["add_special_tokens"] = False
         try:
-            return self.processor(
-                text=[text], images=[list(sample.images)] if sample.images else None, return_tensors="pt"
-            )
+            return self.processor(text=[text], images=[list(sample.images)] if sample.images else None, **options)
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             sizes = ", ".join(f"{image.width}x{image.height}" for image in sample.images)
             reason = " ".join(str(error).split())
@@ -208,6 +215,10 @@ class VLM:
         self.processor.save_pretrained(folder)
 
 
-def _user_turn(sample: Sample, template: str) -> dict[str, Any]:
+def chat(sample: Sample, template: str) -> list[dict[str, Any]]:
+    """A sample's own chat, or one user turn of its images and the template with its question put in."""
+    if sample.messages:
+        return [*sample.messages]
     words = template.replace("{question}", sample.question)
-    return {"role": "user", "content": [*({"type": "image"} for _ in sample.images), {"type": "text", "text": words}]}
+    images = [{"type": "image"} for _ in sample.images]
+    return [{"role": "user", "content": [*images, {"type": "text", "text": words}]}]

@@ -149,7 +149,7 @@ def accuracy_table(evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]]) -
 def check_table(checks: Sequence[Check]) -> Table:
     """A row for each model that was checked; it reads as Markdown."""
     table = Table(box=box.MARKDOWN)
-    names = ("family", "rows", "log-prob", "gradient", "transformers", "tokens", "plain", "encoded")
+    names = ("family", "rows", "log-prob", "gradient", "transformers", "ids", "tokens", "plain", "encoded")
     for name in names:
         table.add_column(name, justify="left" if name in ("family", "rows") else "right", no_wrap=True)
     for check in checks:
@@ -159,6 +159,7 @@ def check_table(checks: Sequence[Check]) -> Table:
             f"{check.logprob_difference:.0e}",
             f"{check.gradient_difference:.0e}",
             f"{check.transformers_difference:.0e}",
+            f"{check.prompts_differ} differ" if check.prompts_differ else "same",
             str(check.tokens),
             str(check.plain_tokens),
             f"{check.encoded:g}",

@@ -1,4 +1,4 @@
-"""Rewards: functions from a completion's text and its sample to a score.
+"""Rewards: functions from the assistant's turn and its sample to a score.
 
 A reward is registered by name in `REWARDS`; a recipe's `rewards` gives each the weight with which it enters the total
 (OThink-MR1, Eq. 1: total = accuracy + alpha * format, where alpha is the weight of `format`). A name with a colon is a
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 
 from mr1.errors import UserError, nearest
+from mr1.judge.tags import turn
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.format import well_formed
 from mr1.rewards.functions import load_function, score_by_function
@@ -37,11 +38,11 @@ def score_group(group: Group, weights: dict[str, float]) -> None:
     where there is no other. It is added up in float64 and rounded once, so that totals that are equal on paper, such
     as 0.1 + 0.2 and 0.3, are equal.
     """
-    sample = group.prompt.sample
+    sample, turns = group.prompt.sample, [turn(group.prompt, completion) for completion in group.completions]
     group.scores = {
         name: score_by_function(name, group)
         if ":" in name
-        else torch.tensor([REWARDS[name](completion.text, sample) for completion in group.completions])
+        else torch.tensor([REWARDS[name](text, sample) for text in turns])
         for name in weights
     }
     count = len(group.completions)

@@ -26,6 +26,7 @@ import torch
 from mr1.config import Config, dump_config, load_config
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
+from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
 from mr1.tables import encode_images, make_table, numbered, write_parquet, write_text
 from mr1.types import Group
@@ -184,7 +185,7 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
                 "images": images,
                 "question": sample.question,
                 "answer": sample.answer,
-                "completion": completion.text,
+                "completion": turn(group.prompt, completion),
                 "tokens": len(completion),
                 "finish_reason": completion.finish_reason,
             }
