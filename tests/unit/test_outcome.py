@@ -67,11 +67,22 @@ def test_attempts_at_one_sample_are_not_taken_for_independent() -> None:
     """Ten samples whose eight attempts agree say no more than ten samples do; 80 independent ones would say more."""
     samples = [[_outcome(i, RIGHT if i < 5 else WRONG, k) for k in range(8)] for i in range(10)]
     low, high = interval(samples)
-    # The samples' means are five ones and five zeros: 0.5 +- 1.96 * sqrt(10/9 * 0.25) / sqrt(10).
-    assert (low, high) == pytest.approx((0.5 - 0.32666, 0.5 + 0.32666), abs=1e-4)
+    assert (low, high) == pytest.approx(wilson(5, 10), abs=1e-12)
     assert high - low > wilson(40, 80)[1] - wilson(40, 80)[0]
     certain = [[_outcome(i, RIGHT, k) for k in range(8)] for i in range(10)]
     assert interval(certain) == wilson(10, 10)
+
+
+def test_kinds_have_the_same_interval() -> None:
+    outcomes = [
+        _outcome(i, RIGHT if (i + k) % 3 else WRONG, k, subject="a" if i < 7 else "b")
+        for i in range(12)
+        for k in range(4)
+    ]
+    figures = Evaluation("t", "test", outcomes).summary()
+    for subject, part in figures["by_subject"].items():
+        alone = Evaluation("t", "test", [each for each in outcomes if each.subject == subject]).summary()
+        assert part == {key: alone[key] for key in ("accuracy", "low", "high", "n")}
 
 
 def test_a_table_holds_everything() -> None:

@@ -6,13 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, stdev
 from typing import Any
 
 import pyarrow as pa
 from PIL.Image import Image
 
-from mr1.evaluate.intervals import wilson
+from mr1.evaluate.intervals import accuracy_interval
 from mr1.judge.verdict import Verdict
 from mr1.tables import encode_images, make_table
 
@@ -148,18 +147,12 @@ class Evaluation:
         return result
 
 
-def interval(samples: Sequence[Sequence[Outcome]], confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of an accuracy over samples with one or more attempts each.
-
-    One attempt: Wilson's. Several: attempts at one sample are not independent, so it is the normal interval of the
-    samples' mean accuracies, within [0, 1]; Wilson's again where those are all alike, and have no spread to go by.
-    """
-    means = [_mean([outcome.correct for outcome in sample]) for sample in samples]
-    spread = stdev(means) if len(means) > 1 else 0.0
-    if len(samples[0]) == 1 or spread == 0:
-        return wilson(round(sum(means)), len(means), confidence)
-    margin = NormalDist().inv_cdf((1 + confidence) / 2) * spread / math.sqrt(len(means))
-    return max(0.0, _mean(means) - margin), min(1.0, _mean(means) + margin)
+def interval(samples: Sequence[Sequence[Outcome]]) -> tuple[float, float]:
+    """The 95 % interval of an accuracy over samples with the same number of attempts each; see `accuracy_interval`."""
+    counts = [0] * (len(samples[0]) + 1)
+    for sample in samples:
+        counts[sum(outcome.correct for outcome in sample)] += 1
+    return accuracy_interval(counts)
 
 
 def pass_at(k: int, attempts: int, correct: int) -> float:

@@ -97,7 +97,7 @@ def score(rows: Sequence[Row], preset: str, scorer: str) -> list[Verdict]:
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Counts of verdicts, accuracy (every verdict but RIGHT is wrong) with its 95 % Wilson interval.
+    """Counts of verdicts, accuracy (every verdict but RIGHT is wrong) with its 95 % interval.
 
     `unreadable_truths` and `undecided` (by verdict) are the rows, counted from 0, that need a look.
     """
