@@ -8,6 +8,8 @@ import io
 import re
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from mr1.config import Config
@@ -65,6 +67,20 @@ def test_parts_of_a_completion() -> None:
     assert parts("<think>never closed") == [("other", "<think>never closed")]
     assert parts("<answer></answer>") == [("answer", "")], "an empty answer is an answer"
     assert parts("") == []
+
+
+PIECES = ["<think>", "</think>", "<answer>", "</answer>", "a", " ", "\n", "<", "</", "think>"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_parts_are_those_of_a_regular_expression(text: str) -> None:
+    expected, end = [], 0
+    for match in re.finditer(r"<(think|answer)>(.*?)</\1>", text, re.DOTALL):
+        expected += [("other", text[end : match.start()].strip()), (match[1], match[2].strip())]
+        end = match.end()
+    expected.append(("other", text[end:].strip()))
+    found = [(part.kind, part.text) for part in split_parts(text)]
+    assert found == [(kind, body) for kind, body in expected if body or kind != "other"]
 
 
 def test_large_images_are_made_smaller_and_keep_their_shape() -> None:

@@ -26,7 +26,8 @@ LARGEST_KEPT = 4096 * 4096
 """Pixels. A larger image is scaled down to these when it is read: families look at one or two million."""
 
 DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,")
-BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+BASE64 = re.compile(r"[A-Za-z0-9+/\s]++={0,2}\s*+")
+"""What is taken is never given back: the time is linear in the text."""
 SHORTEST_BASE64 = 64
 """Characters. A shorter string is a path: no image's file is so small."""
 SCHEMES = ("http://", "https://", "s3://", "gs://", "hf://")
@@ -59,7 +60,11 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
     if encoded := _base64(held):
         return encoded
     path = root / held
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise UnusableError(f"image {_shortened(held)} can't be opened ({error.strerror}); mend the path") from error
+    if not there:
         raise UnusableError(f"image {path} doesn't exist; mend the path or set image_root")
     return path
 

@@ -217,7 +217,7 @@ def lettered(options: Any) -> str:
     if isinstance(options, str):
         try:
             options = ast.literal_eval(options)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two where it is nested too deeply
             options = [options] if options.strip() else []
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     lines = [

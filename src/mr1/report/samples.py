@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -21,7 +21,7 @@ from PIL import Image
 
 from mr1.tables import numbered
 
-TAGGED = re.compile(r"<(think|answer)>(.*?)</\1>", re.DOTALL)
+TAGS: tuple[Literal["think", "answer"], ...] = ("think", "answer")
 LONGEST_PART = 3000
 """Characters of a part of a completion that are shown; the rest is counted."""
 LARGEST_IMAGE = 448
@@ -106,16 +106,36 @@ def split_parts(text: str) -> list[Part]:
     """Cut a completion at its <think> and <answer> tags; a tag that is not closed stays where it is, as plain text."""
     found: list[tuple[Literal["think", "answer", "other"], str]] = []
     end = 0
-    for match in TAGGED.finditer(text):
-        found.append(("other", text[end : match.start()]))
-        found.append(("think" if match[1] == "think" else "answer", match[2]))
-        end = match.end()
+    for tag, start, stop in _tagged(text):
+        found.append(("other", text[end : start - len(f"<{tag}>")]))
+        found.append((tag, text[start:stop]))
+        end = stop + len(f"</{tag}>")
     found.append(("other", text[end:]))
     return [
         Part(kind, body.strip()[:LONGEST_PART], max(0, len(body.strip()) - LONGEST_PART))
         for kind, body in found
         if body.strip() or kind != "other"
     ]
+
+
+def _tagged(text: str) -> Iterator[tuple[Literal["think", "answer"], int, int]]:
+    """Each tag that is closed, and where what it holds starts and stops: from left to right, none inside another.
+
+    Each place is searched once for each tag, so the time is linear in the text; a regular expression goes on from every
+    tag that stays open to the text's end.
+    """
+    opened = {tag: text.find(f"<{tag}>") for tag in TAGS}
+    while ahead := [tag for tag in TAGS if opened[tag] >= 0]:
+        tag = min(ahead, key=lambda tag: opened[tag])
+        start = opened[tag] + len(f"<{tag}>")
+        stop = text.find(f"</{tag}>", start)
+        if stop < 0:
+            opened[tag] = -1  # What isn't closed here is closed nowhere behind.
+            continue
+        yield tag, start, stop
+        for each in ahead:
+            if opened[each] < stop:
+                opened[each] = text.find(f"<{each}>", stop)
 
 
 def data_uri(encoded: bytes) -> str:
