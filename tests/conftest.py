@@ -28,6 +28,11 @@ TEXTS = [
 """Completions of unequal lengths."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cheap tests first: most faults are found within seconds."""
+    items.sort(key=lambda item: "loop" in item.keywords)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> VLM:
     """The bundled model. Tests that change it must copy it."""

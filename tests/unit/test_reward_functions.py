@@ -74,6 +74,8 @@ def test_a_chat_gives_messages(group: Group, function: Callable[..., str]) -> No
     name = function(
         "def reward(prompts, completions, **_):\n"
         "    assert prompts[0][-1]['role'] == 'user'\n"
+        "    assert all(each[0].keys() == {'role', 'content'} for each in completions)\n"
+        "    assert all(each[0]['role'] == 'assistant' for each in completions)\n"
         "    return [float(len(each[0]['content'])) for each in completions]\n"
     )
     assert score_by_function(name, group).tolist() == [float(len(each.text)) for each in group.completions]
@@ -126,7 +128,10 @@ def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytes
         ("def reward(completions, **_):\n    return [1.0]\n", "returned 1 scores for 4 completions"),
         ("def reward(completions, **_):\n    return ['x'] * 4\n", "returned what is neither a number nor None"),
         ("def reward(completions, **_):\n    return [float('inf')] * 4\n", "returned an infinite score"),
-        ("def reward(completions, **_):\n    return 1\n", "TypeError: 'int' object is not iterable"),
+        (
+            "def reward(completions, **_):\n    return 1\n",
+            "mine.py:reward failed: TypeError: 'int' object is not iterable",
+        ),
         ("def reward(completions, **_):\n    x = {}\n    return x['y']\n", "mine.py, line 3: KeyError: 'y'"),
         ("def reward(completions):\n    return []\n", "TypeError: reward() got an unexpected keyword argument"),
         ("def rewards(**_): ...\n", "has no function 'reward'; did you mean 'rewards'?"),

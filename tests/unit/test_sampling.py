@@ -33,6 +33,19 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
     )
 
 
+def test_top_p_leaves_out_what_comes_after_it_is_just_reached() -> None:
+    for count, top_p in ((2, 0.5), (4, 0.25), (4, 0.5), (4, 0.75)):
+        frequencies = _frequencies(torch.zeros(count), 1.0, top_p)
+        assert sorted(frequencies.tolist(), reverse=True)[int(count * top_p) :] == [0.0] * int(count * (1 - top_p))
+
+
+def test_top_p_of_each_row_is_its_own() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.0, 0.9, 0.1]]).log()
+    tokens, logprobs = sample_tokens(logits, torch.tensor([0.9, 0.1, 0.9], dtype=torch.float64), 1.0, 0.6)
+    assert tokens.tolist() == [1, 2, 1]
+    torch.testing.assert_close(logprobs.exp(), torch.tensor([0.375, 1.0, 1.0]))
+
+
 def test_top_p_always_keeps_the_likeliest_token() -> None:
     assert _frequencies(torch.tensor([0.2, 0.5, 0.3]).log(), 1.0, 0.01).tolist() == [0.0, 1.0, 0.0]
 

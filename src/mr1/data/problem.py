@@ -69,7 +69,7 @@ class Reader:
         self.question, self.answer = question, columns.answer or self._first("answer")
         images = columns.images if columns.images is not None else self._first("images", "image") or []
         self.images = [images] if isinstance(images, str) else images
-        environment = SandboxedEnvironment(keep_trailing_newline=True)
+        environment = SandboxedEnvironment()
         environment.filters["lettered"] = lettered
         self.environment = environment
         self.mentioned: set[str] = set()

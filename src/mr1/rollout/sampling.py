@@ -52,4 +52,4 @@ def _nucleus(logprobs: Tensor, top_p: float) -> Tensor:
     probabilities = ordered.exp()
     before = probabilities.cumsum(dim=-1) - probabilities
     kept = ordered.masked_fill(before >= top_p, -torch.inf)
-    return torch.full_like(logprobs, -torch.inf).scatter(-1, order, kept)
+    return torch.empty_like(logprobs).scatter(-1, order, kept)

@@ -1,0 +1,103 @@
+"""Methods: what each hands to the loop, which settings it takes, and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mr1.config import Config
+from mr1.data.source import open_sources
+from mr1.errors import UserError
+from mr1.methods import METHODS, method_class
+from mr1.methods.grpo import GRPO
+from mr1.methods.grpo_d import GRPOD
+from mr1.methods.sft import SFT
+from mr1.models.vlm import VLM
+from mr1.rollout.engine import Engine
+from mr1.types import Group
+
+WITHOUT_SCHEDULE = {"kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
+
+
+def test_each_name_is_its_class(make_config: Callable[..., Config]) -> None:
+    assert {name: method_class(name) for name in METHODS} == {"grpo": GRPO, "grpo-d": GRPOD, "sft": SFT}
+    assert method_class(make_config().method) is GRPOD
+
+
+def test_a_method_refuses_another_ones_state(make_config: Callable[..., Config]) -> None:
+    sft = SFT(make_config(method="sft", **WITHOUT_SCHEDULE))
+    grpo = GRPO(make_config(method="grpo", kl__weight=0.1, **WITHOUT_SCHEDULE))
+    dynamic = GRPOD(make_config())
+    assert [each.state_dict() for each in (sft, grpo)] == [{}, {"kl": {"value": 0.1}}]
+    assert dynamic.state_dict() == {"kl": {"steps": 3, "minimum": 0.02, "maximum": 0.1, "exploration": 0.3}}
+    for method in (sft, grpo, dynamic):
+        method.load_state_dict(method.state_dict())
+    with pytest.raises(ValueError, match=r"the checkpoint's method state is {'kl'.*}, this run's {}"):
+        sft.load_state_dict(grpo.state_dict())
+    with pytest.raises(ValueError, match="the checkpoint's KL weight was set by"):
+        grpo.load_state_dict(dynamic.state_dict())
+
+
+def test_weights_of_the_kl_term_follow_the_settings(make_config: Callable[..., Config]) -> None:
+    grpo = GRPO(make_config(method="grpo", kl__weight=0.1, **WITHOUT_SCHEDULE))
+    sft = SFT(make_config(method="sft", **WITHOUT_SCHEDULE))
+    dynamic = GRPOD(make_config(steps=10))
+    assert [grpo.kl_weight(step) for step in (0, 9)] == [0.1, 0.1]
+    assert [sft.kl_weight(step) for step in (0, 9)] == [0.0, 0.0]
+    assert [dynamic.kl_weight(step) for step in (0, 3, 10)] == pytest.approx([0.06, 0.02, 0.1])
+
+
+def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_config: Callable[..., Config]) -> None:
+    assert GRPOD(make_config(kl__minimum=0.1)).kl_weight(0) == pytest.approx(0.1)
+    with pytest.raises(UserError, match=r"^kl.minimum: 0.11 is above kl.maximum=0.1$"):
+        make_config(kl__minimum=0.11)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "grpo"}, "kl.exploration: method grpo does not use it; set it to null or choose another method"),
+        ({"method": "grpo", **WITHOUT_SCHEDULE}, "kl.weight: missing; method grpo needs it"),
+        ({"method": "sft", **WITHOUT_SCHEDULE, "kl__weight": 0}, "kl.weight: method sft does not use it; set it to"),
+        ({"kl__exploration": "null"}, "kl.exploration: missing; method grpo-d needs it"),
+        ({"kl__minimum": "null"}, "kl.minimum: missing; method grpo-d needs it"),
+    ],
+)
+def test_settings_of_another_method_are_refused(
+    make_config: Callable[..., Config], settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        make_config(**settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_demonstration_is_one_completion_of_reward_and_advantage_1(
+    make_config: Callable[..., Config], make_groups: Callable[[int], list[Group]], tiny: VLM
+) -> None:
+    sft = SFT(make_config(method="sft", task="[counting,geometry]", **WITHOUT_SCHEDULE))
+    prompts = [group.prompt for group in make_groups(2)]
+    groups = sft.rollout(Engine(tiny), prompts, 0)
+    sft.score(groups)
+    sft.assign_advantages(groups)
+    assert [group.prompt for group in groups] == prompts
+    for group in groups:
+        assert group.rewards is not None
+        assert group.advantages is not None
+        assert (group.rewards.tolist(), group.advantages.tolist(), group.scores) == ([1.0], [1.0], {})
+        (completion,) = group.completions
+        assert completion.text.startswith("<think>")
+        assert completion.text.endswith(f"</think><answer>{group.prompt.sample.answer}</answer>")
+
+
+def test_a_row_without_a_reasoning_is_named(make_config: Callable[..., Config], tmp_path: Path, tiny: VLM) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "How many?", "answer": 1}\n')
+    config = make_config(
+        method="sft", task="own", sources__own__path=path, evaluation__tasks="[counting]", **WITHOUT_SCHEDULE
+    )
+    (source,) = open_sources(config)
+    prompt = tiny.prompt(source.sample("train", 0, 0), "{question}")
+    with pytest.raises(UserError, match=r"^demonstrations.reasoning: own/train/.* has none; name its column"):
+        SFT(config).rollout(Engine(tiny), [prompt], 0)
