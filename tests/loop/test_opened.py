@@ -22,7 +22,7 @@ from mr1.methods.sft import SFT
 from mr1.models import VLM
 from mr1.report.console import Console
 from mr1.report.samples import training_groups
-from mr1.rewards import score_group
+from mr1.rewards import score_groups
 from mr1.rewards.functions import score_by_function
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
@@ -76,7 +76,7 @@ def test_a_perfect_continuation_earns_all(tiny: VLM, opened: str, text: str) -> 
     prompt = counting_prompt(vlm)
     answer = prompt.sample.answer
     group = Group(prompt, [vlm.written(text.format(said)) for said in (answer, "1000")])
-    score_group(group, {"accuracy": 1.0, "accuracy-r1v": 1.0, "format": 1.0})
+    score_groups([group], {"accuracy": 1.0, "accuracy-r1v": 1.0, "format": 1.0})
     assert group.scores["format"].tolist() == [1.0, 1.0]
     assert group.scores["accuracy"].tolist() == [1.0, 0.0]
     assert group.scores["accuracy-r1v"].tolist()[0] == 1.0
@@ -94,7 +94,7 @@ def test_a_perfect_continuation_earns_all(tiny: VLM, opened: str, text: str) -> 
 def test_what_was_not_opened_is_not_given(tiny: VLM) -> None:
     vlm = opening(tiny, EMPTY)
     group = Group(counting_prompt(vlm), [vlm.written("no tags at all")])
-    score_group(group, {"accuracy": 1.0, "format": 1.0})
+    score_groups([group], {"accuracy": 1.0, "format": 1.0})
     assert group.rewards is not None
     assert group.rewards.tolist() == [0.0]
 
@@ -124,7 +124,7 @@ def test_sft_goes_on_where_the_template_stopped(
     whole = turn(prompt, group.completions[0])
     assert whole.count("<think>") == whole.count("</think>") == (1 if reasoning or "<think>" in opened else 0)
     assert whole.count("<answer>") == 1
-    score_group(group, {"accuracy": 1.0, "format": 1.0})
+    score_groups([group], {"accuracy": 1.0, "format": 1.0})
     assert group.scores["accuracy"].tolist() == [1.0]
     assert group.scores["format"].tolist() == [float("<think>" in whole)]
 

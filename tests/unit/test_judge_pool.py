@@ -1,4 +1,4 @@
-"""The judge's bounds: any string, in any thread, within a second, whatever happens to the processes."""
+"""The judge's bounds: any string, in any thread, on a busy machine too, whatever happens to the processes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.judge import r1v, strict
-from mr1.judge.pool import POOL, Pool
+from mr1.judge.pool import CORES, Pool, side_by_side
 from mr1.judge.verdict import Verdict
+from mr1.judge.worker import LIMIT
 
 BOUND = 1.0
-"""Seconds."""
+"""Seconds of a processor's time in the caller; what a worker takes is the kernel's to end."""
 SURD = ("expressions", r"2\sqrt{3}", r"\sqrt{12}", "1", "0")
 TOWER = ("expressions", "9^{9^{9}}", "7x", "1", "0")
 
@@ -87,9 +88,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_string_is_judged_within_a_second(name: str) -> None:
+def test_a_hostile_string_gets_a_verdict(name: str) -> None:
     text = HOSTILE[name]
-    POOL.ask(*SURD)  # starting is not the string's time
     for judge in (
         lambda: strict.judge(f"<answer>{text}</answer>", "7x"),
         lambda: strict.judge("<answer>√7</answer>", text),
@@ -97,28 +97,28 @@ def test_a_hostile_string_is_judged_within_a_second(name: str) -> None:
         lambda: r1v.whole_output("so it is 7", text),
         lambda: r1v.training_reward(text, "7x"),
     ):
-        start = time.monotonic()
-        assert judge() is not Verdict.FAILED
-        assert time.monotonic() - start < BOUND
+        start = time.process_time()
+        assert judge() not in (Verdict.FAILED, Verdict.LOST)
+        assert time.process_time() - start < BOUND
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(), max_size=80), st.sampled_from(["7", "2√{3}", "x+1", "B"]))
 def test_any_string_gets_a_verdict(text: str, truth: str) -> None:
-    start = time.monotonic()
-    assert strict.judge(f"<answer>{text}</answer>", truth) in Verdict
-    assert strict.judge_answer(truth, text) in Verdict
-    assert r1v.training_reward(text, truth) in Verdict
-    assert time.monotonic() - start < 3 * BOUND
+    start = time.process_time()
+    assert strict.judge(f"<answer>{text}</answer>", truth) is not Verdict.LOST
+    assert strict.judge_answer(truth, text) is not Verdict.LOST
+    assert r1v.training_reward(text, truth) is not Verdict.LOST
+    assert time.process_time() - start < BOUND
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text("0123456789.,+-*/^=()[]{}\\ √π°%$xABcm\nfrac", max_size=40))
 def test_any_formula_gets_a_verdict(text: str) -> None:
-    start = time.monotonic()
-    assert strict.judge_answer(text, "2√{3}") in Verdict
-    assert strict.judge_answer("2√{3}", text) in Verdict
-    assert time.monotonic() - start < 2 * BOUND
+    start = time.process_time()
+    assert strict.judge_answer(text, "2√{3}") is not Verdict.LOST
+    assert strict.judge_answer("2√{3}", text) is not Verdict.LOST
+    assert time.process_time() - start < BOUND
 
 
 def test_plain_answers_need_no_worker() -> None:
@@ -134,40 +134,135 @@ def test_plain_answers_need_no_worker() -> None:
     assert printed.split() == ["None", "False", "False"]
 
 
-def test_killed_workers_in_a_row_cost_their_own_time_alone(pool: Pool) -> None:
-    for number in range(1, 5):
-        start = time.monotonic()
+def test_killed_workers_in_a_row_are_replaced_by_the_same_server(pool: Pool) -> None:
+    server = _server(pool)
+    for number in range(1, 4):
         assert pool.ask(*TOWER) is Verdict.TIMEOUT
-        assert time.monotonic() - start < BOUND
         assert pool.replaced == number
-    start = time.monotonic()
     assert pool.ask(*SURD) is Verdict.RIGHT
-    assert time.monotonic() - start < BOUND
+    assert _server(pool) == server
 
 
-def test_threads_do_not_wait_for_each_other(pool: Pool) -> None:
-    def ask(number: int) -> tuple[Verdict, float]:
+def test_threads_have_workers_of_their_own(pool: Pool) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        verdicts = list(threads.map(lambda number: pool.ask(*(TOWER if number % 2 else SURD)), range(6)))
+    assert verdicts == [Verdict.RIGHT, Verdict.TIMEOUT] * 3
+
+
+@linux
+def test_a_question_that_gets_no_processor_waits_and_others_do_not_wait_for_it(pool: Pool) -> None:
+    (worker,) = _workers(pool)
+    os.kill(worker, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(pool.ask, *SURD)
+        time.sleep(LIMIT + 0.3)
+        assert pool.ask(*SURD) is Verdict.RIGHT
+        assert not waiting.done()
+        os.kill(worker, signal.SIGCONT)
+        assert waiting.result() is Verdict.RIGHT
+    assert pool.replaced == 0
+
+
+RULES = """
+import json, sys, time
+sys.path[:] = json.loads(sys.argv[2])
+from mr1.judge import algebra, worker
+from mr1.judge.verdict import Verdict
+
+def spin(seconds):
+    end = time.process_time() + float(seconds)
+    while time.process_time() < end:
+        pass
+    return Verdict.RIGHT
+
+def sleep(seconds):
+    time.sleep(float(seconds))
+    return Verdict.RIGHT
+
+def end(number):
+    worker.os.kill(worker.os.getpid(), int(number))
+
+algebra.RULES |= {"spin": spin, "sleep": sleep, "end": end}
+worker.WALL = WALL or worker.WALL
+worker.serve()
+"""
+"""A server whose workers have further rules: to take a processor's time, to take time, and to end."""
+
+
+def test_a_busy_machine_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mr1.judge.pool.SERVER", RULES.replace("WALL or", "0 or"))
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _ in range(4 * CORES)
+    ]
+    pool = Pool()
+    try:
+        assert pool.ask("spin", "0") is Verdict.RIGHT
         start = time.monotonic()
-        return pool.ask(*(TOWER if number % 2 else SURD)), time.monotonic() - start
+        assert pool.ask("spin", "0.3") is Verdict.RIGHT
+        assert time.monotonic() - start > LIMIT  # it could not have by the clock
+        assert pool.ask("spin", "60") is Verdict.TIMEOUT
+    finally:
+        for each in busy:
+            each.kill()
+            each.wait()
+        pool.close()
 
-    with ThreadPoolExecutor(8) as threads:
-        results = list(threads.map(ask, range(16)))
-    for number, (verdict, seconds) in enumerate(results):
-        assert verdict is (Verdict.TIMEOUT if number % 2 else Verdict.RIGHT)
-        assert seconds < BOUND
+
+def test_what_waits_without_computing_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mr1.judge.pool.SERVER", RULES.replace("WALL or", "0.3 or"))
+    pool = Pool()
+    assert pool.ask("sleep", "60") is Verdict.LOST
+    assert pool.replaced == 1
+    pool.close()
+
+
+@linux
+@pytest.mark.parametrize("ending", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_worker_that_dies_of_its_question_is_lost(monkeypatch: pytest.MonkeyPatch, ending: signal.Signals) -> None:
+    monkeypatch.setattr("mr1.judge.pool.SERVER", RULES.replace("WALL or", "0 or"))
+    pool = Pool()
+    assert pool.ask("end", str(int(ending))) is Verdict.LOST
+    assert pool.replaced == 3
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    pool.close()
+
+
+def test_what_was_lost_is_asked_again_and_what_was_decided_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([Verdict.LOST, Verdict.TIMEOUT])
+    monkeypatch.setattr("mr1.judge.strict.ask", lambda *_: next(said))
+    for expected in (Verdict.LOST, Verdict.TIMEOUT, Verdict.TIMEOUT):
+        assert strict.judge_answer("asked again 3√5 + 1", "3√5 + y") is expected
+
+
+def test_as_many_are_judged_at_once_as_there_are_cores_and_in_their_order() -> None:
+    together = threading.Barrier(CORES, timeout=30)
+
+    def judge(number: int) -> int:
+        together.wait()
+        return number
+
+    assert side_by_side(judge, range(3 * CORES)) == [*range(3 * CORES)]
+    assert side_by_side(judge, []) == []
+
+
+def test_a_failure_of_one_is_the_failure_of_all() -> None:
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(lambda number: 1 / number, [1, 0, 2])
 
 
 def test_a_callers_alarm_is_left_alone() -> None:
     rung = threading.Event()
     before = signal.signal(signal.SIGALRM, lambda *_: rung.set())
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.8)
+        signal.setitimer(signal.ITIMER_REAL, 60)
         assert strict.judge_answer("√18", "3√2") is Verdict.RIGHT
         assert strict.judge_answer("9^{9^{9}}", "7y") is Verdict.TIMEOUT
         assert not rung.is_set()
-        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 0.8
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 60
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
         assert rung.wait(5)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -176,9 +271,7 @@ def test_a_worker_killed_from_outside_is_replaced_unnoticed(pool: Pool) -> None:
     for pid in _workers(pool):
         os.kill(pid, signal.SIGKILL)
         assert _ends(pid)
-    start = time.monotonic()
     assert pool.ask(*SURD) is Verdict.RIGHT
-    assert time.monotonic() - start < BOUND
     assert pool.replaced == 1
 
 
@@ -190,14 +283,17 @@ def test_a_server_killed_from_outside_is_started_anew(pool: Pool) -> None:
 
 
 @linux
-def test_a_stopped_worker_is_left_alone(pool: Pool) -> None:
-    (worker,) = _workers(pool)
-    os.kill(worker, signal.SIGSTOP)
-    start = time.monotonic()
-    assert pool.ask(*SURD) is Verdict.TIMEOUT
-    assert time.monotonic() - start < BOUND
-    assert pool.ask(*SURD) is Verdict.RIGHT
-    os.kill(worker, signal.SIGKILL)
+def test_a_worker_that_stays_stopped_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mr1.judge.pool.WALL", 0.0)
+    monkeypatch.setattr("mr1.judge.pool.GRACE", 0.3)
+    pool = Pool()
+    pool.ask(*SURD)
+    for worker in (workers := _workers(pool)):
+        os.kill(worker, signal.SIGSTOP)
+    assert pool.ask(*SURD) is Verdict.LOST
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    pool.close()
 
 
 @linux
@@ -276,7 +372,7 @@ def test_the_fuzzer_finds_nothing_in_a_few_strings() -> None:
     )
     result = json.loads(ran.stdout)
     assert sum(result["verdicts"].values()) == result["strings"] == 200
-    assert result["longest_seconds"] < BOUND
+    assert "lost" not in result["verdicts"]
 
 
 def test_a_worker_is_let_go_after_so_many_questions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import torch
 from mr1.algo.advantage import group_advantage
 from mr1.config import Config
 from mr1.errors import UserError
-from mr1.rewards import score_group
+from mr1.rewards import score_groups
 from mr1.rewards.functions import score_by_function
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group
@@ -84,7 +84,7 @@ def test_a_chat_gives_messages(group: Group, function: Callable[..., str]) -> No
 def test_none_does_not_count_and_nothing_at_all_teaches_nothing(group: Group, function: Callable[..., str]) -> None:
     first = function("def reward(completions, **_):\n    return [1, None, 3.0, None]\n", "first")
     second = function("def reward(completions, **_):\n    return [1, 1, None, None]\n", "second")
-    score_group(group, {first: 2.0, second: 1.0})
+    score_groups([group], {first: 2.0, second: 1.0})
     assert group.rewards is not None
     assert group.rewards[:3].tolist() == [3.0, 1.0, 6.0]
     assert math.isnan(group.rewards[3].item())

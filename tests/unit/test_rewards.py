@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from mr1.rewards import score_group
+from mr1.judge.pool import side_by_side
+from mr1.rewards import REWARDS, score_groups
 from mr1.rewards.accuracy import accuracy, accuracy_r1v, take_undecided
 from mr1.rewards.format import well_formed
 from mr1.types import Group, Sample
@@ -74,10 +76,39 @@ def test_format(text: str, score: float) -> None:
     assert well_formed(text) == score
 
 
+def test_threads_count_every_one_that_could_not_be_judged() -> None:
+    take_undecided()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        scores = side_by_side(lambda _: accuracy("<answer>7 or 8</answer>", _sample("7 or 8")), range(2000))
+    finally:
+        sys.setswitchinterval(before)
+    assert scores == [0.0] * 2000
+    assert take_undecided() == 2000
+
+
+def test_groups_are_scored_side_by_side_as_they_are_alone(make_groups: Callable[[int], list[Group]]) -> None:
+    groups, alone = make_groups(5), make_groups(5)
+    answers = ["√12", "2√3", "9^{9^{9}}", "x"]
+    for number, group in enumerate([*groups, *alone]):
+        group.prompt.sample = _sample(["2√{3}", "x", "3"][number % 5 % 3])
+        for completion, answer in zip(group.completions, answers, strict=False):
+            completion.text = f"<think></think><answer>{answer}</answer>"
+    weights = {"accuracy": 1.0, "format": 0.5, "accuracy-r1v": 0.25}
+    score_groups(groups, weights)
+    for group, expected in zip(groups, alone, strict=True):
+        for name in weights:
+            texts = [completion.text for completion in expected.completions]
+            scores = [REWARDS[name](text, expected.prompt.sample) for text in texts]
+            assert group.scores[name].tolist() == scores
+    assert {group.scores["accuracy"].sum().item() for group in groups} == {0.0, 1.0, 2.0}
+
+
 def test_total_is_accuracy_plus_alpha_format(make_groups: Callable[[int], list[Group]]) -> None:
     group = make_groups(1)[0]
     group.prompt.sample = _sample("3")
-    score_group(group, {"accuracy": 1.0, "format": 0.5})
+    score_groups([group], {"accuracy": 1.0, "format": 0.5})
     # The four texts of the fixture: wrong but formed; right; malformed; wrong but formed.
     assert group.scores["accuracy"].tolist() == [0.0, 1.0, 0.0, 0.0]
     assert group.scores["format"].tolist() == [1.0, 1.0, 0.0, 1.0]
@@ -93,7 +124,7 @@ def test_totals_that_are_equal_on_paper_are_equal(
     monkeypatch.setattr("mr1.rewards.REWARDS", one | {"not 0": lambda text, _: float(text != wrote[0])})
     # 0.7 by one reward for the first, 0.1 + 0.6 by two for the second: in float32 they differ in the last place.
     assert torch.tensor(0.1) + torch.tensor(0.6) != torch.tensor(0.7)
-    score_group(group, {"is 0": 0.7, "is 1": 0.1, "not 0": 0.6})
+    score_groups([group], {"is 0": 0.7, "is 1": 0.1, "not 0": 0.6})
     assert group.rewards is not None
     assert group.rewards[0] == group.rewards[1]
 

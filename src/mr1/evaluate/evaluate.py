@@ -9,6 +9,7 @@ from mr1.config import Rollout
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge import strict
+from mr1.judge.pool import side_by_side
 from mr1.judge.tags import turn
 from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
@@ -101,11 +102,12 @@ def evaluate_batch(
             max_new_tokens=protocol.max_new_tokens,
         )
         written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
-    return [
-        _outcome(prompt, attempt, completion, protocol)
+    asked = [
+        (prompt, attempt, completion, protocol)
         for prompt, completions in zip(prompts, written, strict=True)
         for attempt, completion in enumerate(completions)
     ]
+    return side_by_side(lambda each: _outcome(*each), asked)
 
 
 def _outcome(prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:

@@ -1,9 +1,12 @@
-"""The caller's end of the workers: every question is answered within a second, in any thread.
+"""The caller's end of the workers: any question may be asked, in any thread, and gets a verdict.
+
+A worker may take half a second of a processor's time for it, and thirty seconds by the clock. A busy machine makes
+questions wait; it does not change their verdicts.
 
 A server process is started once (worker.py), by a plain exec, so that nothing of a process that holds a GPU is forked.
 It has imported what a worker needs and answers no questions; it forks a worker whenever one is asked for, which takes
-milliseconds. So a killed worker costs no waiting, however many are killed in a row. A worker is its own executioner: a
-timer of the kernel ends it at the limit, whatever it is in the middle of.
+milliseconds. So a killed worker costs no waiting, however many are killed in a row. A worker is its own executioner:
+timers of the kernel end it at its limits, whatever it is in the middle of.
 
 The server and its workers end when the caller does, however that ends: their sockets close. A forked copy of the caller
 forgets them and starts its own.
@@ -19,23 +22,28 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from mr1.judge.verdict import Verdict
-from mr1.judge.worker import LIMIT
+from mr1.judge.worker import ENDED_BY, WALL
 
-GRACE = 0.2
-"""Seconds after LIMIT at which a worker that neither answered nor ended (the machine is stuck) is left alone."""
-EARLY = 0.2
-"""A worker that ends within so many seconds may have been killed from outside: another one is asked, within TRIES."""
+GRACE = 1.0
+"""Seconds after WALL at which a worker that neither answered nor ended (it was stopped) is left alone."""
 TRIES = 3
 """A dead worker, then one that the dying server no longer forked, then one of the server's successor."""
-IDLE = 4
-"""Workers that are kept between questions, one for each thread that asked at once."""
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Questions that are asked at once, and workers that are kept between questions."""
 QUESTIONS = 1000
 """Questions after which a worker is let go, so that what math-verify remembers does not pile up."""
 START = 60.0
 """Seconds within which the server must have imported math-verify."""
+SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from mr1.judge.worker import serve; serve()"
+"""What the server runs."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _Worker:
@@ -44,15 +52,21 @@ class _Worker:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.questions = 0
-        connection.settimeout(LIMIT + GRACE)
+        connection.settimeout(WALL + GRACE)
 
     def ask(self, question: bytes) -> bytes:
-        """The answer; empty where the worker ended without one, or ran out of time."""
+        """The answer; empty where the worker ended without one.
+
+        Raises:
+            TimeoutError: it neither answered nor ended.
+        """
         self.questions += 1
         try:
             self.connection.sendall(question)
             return self.connection.recv(64)
-        except OSError:  # a time-out is one
+        except TimeoutError:
+            raise
+        except OSError:
             return b""
 
     def end(self) -> None:
@@ -77,27 +91,28 @@ class Pool:
         """A rule of `algebra.RULES` on strings.
 
         Returns:
-            The rule's verdict; TIMEOUT where it took longer than LIMIT, FAILED where its worker ended otherwise.
+            The rule's verdict; TIMEOUT where it took a processor longer than LIMIT; LOST where it took longer than WALL
+            by the clock, or where TRIES workers ended without an answer.
 
         Raises:
             RuntimeError: the server can't be started: math-verify can't be imported.
         """
         question = json.dumps([rule, *arguments]).encode() + b"\n"
-        seconds = 0.0
         for _ in range(TRIES):
             worker = self._take()
-            start = time.monotonic()
-            answer = worker.ask(question)
-            if answer:
+            try:
+                answer = worker.ask(question)
+            except TimeoutError:
+                answer = Verdict.LOST.encode()
+            if answer and (verdict := Verdict(answer.decode())) not in ENDED_BY.values():
                 self._give_back(worker)
-                return Verdict(answer.decode())
-            seconds += time.monotonic() - start
+                return verdict
             worker.end()
             with self._lock:
                 self.replaced += 1
-            if seconds > EARLY:
-                break
-        return Verdict.TIMEOUT if seconds >= LIMIT else Verdict.FAILED
+            if answer:
+                return verdict
+        return Verdict.LOST
 
     def close(self) -> None:
         """End the server and the workers. The next question starts them anew."""
@@ -136,7 +151,7 @@ class Pool:
 
     def _give_back(self, worker: _Worker) -> None:
         with self._lock:
-            if worker.questions < QUESTIONS and len(self._idle) < IDLE:
+            if worker.questions < QUESTIONS and len(self._idle) < CORES:
                 self._idle.append(worker)
                 return
         worker.end()
@@ -162,11 +177,10 @@ class Pool:
         self._control, theirs = socket.socketpair()
         self._control.settimeout(START)
         # The caller's sys.path, not its working directory, says where the modules are.
-        code = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from mr1.judge.worker import serve; serve()"
         path = json.dumps([entry or os.getcwd() for entry in sys.path])  # noqa: PTH109 - sys.path holds strings
         with theirs:
             self.server = subprocess.Popen(
-                [sys.executable, "-P", "-c", code, str(theirs.fileno()), path],
+                [sys.executable, "-P", "-c", SERVER, str(theirs.fileno()), path],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -188,3 +202,12 @@ atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.forget)
 
 ask = POOL.ask
+
+
+def side_by_side(judge: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What `judge` says of each item, in their order; as many are judged at once as there are cores.
+
+    A thread that has asked a worker only waits. What `judge` does itself must be safe in several threads.
+    """
+    with ThreadPoolExecutor(CORES) as threads:
+        return list(threads.map(judge, items))

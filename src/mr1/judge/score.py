@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mr1.errors import UserError
 from mr1.evaluate.intervals import wilson
+from mr1.judge.pool import side_by_side
 from mr1.judge.presets import SCORERS, find_rule
 from mr1.judge.tags import last_answer
 from mr1.judge.verdict import Verdict
@@ -93,7 +94,7 @@ def score(rows: Sequence[Row], preset: str, scorer: str) -> list[Verdict]:
         UserError: an unknown preset or scorer.
     """
     rule = find_rule(preset, scorer)
-    return [rule(row.output, row.truth) for row in rows]
+    return side_by_side(lambda row: rule(row.output, row.truth), rows)
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:

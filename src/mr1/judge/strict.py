@@ -39,13 +39,24 @@ def judge_answer(answer: str, truth: str, otherwise: Verdict = Verdict.WRONG) ->
         return Verdict.UNREADABLE_TRUTH
     if too_large(answer):
         answer, otherwise = "", Verdict.TOO_LARGE
-    verdict = _compare(answer, truth)
+    try:
+        verdict = _compare(answer, truth)
+    except _LostError:
+        return Verdict.LOST
     return otherwise if verdict is Verdict.WRONG else verdict
+
+
+class _LostError(Exception):
+    """The verdict is LOST. It is raised, so that it isn't remembered: it is the machine's, not the answer's."""
 
 
 @lru_cache(maxsize=4096)
 def _compare(answer: str, truth: str) -> Verdict:
-    """Remembered, because a group's completions repeat few answers; at most LONGEST_ANSWER characters each."""
+    """Remembered, because a group's completions repeat few answers; at most LONGEST_ANSWER characters each.
+
+    Raises:
+        _LostError: the worker was lost.
+    """
     equation = is_equation(truth)
     gold = read(truth, equation)
     if gold is None:
@@ -75,7 +86,10 @@ def _values(said: Reading | None, gold: Reading) -> Verdict:
         said = None
     tolerance = _tolerance(said, gold) if said else Fraction(0)
     if gold.number is None or (said and said.number is None):
-        return ask("expressions", _latex(said), _latex(gold), " ".join(map(str, scales)), str(tolerance))
+        verdict = ask("expressions", _latex(said), _latex(gold), " ".join(map(str, scales)), str(tolerance))
+        if verdict is Verdict.LOST:
+            raise _LostError
+        return verdict
     if said is None or said.number is None:
         return Verdict.WRONG
     right = any(abs(said.number * scale - gold.number) <= tolerance * scale for scale in scales)

@@ -24,9 +24,11 @@ class Verdict(StrEnum):
     TOO_LARGE = "too large"
     """Longer or more deeply nested than is read."""
     TIMEOUT = "timeout"
-    """The comparison took longer than it may."""
+    """The comparison took more of a processor's time than it may."""
     FAILED = "failed"
-    """The comparison raised, ran out of memory, or its process died."""
+    """The comparison raised, or ran out of memory."""
+    LOST = "lost"
+    """The process that was to compare died, or got no time. It says nothing of the output: judge it again."""
 
     @property
     def decided(self) -> bool:

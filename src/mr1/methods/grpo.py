@@ -16,7 +16,7 @@ from mr1.algo.advantage import group_advantage
 from mr1.algo.kl import ConstantKL, KLController
 from mr1.algo.objective import grpo_loss
 from mr1.methods.base import Method
-from mr1.rewards import score_group
+from mr1.rewards import score_groups
 from mr1.types import Group, LossInputs, LossOutput, Prompt
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class GRPO(Method):
         return engine.sample(prompts, self.config.rollout, (self.config.seed, step))
 
     def score(self, groups: Sequence[Group]) -> None:
-        for group in groups:
-            score_group(group, self.config.rewards)
+        score_groups(groups, self.config.rewards)
 
     def assign_advantages(self, groups: Sequence[Group]) -> None:
         for group in groups:

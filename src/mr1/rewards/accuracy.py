@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
 
 from mr1.judge import r1v, strict
 from mr1.judge.verdict import Verdict
 from mr1.types import Sample
 
-_UNDECIDED: Counter[Verdict] = Counter()
+
+class _Count:
+    """A number that several threads count up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self._count += number
+
+    def take(self) -> int:
+        """What was counted, and begin anew."""
+        with self._lock:
+            count, self._count = self._count, 0
+        return count
+
+
+_undecided = _Count()
 
 
 def accuracy(text: str, sample: Sample) -> float:
@@ -27,12 +46,9 @@ def accuracy_r1v(text: str, sample: Sample) -> float:
 
 def take_undecided() -> int:
     """How many rewards since the last call were 0 because the judge could not decide; counting begins anew."""
-    count = _UNDECIDED.total()
-    _UNDECIDED.clear()
-    return count
+    return _undecided.take()
 
 
 def _reward(verdict: Verdict) -> float:
-    if not verdict.decided:
-        _UNDECIDED[verdict] += 1
+    _undecided.add(not verdict.decided)
     return float(verdict is Verdict.RIGHT)
