@@ -9,7 +9,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,8 +18,6 @@ from mr1.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from mr1.config import Loading
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
@@ -86,7 +84,11 @@ def train(
 
 
 Dtype = Literal["float32", "bfloat16"]
-DtypeOption = Annotated[Dtype, typer.Option(help="Of weights and forward.")]
+DtypeOption = Annotated[
+    Dtype | None, typer.Option(help="Of weights and forward; as a checkpoint was trained, else float32.")
+]
+MinPixels = Annotated[int | None, typer.Option(min=1, help="Smaller images are scaled up; the processor's own limit.")]
+MaxPixels = Annotated[int | None, typer.Option(min=1, help="Larger images are scaled down; the processor's own limit.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit on the hub.")]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
 
@@ -115,7 +117,9 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder; what is done stays.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    min_pixels: MinPixels = None,
+    max_pixels: MaxPixels = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -141,7 +145,10 @@ def evaluate(
     chosen = measurements(task or [], data or [], choice)
     console = Console(stderr=as_json)
     mode: Literal["new", "overwrite", "resume"] = "resume" if resume else "overwrite" if overwrite else "new"
-    loading = _loading(dtype, revision, trust_remote_code)
+    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels)
+    from mr1.models.saved import own_loading
+
+    loading = own_loading(model, **given)
     results = run_evaluation(model, loading, chosen, out, mode, console)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
@@ -154,7 +161,9 @@ def check(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of every family.")
     ] = None,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    min_pixels: MinPixels = None,
+    max_pixels: MaxPixels = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -162,12 +171,17 @@ def check(
 
     Example: mr1 check Qwen/Qwen2-VL-2B-Instruct
     """
+    from mr1.config import Loading
     from mr1.models.check import check_families, check_model
     from mr1.models.loading import load_vlm
+    from mr1.models.saved import own_loading
     from mr1.report.console import Console, check_table
 
-    loading = _loading(dtype, revision, trust_remote_code)
-    checks = [check_model(load_vlm(name, loading)) for name in models] if models else check_families(loading)
+    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels)
+    if models:
+        checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
+    else:
+        checks = check_families(Loading(**given))
     Console().show(check_table(checks))
 
 
@@ -183,10 +197,10 @@ def export_(
 
     Example: mr1 export runs/demo/checkpoints/step-000100 counting-model
     """
-    loading = _loading(dtype or "float32", revision, trust_remote_code)
     from mr1.models.export import export
+    from mr1.models.saved import own_loading
 
-    written = export(checkpoint, folder, loading, dtype)
+    written = export(checkpoint, folder, own_loading(checkpoint, **_given(dtype, revision, trust_remote_code)), dtype)
     typer.echo(f"{folder}: {str(written).removeprefix('torch.')}")
 
 
@@ -342,10 +356,17 @@ def _save_picture(picture: Image, path: Path, option: str) -> None:
         raise UserError(f"{option}: {path} can't be written: {error}") from error
 
 
-def _loading(dtype: Dtype, revision: str | None, trust_remote_code: bool) -> Loading:
-    from mr1.config import Loading
-
-    return Loading(dtype=dtype, revision=revision, trust_remote_code=trust_remote_code)
+def _given(
+    dtype: Dtype | None,
+    revision: str | None,
+    trust_remote_code: bool,
+    min_pixels: int | None = None,
+    max_pixels: int | None = None,
+) -> dict[str, Any]:
+    """What the command line says of a model's loading; the rest is left to the model's folder."""
+    given = {"dtype": dtype, "revision": revision, "min_pixels": min_pixels, "max_pixels": max_pixels}
+    named = {key: value for key, value in given.items() if value is not None}
+    return {**named, "trust_remote_code": trust_remote_code}
 
 
 def main() -> None:

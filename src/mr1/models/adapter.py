@@ -203,7 +203,7 @@ class Adapter:
         """Let the processor make images no smaller and no larger than this, in pixels.
 
         Raises:
-            UserError: the family has no such setting.
+            UserError: the family has no such setting, or the limits leave no size between them.
         """
         raise UserError(
             f"loading.max_pixels: the family '{self.model.config.model_type}' has no limit in pixels; leave "

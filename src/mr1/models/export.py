@@ -9,7 +9,7 @@ import torch
 from mr1.config import Loading
 from mr1.errors import UserError
 from mr1.models.loading import load_model_config, load_vlm
-from mr1.models.lora import base_of, merge_lora
+from mr1.models.lora import merge_lora
 
 
 def export(checkpoint: str, folder: Path, loading: Loading, dtype: str | None = None) -> torch.dtype:
@@ -30,11 +30,8 @@ def export(checkpoint: str, folder: Path, loading: Loading, dtype: str | None = 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"the folder {folder} exists; choose another, or remove it")
     vlm = load_vlm(checkpoint, loading.model_copy(update={"dtype": "float32"}))
-    stored = checkpoint
-    if vlm.lora is not None:
-        stored = base_of(Path(checkpoint))
     merge_lora(vlm)
-    written = getattr(torch, dtype) if dtype else load_model_config(stored, loading).dtype or torch.float32
+    written = getattr(torch, dtype) if dtype else load_model_config(checkpoint, loading).dtype or torch.float32
     vlm.model.to(written)
     try:
         vlm.save(folder)

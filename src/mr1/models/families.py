@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mr1.errors import UserError
 from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
 
@@ -49,6 +50,11 @@ class QwenVL(Packed):
     def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
         size = processor.image_processor.size
         limits = {"shortest_edge": minimum or size["shortest_edge"], "longest_edge": maximum or size["longest_edge"]}
+        if limits["shortest_edge"] > limits["longest_edge"]:
+            raise UserError(
+                f"loading.max_pixels: no image has at least {limits['shortest_edge']} and at most "
+                f"{limits['longest_edge']} pixels; set loading.min_pixels and loading.max_pixels accordingly"
+            )
         # Both names stand for numbers of pixels here, in spite of what they say.
         processor.image_processor.size = type(size)(**limits)
 

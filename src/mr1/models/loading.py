@@ -8,6 +8,7 @@ from typing import Any
 from mr1.config import Loading
 from mr1.errors import UserError
 from mr1.models.layers import use_faster_layers
+from mr1.models.saved import base_of, has_processor, is_adapter
 from mr1.models.vlm import VLM
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}
@@ -33,37 +34,42 @@ def model_path(name: str) -> str:
     return name
 
 
-def load_vlm(name: str, loading: Loading | None = None, weights: bool = True) -> VLM:
+def load_vlm(name: str, loading: Loading | None = None, weights: bool = True, processor: str | None = None) -> VLM:
     """Load a model and its processor, on the GPU where there is one.
 
     Args:
         name: a bundled model's name (`tiny`), a Hugging Face folder, a hub id, or a folder of low-rank weights that
-            peft wrote, which are put on the model that they were trained on.
-        loading: how; the defaults where it is None.
+            peft wrote, which are put on the model that they were trained on, with the processor beside them.
+        loading: how, as it stands; `saved.own_loading` asks the folder. The defaults where it is None.
         weights: False for a model that is shapes alone, on torch's meta device; it makes prompts, but can't be run.
+        processor: the folder whose processor is taken; None for the model's own.
 
     Raises:
         UserError: no such model, no weights as safetensors, no image processor, a model that reads no images.
     """
     loading = loading or Loading()
-    if (Path(name) / "adapter_config.json").is_file():
-        from mr1.models.lora import base_of, load_lora, merge_lora
+    if is_adapter(name):
+        from mr1.models.lora import load_lora, merge_lora
 
-        base = load_vlm(base_of(Path(name)), loading, weights)
-        return load_lora(merge_lora(base), Path(name))
+        own = name if has_processor(Path(name)) else None
+        base = load_vlm(*_under(name, loading), weights, processor or own)
+        # Merged in, low-rank weights change no shape.
+        return load_lora(merge_lora(base), Path(name)) if weights else base
     path = model_path(name)
     if weights:
         _require_weights(name, path)
     quieten()
+    commit = _commit(path, loading.revision)
+    loading = loading.model_copy(update={"revision": commit or loading.revision})
     options: dict[str, Any] = {"revision": loading.revision or "main", "trust_remote_code": loading.trust_remote_code}
     config = load_model_config(name, loading)
-    processor = _processor(name, path, config, options)
+    made = _processor(processor or name, processor or path, config, options)
     model: Any = _read_model(name, path, config, loading, options) if weights else _shapes(config, loading)
     model.eval()
     use_faster_layers(model)
-    vlm = VLM(model, processor, make_adapter(model, processor.tokenizer))
+    vlm = VLM(model, made, make_adapter(model, made.tokenizer), commit=commit)
     if loading.min_pixels or loading.max_pixels:
-        vlm.adapter.limit_pixels(processor, loading.min_pixels, loading.max_pixels)
+        vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
     return vlm
 
 
@@ -84,7 +90,7 @@ def make_adapter(model: Any, tokenizer: Any) -> Any:
 
 
 def load_model_config(name: str, loading: Loading) -> Any:
-    """The model's configuration alone.
+    """The model's configuration alone; of a folder of low-rank weights, that of the model under it.
 
     Raises:
         UserError: there is no such model, it needs code of its own, or it reads no images.
@@ -92,6 +98,8 @@ def load_model_config(name: str, loading: Loading) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
+    while is_adapter(name):
+        name, loading = _under(name, loading)
     path = model_path(name)
     try:
         config = AutoConfig.from_pretrained(
@@ -111,6 +119,19 @@ def load_model_config(name: str, loading: Loading) -> Any:
             "model, such as Qwen/Qwen2-VL-2B-Instruct"
         )
     return config
+
+
+def _commit(path: str, revision: str | None) -> str | None:
+    """What a revision of a model on the hub stands for at present; None for a folder, or where that can't be known."""
+    from transformers.utils.hub import resolve_revision
+
+    return None if Path(path).is_dir() else getattr(resolve_revision(path, revision or "main"), "resolved", None)
+
+
+def _under(name: str, loading: Loading) -> tuple[str, Loading]:
+    """The model under a folder of low-rank weights, and how to load it: at the commit that they were trained on."""
+    base, revision = base_of(Path(name))
+    return base, loading.model_copy(update={"revision": revision or loading.revision})
 
 
 def _read_model(name: str, path: str, config: Any, loading: Loading, options: dict[str, Any]) -> Any:

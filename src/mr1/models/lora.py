@@ -6,7 +6,6 @@ reference of a run is that model with the low-rank weights switched off, so no s
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -
         vlm: changed in place.
         settings: rank, alpha, and which layers.
         parts: those that learn; layers of others are left alone.
-        base: the model's name, kept with the low-rank weights.
+        base: the model's name, which is kept with the low-rank weights, and so is its commit.
         seed: of the first factors. The second ones are 0, so that the model begins as it was.
 
     Raises:
@@ -52,7 +51,8 @@ def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -
     )
     with _without_deprecations():
         vlm.lora = peft.get_peft_model(vlm.model, config)
-    vlm.lora.peft_config["default"].base_model_name_or_path = base
+    kept = vlm.lora.peft_config["default"]
+    kept.base_model_name_or_path, kept.revision = base, vlm.commit
     return vlm
 
 
@@ -62,11 +62,6 @@ def load_lora(vlm: VLM, folder: Path) -> VLM:
         vlm.lora = _peft().PeftModel.from_pretrained(vlm.model, str(folder), is_trainable=True)
     vlm.model.eval()
     return vlm
-
-
-def base_of(folder: Path) -> str:
-    """The name of the model that a folder's low-rank weights belong to."""
-    return str(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
 def merge_lora(vlm: VLM) -> VLM:

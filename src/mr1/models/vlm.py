@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mr1.judge.tags import opened_by
 from mr1.models.adapter import Adapter
 from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
+from mr1.models.saved import write_loading
 from mr1.types import Completion, Features, Prefix, Prompt, Sample
 
 
@@ -35,6 +36,8 @@ class VLM:
     model: Any
     processor: Any
     adapter: Adapter
+    commit: str | None = None
+    """Of the model on the hub; None for a folder."""
     lora: Any = None
     """peft's handle on the low-rank weights inside `model`; None where all weights learn themselves."""
     features_frozen: bool = False
@@ -194,7 +197,7 @@ class VLM:
         """A copy that never learns."""
         model = copy.deepcopy(self.model).requires_grad_(False).eval()
         adapter = type(self.adapter)(model, self.tokenizer)
-        return VLM(model, self.processor, adapter, features_frozen=self.features_frozen)
+        return replace(self, model=model, adapter=adapter, lora=None, ahead={})
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -206,13 +209,17 @@ class VLM:
             self.model.eval()
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary Hugging Face folder; with LoRA, peft's folder of the low-rank weights alone."""
+        """Write an ordinary Hugging Face folder; with LoRA, peft's folder of the low-rank weights alone.
+
+        Either has the processor as it is here, and how the model is to be loaded again (see `saved`).
+        """
         if self.lora is not None:
             # "auto" would ask the hub whether the base model's vocabulary has changed.
             self.lora.save_pretrained(folder, save_embedding_layers=False)
         else:
             self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        write_loading(folder, self.model)
 
 
 def chat(sample: Sample, template: str) -> list[dict[str, Any]]:
