@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from mr1.models.attention import FlatRow, Span
-from mr1.train.packing import Rows, flat_rows, microbatches, packed_rows, plain_rows
-from mr1.types import Completion, Group, Prompt, Sample
+from mr1.train.packing import Rows, completion_rows, flat_rows, make_rows, microbatches, packed_rows, plain_rows
+from mr1.types import Completion, Group, Prefix, Prompt, Sample
 
 PAD = 99
 
@@ -65,6 +65,18 @@ def test_rows_are_padded_on_the_right_and_nothing_sees_padding() -> None:
     assert _mask(rows)[0, 0, 3, 3]
 
 
+def test_padding_is_the_familys_and_each_row_has_its_prompt() -> None:
+    groups = [_group([1, 2], [[3]]), _group([4], [[5], [6], [7]])]
+    rows = packed_rows(groups, _adapter())
+    assert [prompt is group.prompt for prompt, group in zip(rows.prompts, groups, strict=True)] == [True, True]
+    assert [prompt is group.prompt for prompt, group in zip(flat_rows(groups).prompts, groups, strict=True)] == [
+        True,
+        True,
+    ]
+    assert rows.position_ids.tolist() == [[[0, 1, 12, 0], [0, 11, 11, 11]]]
+    assert _mask(rows)[0, 0, 3].tolist() == [True, True, False, True]
+
+
 def test_tokens_that_the_policy_did_not_write_are_seen_but_not_scored() -> None:
     rows = packed_rows([_group([1], [[2, 3, 4]], [[True, False, True]])], _adapter())
     assert rows.input_ids.tolist() == [[1, 2, 3, 4]]
@@ -92,6 +104,65 @@ def test_a_flat_row_by_hand() -> None:
     assert rows.targets.tolist() == [3, 4, 5, 7]
     assert isinstance(rows.mask, FlatRow)
     assert rows.mask.spans == [Span(0, 2, (2, 1)), Span(5, 1, (1,))]
+
+
+def test_completions_behind_prompts_that_have_been_run_by_hand() -> None:
+    masks = [[True, False, True], [True]]
+    groups = [_group([1, 2], [[3, 4, 9], [5]], masks), _group([6], [[7, 8]]), _group([1, 2, 3], [[4]])]
+    prefixes = [Prefix(torch.full((2,), float(number)), []) for number in range(3)]
+    rows = completion_rows(groups, prefixes)
+    assert rows.input_ids.tolist() == [[3, 4, 9, 5, 7, 8, 4]]
+    assert rows.position_ids.tolist() == [[[12, 13, 14, 12, 11, 12, 13]]]
+    # The three prompts' last tokens come first; a token that is masked is no target, but it predicts.
+    assert rows.source.tolist() == [0, 4, 0, 1, 7, 2]
+    assert rows.targets.tolist() == [3, 9, 5, 7, 8, 4]
+    assert rows.ends is not None
+    assert rows.ends.tolist() == [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]
+    assert isinstance(rows.mask, FlatRow)
+    assert rows.mask.spans == [Span(0, 2, (3, 1)), Span(4, 1, (2,)), Span(6, 3, (1,))]
+    assert rows.mask.prefixes == prefixes
+    assert rows.prompts == []
+
+
+def test_flat_packed_and_plain_rows_of_one_group_have_the_same_tokens_and_places() -> None:
+    """Several axes of positions, several groups, and masks: whatever the rows, token n has its place and its cause."""
+    groups = [
+        _group([1, 2], [[3, 4, 9], [5, 6]], [[True, False, True], [False, True]]),
+        _group([6, 7, 8], [[1, 2]], [[True, True]]),
+    ]
+    for group in groups:
+        group.prompt.position_ids = torch.stack([torch.arange(len(group.prompt)) * axis for axis in (1, 2, 3)])
+    adapter = _adapter()
+    adapter.position_axes = 3
+    found = []
+    for rows in (flat_rows(groups), packed_rows(groups, adapter), plain_rows(groups, adapter)):
+        positions = rows.position_ids.flatten(1)[:, rows.source]
+        found.append((rows.input_ids.flatten()[rows.source].tolist(), positions.tolist(), rows.targets.tolist()))
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] == [2, 4, 5, 8, 1]
+    assert found[0][1] == [[1, 13, 12, 2, 13], [2, 13, 12, 4, 13], [3, 13, 12, 6, 13]]
+    assert found[0][2] == [3, 9, 6, 1, 2]
+
+
+def test_a_family_gets_the_rows_that_are_exact_for_it() -> None:
+    groups = [_group([1, 2], [[3, 4], [5]])]
+    flat = make_rows(groups, _adapter(shares=True))
+    assert isinstance(flat.mask, FlatRow)
+    assert _mask(make_rows(groups, _adapter())).shape == (1, 1, 5, 5)
+    assert _mask(make_rows(groups, _adapter(packs=False))).shape == (2, 4)
+
+
+def test_rows_are_moved_whole() -> None:
+    groups = [_group([1, 2], [[3, 4], [5]])]
+    for rows in (flat_rows(groups), packed_rows(groups, _adapter())):
+        rows.ends = torch.zeros(1, 2)
+        moved = rows.to(torch.device("meta"))
+        for name in ("input_ids", "position_ids", "source", "targets"):
+            assert getattr(moved, name).device.type == "meta"
+            assert getattr(moved, name).shape == getattr(rows, name).shape
+        assert moved.prompts is rows.prompts
+        assert moved.ends is rows.ends
+        assert moved.mask is rows.mask if isinstance(rows.mask, FlatRow) else _mask(moved).device.type == "meta"
 
 
 def test_microbatches_keep_order_and_budget() -> None:
