@@ -20,6 +20,7 @@ from transformers import AutoModelForImageTextToText, GenerationConfig
 from benchmarks.speed.mr1_side import settings
 from benchmarks.speed.work import dtype_name, on_gpu, read_work
 from benchmarks.speed.worker import Channel
+from mr1.data.unusable import LeftOut
 from mr1.models.loading import load_vlm
 from mr1.models.vlm import VLM
 from mr1.rollout.engine import Engine
@@ -63,14 +64,14 @@ def main() -> None:
     # As transformers loads it: MR1's own is not quite the same inside.
     model: Any = AutoModelForImageTextToText.from_pretrained(config.model, dtype=getattr(torch, dtype_name()))
     model.to(vlm.device).eval()
-    engine, source = Engine(vlm), PromptSource(config, PromptCache(vlm, 0))
+    engine, source = Engine(vlm), PromptSource(config, PromptCache(vlm, 0), LeftOut(0.0))
     ways = {cache: generation(vlm, work.new_tokens, cache) for cache in CACHES}
     vlm.stop_tokens = lambda: [-1]  # type: ignore[method-assign]
     channel.say({})
     for step in range(steps):
         if channel.command() == "quit":
             return
-        prompts = source.batch(step)
+        prompts = source.batch(last=True)
         inputs = inputs_of(vlm, prompts, work.group_size)
         groups, seconds = _timed(partial(engine.sample, prompts, config.rollout, (0, step)))
         assert all(len(each) == work.new_tokens for group in groups for each in group.completions)

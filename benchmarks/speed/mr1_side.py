@@ -85,7 +85,7 @@ def main() -> None:
     trainer.watch(meter)
     trainer.run.open()
     parameters = sum(parameter.numel() for parameter in trainer.policy.model.parameters())
-    prompt = trainer.source.batch(0)[0]
+    prompt = trainer.cache.prompt(trainer.source.tasks["bench"], "train", config.seed, 0, config.prompt)
     channel.say({"parameters": parameters, "prompt_tokens": len(prompt), "threads": torch.get_num_threads()})
     for step in range(steps):
         command = channel.command()

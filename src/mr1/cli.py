@@ -116,6 +116,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for outcomes, figures and a page.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder; what is done stays.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
+    max_unusable: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of a split's rows that may be unusable and left out.")
+    ] = 0.01,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
@@ -149,7 +152,7 @@ def evaluate(
     from mr1.models.saved import own_loading
 
     loading = own_loading(model, **given)
-    results = run_evaluation(model, loading, chosen, out, mode, console)
+    results = run_evaluation(model, loading, chosen, out, mode, console, max_unusable)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""The exceptions for what a user can mend."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from collections.abc import Iterable
 
 class UserError(Exception):
     """A mistake in a recipe, an argument or a file: one line that names it and the mend. The command exits with 2."""
+
+
+class UnusableError(UserError):
+    """A row that can't be used: the reason and the mend, in words that follow the row's name.
+
+    Whoever asks for many samples leaves the row out (`data.unusable`); the others let it pass as a user's mistake.
+    """
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL.Image import Image
-
-IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
-
 
 FILE = "mr1_file"
 """In an image's `info`: the bytes of the file that it was read from, where that shows the same pixels."""
@@ -30,19 +29,57 @@ def _png(image: Image) -> bytes:
     return buffer.getvalue()
 
 
-def make_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """Rows of equal keys as a table; `images` is what `encode_images` gave. At least one row."""
-    columns = {name: pa.array([row[name] for row in rows]) for name in rows[0] if name != "images"}
-    return pa.table({**columns, "images": pa.array([row["images"] for row in rows], type=IMAGES)})
+def make_table(rows: Sequence[dict[str, Any]], types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+    """Rows of equal keys as a table.
+
+    Args:
+        rows: their `images` are what `encode_images` gave; equal ones are held once, however many rows have them.
+        types: of the other columns, in order; None for those of the first row, of which there must be one then.
+    """
+    types = types or dict.fromkeys(name for name in rows[0] if name != "images")
+    columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()}
+    return pa.table({**columns, "images": _image_column([row["images"] for row in rows])})
 
 
-def write_parquet(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write tables behind each other; the file appears whole or not at all."""
+def _image_column(rows: Sequence[Sequence[dict[str, Any]]]) -> pa.ListArray:
+    """Lists of bytes and path, in which the bytes are numbers in a dictionary of what is unlike."""
+    flat = [image for images in rows for image in images]
+    unlike: dict[bytes, int] = {}
+    numbers = [unlike.setdefault(image["bytes"], len(unlike)) for image in flat]
+    held = pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array([*unlike], pa.large_binary()))
+    paths = pa.array([image["path"] for image in flat], pa.string())
+    ends = pa.array(accumulate(map(len, rows), initial=0), pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays([held, paths], ["bytes", "path"]))
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """Gives what takes tables of equal columns, each of which is written at once as a row group of its own.
+
+    The file appears whole or not at all: when all is written without an error. Readers find ordinary columns; the
+    dictionaries of images stay a matter of the file's format.
+    """
     draft = path.with_name(f".{path.name}")
-    table = pa.concat_tables(tables, promote_options="default")
-    # An image that many rows have is written once: the dictionary has room for all of them.
-    pq.write_table(table, draft, compression="zstd", dictionary_pagesize_limit=2**30)
-    draft.replace(path)
+    writer: pq.ParquetWriter | None = None
+
+    def write(table: pa.Table) -> None:
+        nonlocal writer
+        if writer is None:
+            # The dictionary has room for all of the images.
+            settings = {"compression": "zstd", "dictionary_pagesize_limit": 2**30, "store_schema": False}
+            writer = pq.ParquetWriter(draft, table.schema, **settings)
+        writer.write_table(table, row_group_size=max(1, len(table)))
+
+    try:
+        yield write
+        if writer is not None:
+            writer.close()
+            draft.replace(path)
+    except BaseException:
+        if writer is not None:
+            writer.close()
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def numbered(folder: Path, prefix: str = "") -> dict[int, Path]:

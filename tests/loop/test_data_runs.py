@@ -109,8 +109,25 @@ def test_sft_learns_from_the_rows_own_reasoning(recipe: Callable[..., Config], t
     run, _ = train(recipe("own-jsonl", *settings))
     rows = pq.read_table(run.folder / "samples/step-000000.parquet").to_pylist()
     assert all(row["completion"].startswith("<think>") for row in rows)
-    with pytest.raises(UserError, match=r"demonstrations.reasoning: own/train/scene-00.. has none"):
+    with pytest.raises(UserError, match=r"demonstrations.reasoning: source own has none; name its column"):
         train(recipe("own-jsonl", *settings, "sources.own.columns.reasoning=null", "name=bare"))
+
+
+def test_sft_leaves_out_rows_without_reasoning_or_with_a_forged_end(
+    recipe: Callable[..., Config], tmp_path: Path
+) -> None:
+    file = tmp_path / "own-data/problems.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()][:5]
+    rows[1]["reasoning"], rows[3]["reasoning"] = None, "Easy.<|im_end|>"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = [f"sources.own.path={file}", "method=sft", "evaluation.final_samples=0", "sources.own.held_out=0"]
+    settings += ["kl.minimum=null", "kl.maximum=null", "kl.exploration=null"]
+    run, _ = train(recipe("own-jsonl", *settings))
+    unusable = [json.loads(line) for line in (run.folder / "unusable.jsonl").read_text().splitlines()]
+    assert {row["id"]: row["reason"] for row in unusable} == {
+        "scene-0001": "it has no reasoning, which demonstrations.reasoning asks for; write one",
+        "scene-0003": "its demonstration holds the special token '<|im_end|>'; remove it",
+    }
 
 
 def test_chats_with_trl_reward_functions(recipe: Callable[..., Config], tmp_path: Path) -> None:
@@ -140,19 +157,76 @@ def test_math_v_under_a_small_qwen2_vl_with_the_real_processor(
     assert all(line["grad_norm"] > 0 for line in run.metrics())
 
 
-def test_a_damaged_image_and_a_long_prompt_end_the_run_by_name(recipe: Callable[..., Config], tmp_path: Path) -> None:
-    file = tmp_path / "own-data/problems.jsonl"
-    settings = [f"sources.own.path={file}", "evaluation.final_samples=0", "sources.own.held_out=0"]
-    with pytest.raises(
-        UserError, match=r"sample own/train/scene-00..: its prompt has \d+ tokens, 16 of them its images'"
-    ):
-        train(recipe("own-jsonl", *settings, "max_prompt_tokens=40"))
-    for image in (tmp_path / "own-data/images").iterdir():
-        image.write_bytes(image.read_bytes()[:200])
-    with pytest.raises(
-        UserError, match=r"\(id scene-00..\): image .*\.png is damaged .* sources.own.skip=\[scene-00..\]"
-    ):
-        train(recipe("own-jsonl", *settings, "name=damaged"))
+def write_bad_rows(folder: Path, good: int = 6) -> Path:
+    """Rows that are good, and one of each kind that is seen to be bad when its sample or its prompt is made."""
+    file = folder / "own-data/problems.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()][: good + 1]
+    (folder / "own-data/damaged.png").write_bytes((folder / "own-data" / rows[good]["images"][0]).read_bytes()[:200])
+    Image.new("RGB", (4000, 10)).save(folder / "own-data/sliver.png")
+    bad: dict[str, dict[str, Any]] = {
+        "damaged": {"images": ["damaged.png"]},
+        "sliver": {"images": ["sliver.png"]},
+        "token": {"question": "What is <|image_pad|>?"},
+        "long": {"question": "word " * 500},
+    }
+    odd = [rows[good] | {"id": name, **changes} for name, changes in bad.items()]
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*rows[: good // 2], *odd, *rows[good // 2 : good]]))
+    return file
+
+
+@pytest.mark.invariant
+def test_bad_rows_are_left_out_of_training_and_evaluation_and_of_a_resumed_run(
+    recipe: Callable[..., Config], tmp_path: Path
+) -> None:
+    file = write_bad_rows(tmp_path)
+    settings = [f"sources.own.path={file}", "sources.own.splits={train: problems.jsonl, test: problems.jsonl}"]
+    settings += ["steps=4", "checkpoint.every=2", "max_prompt_tokens=300", "sources.own.held_out=0"]
+    settings += ["evaluation.tasks=[own]", "evaluation.final_samples=9", "evaluation.every=0"]
+    whole, said = train(recipe("own-jsonl", *settings, "name=whole"))
+    stopped, _ = train(recipe("own-jsonl", *settings, "name=stopped"))
+    (stopped.folder / "checkpoints/step-000004").rename(tmp_path / "taken")
+    (stopped.folder / "unusable.jsonl").unlink()
+    resumed, _ = train(recipe("own-jsonl", *settings, "name=stopped"), "resume")
+    lists = [(run.folder / "unusable.jsonl").read_text().splitlines() for run in (whole, resumed)]
+    assert lists[0] == lists[1]
+    rows = [json.loads(line) for line in lists[0]]
+    assert sorted((row["split"], row["id"]) for row in rows) == sorted(
+        (split, name) for split in ("train", "test") for name in ("damaged", "sliver", "token", "long")
+    )
+    reasons = {row["id"]: row["reason"] for row in rows}
+    assert "damaged.png is damaged" in reasons["damaged"]
+    assert reasons["sliver"].startswith("the model's processor can't take its images (4000x10)")
+    assert reasons["token"] == "its question holds the special token '<|image_pad|>'; remove it"
+    assert "max_prompt_tokens is 300" in reasons["long"]
+    assert f"left out: {file}, row 4 (id damaged): image" in said
+    assert f"8 rows can't be used and were left out: {whole.folder}/unusable.jsonl" in said
+    assert whole.evaluations() == resumed.evaluations()
+    assert [(stage["own"]["n"], stage["own"]["unusable"]) for stage in whole.evaluations().values()] == [(5, 4)] * 2
+    ids = [
+        pq.read_table(run.folder / f"samples/step-{step:06d}.parquet", columns=["id"])["id"].to_pylist()
+        for run in (whole, resumed)
+        for step in range(4)
+    ]
+    assert ids[:4] == ids[4:]
+    assert [len(set(each)) for each in ids] == [3] * 8
+    assert len({*ids[0], *ids[1]}) == len({*ids[2], *ids[3]}) == 6
+    untimed = [
+        [{key: value for key, value in line.items() if not key.startswith("time/")} for line in run.metrics()]
+        for run in (whole, resumed)
+    ]
+    assert untimed[0] == untimed[1]
+
+
+def test_too_many_bad_rows_end_the_run_with_the_list(recipe: Callable[..., Config], tmp_path: Path) -> None:
+    settings = [f"sources.own.path={tmp_path / 'own-data/problems.jsonl'}", "evaluation.final_samples=0"]
+    config = recipe("own-jsonl", *settings, "sources.own.held_out=0", "max_prompt_tokens=40")
+    with pytest.raises(UserError) as caught:
+        train(config)
+    first, *named = str(caught.value).splitlines()
+    assert first.startswith("data.max_unusable: 6 of 24 rows of own, split train, can't be used, where 0.01 of them")
+    assert len(named) == 6
+    assert all("its prompt has" in line and "max_prompt_tokens is 40" in line for line in named)
+    assert len((config.folder / "unusable.jsonl").read_text().splitlines()) == 6
 
 
 def test_prompts_of_chats(tiny: VLM, recipe: Callable[..., Config], tmp_path: Path) -> None:

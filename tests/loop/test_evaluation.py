@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from rich.console import Console as RichConsole
 
-from mr1.config import PROMPT
+from mr1.config import PROMPT, Loading
+from mr1.data.images import decode
 from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, evaluate
 from mr1.evaluate.folder import EvaluationFolder, read_outcomes
 from mr1.evaluate.outcome import Evaluation
+from mr1.evaluate.run import run_evaluation
 from mr1.evaluate.select import Choice, measurements
 from mr1.judge.verdict import Verdict
 from mr1.models.vlm import VLM
+from mr1.report.console import Console
 from mr1.report.evaluation import write_evaluation_report
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
@@ -145,6 +153,59 @@ def test_data_of_ones_own_is_measured_like_a_task(tiny: VLM, tmp_path: Path) -> 
     assert sorted(each.completion for each in own.outcomes) == sorted(each.completion for each in procedural.outcomes)
 
 
+def test_an_evaluation_holds_no_image_longer_than_its_prompt_needs(
+    tiny: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chosen,) = measurements([], [str(_rows(tmp_path, 12))], _choice(max_new_tokens=2))
+    alive: set[int] = set()
+    most: list[int] = []
+
+    def counted(found: Any) -> Image.Image:
+        image = decode(found)
+        alive.add(id(image))
+        weakref.finalize(image, alive.discard, id(image))
+        most.append(len(alive))
+        return image
+
+    monkeypatch.setattr("mr1.data.source.decode", counted)
+    tables: list[pa.Table] = []
+    protocol = Protocol(PROMPT, 2, attempts=2, batch_size=6)
+    found = evaluate(Engine(tiny), chosen.task, "train", 12, protocol, keep=tables.append)
+    assert len(most) == 12
+    assert max(most) <= 2
+    assert not any(outcome.images for outcome in found.outcomes)
+    assert [len(table) for table in tables] == [12, 12]
+    assert all(table["images"][row].as_py()[0]["bytes"].startswith(b"\x89PNG") for table in tables for row in range(12))
+
+
+def test_unusable_rows_are_left_out_counted_and_known_after_a_stop(tmp_path: Path) -> None:
+    file = _rows(tmp_path, 10)
+    for number in (2, 7):
+        (tmp_path / f"{number}.png").write_bytes(b"\x89PNG")
+    said = io.StringIO()
+    console = Console(RichConsole(file=said, width=200))
+
+    def run(mode: Any, share: float = 0.0) -> dict[str, Any]:
+        chosen = measurements([], [str(file)], _choice(max_new_tokens=2))
+        return dict(run_evaluation("tiny", Loading(), chosen, tmp_path / "out", mode, console, share)["rows"])
+
+    figures = run("new")
+    assert (figures["n"], figures["unusable"]) == (8, 2)
+    assert f"left out: {file}, row 3 (id 3): image {tmp_path}/2.png is no image in a known format" in said.getvalue()
+    listed = (tmp_path / "out/unusable.jsonl").read_text()
+    assert [json.loads(line)["id"] for line in listed.splitlines()] == ["3", "8"]
+    assert run("resume") == figures
+    assert (tmp_path / "out/unusable.jsonl").read_text() == listed
+    assert said.getvalue().count("left out:") == 2
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(b"\x89PN")
+    (tmp_path / "9.png").write_bytes(b"\x89PN")
+    with pytest.raises(UserError, match=r"--max-unusable: 6 of 10 rows of rows, split train, can't be used"):
+        run("overwrite")
+    assert len((tmp_path / "out/unusable.jsonl").read_text().splitlines()) == 6
+    assert run("overwrite", share=0.6)["n"] == 4
+
+
 def test_presets_are_r1vs_prompts_and_limits(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     row = {"image_path": "./images/a.png", "question": "How many?", "ground_truth": 4}
@@ -168,8 +229,10 @@ def test_super_clevrs_real_scenes(tiny: VLM, shared_data: Path) -> None:
     path = shared_data / "superclevr" / "superCLEVR_questions_5.json"
     (chosen,) = measurements([], [f"superclevr={path}"], _choice())
     assert chosen.samples == 45
-    outcomes = evaluate(Engine(tiny), chosen.task, chosen.split, 5, Protocol(PROMPT, 8)).outcomes
-    assert [each.images[0].size for each in outcomes] == [(640, 480)] * 5
+    tables: list[pa.Table] = []
+    evaluate(Engine(tiny), chosen.task, chosen.split, 5, Protocol(PROMPT, 8), keep=tables.append)
+    files = [image["bytes"] for (image,) in tables[0]["images"].to_pylist()]
+    assert [Image.open(io.BytesIO(file)).size for file in files] == [(640, 480)] * 5
 
 
 @pytest.mark.parametrize(

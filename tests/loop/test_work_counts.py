@@ -51,7 +51,7 @@ class Counting(Trainer):
 
 @pytest.fixture
 def make_trainer(make_config: Callable[..., Config], tmp_path: Path) -> Callable[..., Counting]:
-    """A run on a file of six images, two batches of them to an epoch."""
+    """A run of one step on a file of six images, two batches of them to an epoch."""
     write_example(tmp_path / "data", rows=2 * GROUPS)
 
     def make(**settings: object) -> Counting:
@@ -59,6 +59,7 @@ def make_trainer(make_config: Callable[..., Config], tmp_path: Path) -> Callable
             **{
                 "sources.own.path": tmp_path / "data/problems.jsonl",
                 "task": "own",
+                "steps": 1,  # no batch is made ahead
                 "prompts_per_step": GROUPS,
                 "rollout.group_size": SIZE,
                 "rollout.max_new_tokens": TOKENS,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from mr1.data.images import LARGEST_KEPT, UnusableError, decode, find
+from mr1.data.images import LARGEST_KEPT, decode, find
+from mr1.errors import UnusableError
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -107,3 +111,49 @@ def test_what_is_no_usable_image_is_named(held: Any, message: str, tmp_path: Pat
         decode(find(held, tmp_path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ("a" * 5000 + "!", "can't be opened (File name too long); mend the path"),
+        ("a\0b", "doesn't exist"),
+        ({"bytes": "no base64", "path": None}, "doesn't exist"),
+        ({"bytes": 5, "path": None}, "an image is 5, which is no path"),
+        ({"bytes": [1, "x"]}, "an image is [1, 'x'], which is no path"),
+        (["a.png"], "an image is ['a.png'], which is no path"),
+    ],
+)
+def test_cells_of_other_kinds_are_named(held: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UnusableError) as caught:
+        find(held, tmp_path)
+    assert message in str(caught.value)
+
+
+def test_bytes_that_a_text_file_holds_as_base64(tmp_path: Path) -> None:
+    file = encoded(Image.effect_noise((9, 8), 50).convert("RGB"))
+    held = {"bytes": base64.b64encode(file).decode(), "path": None}
+    assert decode(find(held, tmp_path)).size == (9, 8)
+
+
+KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX", "SGI", "DDS", "JPEG2000")
+WHOLE = [encoded(Image.effect_noise((24, 16), 60).convert("RGB"), kind) for kind in KINDS]
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_bytes_are_an_image_or_an_unusable_row(data: st.DataObject) -> None:
+    """Cut, or with bytes changed, inserted or left out, in any format."""
+    file = bytearray(data.draw(st.sampled_from(WHOLE)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(file) - 1))
+        kind = data.draw(st.sampled_from(["change", "cut", "insert", "drop"]))
+        if kind == "change":
+            file[place] = data.draw(st.integers(0, 255))
+        elif kind == "insert":
+            file[place:place] = data.draw(st.binary(min_size=1, max_size=8))
+        else:
+            del file[place or 1 : place + 4 if kind == "drop" else None]
+    with suppress(UnusableError):
+        assert decode(bytes(file)).mode == "RGB"

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from mr1.data.images import UnusableError
 from mr1.data.problem import Problem, Reader, cell, lettered
 from mr1.data.settings import Source
-from mr1.errors import UserError
+from mr1.errors import UnusableError, UserError
 
 Row = dict[str, Any]
 

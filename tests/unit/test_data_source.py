@@ -20,7 +20,7 @@ from mr1.data.chat import read_chat
 from mr1.data.rows import ArrowRows
 from mr1.data.settings import Source
 from mr1.data.source import SourceTask, open_sources
-from mr1.errors import UserError
+from mr1.errors import UnusableError, UserError
 from mr1.tasks import load_task
 from mr1.types import Sample
 
@@ -172,12 +172,10 @@ def test_a_damaged_image_is_named_when_it_is_read(tmp_path: Path) -> None:
     row = {"id": "bad", "question": "?", "answer": "1", "image": "damaged.png"}
     task = source(tmp_path, [row], **NAMED) if (tmp_path / "damaged.png").write_bytes(b"\x89PNG") else None
     assert task is not None
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UnusableError) as caught:
         task.sample("train", 0, 0)
-    assert str(caught.value) == (
-        f"sources.own: {tmp_path}/rows.jsonl, row 1 (id bad): image {tmp_path}/damaged.png is no image in a known "
-        "format; replace it, or leave the row out by sources.own.skip=[bad]; `mr1 data check` finds all such rows"
-    )
+    assert str(caught.value) == f"image {tmp_path}/damaged.png is no image in a known format; replace it"
+    assert task.name_row("train", 0, 7) == ("bad", f"{tmp_path}/rows.jsonl, row 1")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +256,8 @@ def test_a_fingerprint_is_of_the_usable_rows_in_their_order_wherever_they_lie(tm
     assert source(tmp_path, [*rows, {"id": "bad", "question": "", "answer": 1}], **NAMED).identity() == before
     assert source(_made(tmp_path / "moved"), rows, **NAMED).identity() == before
     held_out = source(tmp_path, numbered(40), held_out=0.2, **NAMED).identity()
-    assert held_out.keys() == {"commit", "train"}
+    assert held_out["test"] == held_out["validation"] == held_out["train"]
+    assert source(tmp_path, numbered(40), held_out=0.2, skip=["r1"], **NAMED).identity() == held_out
 
 
 def test_a_fingerprint_tells_an_image_by_its_files_size_or_its_bytes(tmp_path: Path) -> None:
@@ -317,6 +316,20 @@ def test_what_a_run_needs_of_a_source_is_asked_for_first(make_config: Callable[.
     (tmp_path / "rows.jsonl").write_text('{"question": "?", "id": 1}\n')
     with pytest.raises(UserError, match=r"sources.own.columns.answer: the rows have no answers, which reward accuracy"):
         open_sources(config)
+
+
+def test_many_unusable_rows_of_a_split_that_the_run_reads_end_it_at_once(
+    make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    bad = [{"question": "?", "answer": None} for _ in range(6)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in [*numbered(40), *bad]))
+    settings = {"task": "own", "sources__own__path": tmp_path / "rows.jsonl", "evaluation__tasks": "[counting]"}
+    with pytest.raises(UserError) as caught:
+        open_sources(make_config(**settings))
+    first, *named = str(caught.value).splitlines()
+    assert first.startswith("data.max_unusable: 6 of 46 rows of own, split train, can't be used, where 0.01 of them")
+    assert named[0].endswith("row 41 (id 41): its answer is empty; write one or take the row out")
+    assert len(open_sources(make_config(data__max_unusable=0.2, **settings))) == 1
 
 
 def chat(tmp_path: Path, prompt: Any, **row: Any) -> Sample:

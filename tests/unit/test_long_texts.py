@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mr1.data.check import answer_kind
-from mr1.data.images import UnusableError, find
+from mr1.data.images import find
 from mr1.data.problem import _media_of, lettered
+from mr1.errors import UnusableError
 from mr1.judge.tags import last_answer
 from mr1.report.samples import split_parts
 from mr1.rewards.format import well_formed

@@ -12,6 +12,7 @@ from PIL import Image
 from mr1.evaluate.intervals import wilson
 from mr1.evaluate.outcome import Evaluation, Outcome, interval, pass_at
 from mr1.judge.verdict import Verdict
+from mr1.tables import encode_images
 
 RIGHT, WRONG, MISSING = Verdict.RIGHT, Verdict.WRONG, Verdict.MISSING
 
@@ -88,9 +89,11 @@ def test_kinds_have_the_same_interval() -> None:
 def test_a_table_holds_everything() -> None:
     image = Image.new("RGB", (4, 3), (1, 2, 3))
     evaluation = Evaluation(
-        "t", "test", [_outcome(0, RIGHT, images=(image,)), _outcome(1, MISSING, subject="a", images=())]
+        "t", "test", [_outcome(0, RIGHT, images=encode_images([image])), _outcome(1, MISSING, subject="a", images=[])]
     )
     table = evaluation.table()
     assert table["correct"].to_pylist() == [True, False]
     assert [len(images) for images in table["images"].to_pylist()] == [1, 0]
-    assert Evaluation.from_table(table).summary() == evaluation.summary()
+    assert Evaluation.from_table(table.drop_columns(["images"])).summary() == evaluation.summary()
+    evaluation.unusable = 3
+    assert evaluation.summary()["unusable"] == 3

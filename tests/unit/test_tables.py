@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from mr1.data.images import decode
-from mr1.tables import encode_images, make_table, numbered, write_parquet
+from mr1.tables import encode_images, make_table, numbered, parquet_file
 
 
 def noise(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -59,7 +61,8 @@ def test_an_image_is_recorded_as_its_file_where_that_shows_the_same(file: bytes,
 
 def test_an_image_of_many_rows_is_written_once(tmp_path: Path) -> None:
     images = [encode_images([decode(saved(noise(size=(700, 800)), "PNG"))]), encode_images([noise(size=(900, 800))])]
-    write_parquet(tmp_path / "rows.parquet", [make_table([{"images": images[row // 8]} for row in range(16)])])
+    with parquet_file(tmp_path / "rows.parquet") as write:
+        write(make_table([{"images": images[row // 8]} for row in range(16)]))
     size = sum(len(image["bytes"]) for (image,) in images)
     assert size > 2**21
     assert (tmp_path / "rows.parquet").stat().st_size < 1.1 * size
@@ -81,7 +84,48 @@ def test_only_files_that_were_written_here_are_read_in_the_order_of_their_number
 
 
 @given(st.integers(min_value=0, max_value=10**9))
+@settings(deadline=None)
 def test_every_number_that_is_written_is_found(tmp_path_factory: pytest.TempPathFactory, number: int) -> None:
     folder = tmp_path_factory.mktemp("numbers")
     (folder / f"step-{number:06d}.parquet").touch()
     assert [*numbered(folder, "step-")] == [number]
+
+
+def test_a_table_holds_an_image_of_many_rows_once() -> None:
+    (image,) = encode_images([noise(size=(700, 800))])
+    size = len(image["bytes"])
+    before = pa.total_allocated_bytes()
+    table = make_table([{"images": [image]} for _ in range(16)])
+    assert size > 2**20
+    assert pa.total_allocated_bytes() - before < 1.5 * size
+    assert table["images"].to_pylist() == [[image]] * 16
+
+
+def test_a_file_of_several_tables_has_ordinary_columns_and_is_read_as_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [encode_images([noise(size=(size, 8))] * copies) for size, copies in ((9, 1), (10, 2), (11, 0))]
+    rows = [{"text": str(number), "images": each} for number, each in enumerate(images)]
+    with parquet_file(tmp_path / "rows.parquet") as write:
+        write(make_table(rows[:2]))
+        write(make_table(rows[2:]))
+    file = pq.ParquetFile(tmp_path / "rows.parquet")
+    assert file.num_row_groups == 2
+    held = pa.list_(pa.field("element", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
+    assert file.schema_arrow.field("images").type == held
+    assert file.read().select(["text", "images"]).to_pylist() == rows
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "rows.parquet"), split="train")
+    shown = loaded.cast_column("images", datasets.List(datasets.Image()))
+    assert [[image.size for image in row["images"]] for row in shown] == [[(9, 8)], [(10, 8)] * 2, []]
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    with parquet_file(path) as write:
+        write(make_table([{"text": "old", "images": []}]))
+    with pytest.raises(ValueError), parquet_file(path) as write:  # noqa: PT012 - the second table is refused
+        write(make_table([{"text": "new", "images": []}]))
+        write(make_table([{"other": "new", "images": []}]))
+    assert pq.read_table(path)["text"].to_pylist() == ["old"]
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.parquet"]

@@ -10,7 +10,8 @@ import torch
 
 from mr1.algo.advantage import group_advantage
 from mr1.config import Config, Optimizer, dump_config
-from mr1.errors import UserError
+from mr1.data.unusable import LeftOut
+from mr1.errors import UnusableError, UserError
 from mr1.models.tiny_vision import VALUES, cell_labels
 from mr1.models.vlm import VLM
 from mr1.tasks import load_task
@@ -39,8 +40,10 @@ def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
 
 
 def test_tasks_take_turns_and_no_sample_repeats(tiny: VLM, make_config: Callable[..., Config]) -> None:
-    source = PromptSource(make_config(task="[counting,geometry,counting]", prompts_per_step=3), PromptCache(tiny, 0))
-    ids = [prompt.sample.id for number in range(2) for prompt in source.batch(number)]
+    source = PromptSource(
+        make_config(task="[counting,geometry,counting]", prompts_per_step=3), PromptCache(tiny, 0), LeftOut(0)
+    )
+    ids = [prompt.sample.id for number in range(2) for prompt in source.batch(last=number == 1)]
     assert ids == [
         "counting/train/0/0",
         "geometry/train/0/0",
@@ -55,7 +58,7 @@ def test_a_question_that_forges_an_image_is_refused(tiny: VLM) -> None:
     from dataclasses import replace
 
     sample = replace(load_task("counting").sample("train", 0, 0), question="What is <|image_pad|>?")
-    with pytest.raises(UserError, match=r"counting/train/0/0: .*<\|image_pad\|>"):
+    with pytest.raises(UnusableError, match=r"its question holds the special token '<\|image_pad\|>'; remove it"):
         tiny.prompt(sample, "{question}")
 
 

@@ -138,6 +138,13 @@ class Evaluation(_Settings):
     """Test samples of each task, before and after the run; 0 for none."""
 
 
+class Data(_Settings):
+    """What holds for all sources."""
+
+    max_unusable: Fraction = 0.01
+    """The share of a split's rows that may be unusable and left out; where more are, and over 5 rows, the run ends."""
+
+
 class Checkpoint(_Settings):
     """When the policy and all that a resumed run needs are saved. The end of a run is always saved."""
 
@@ -165,10 +172,11 @@ class Config(_Settings):
     """What is trained on, procedural tasks or sources; several take turns."""
     sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Source] = {}
     """Data of one's own, by the name under which it is a task."""
+    data: Data = Data()
     prompt: str = PROMPT
     """The user's turn, behind the images; `{question}` is put in. A source's row that is a chat is taken as it is."""
     max_prompt_tokens: Positive | None = None
-    """A longer prompt is refused by name, never cut; null for what the model's positions leave beside a completion."""
+    """A row with a longer prompt is left out, not cut; null: what the model's positions leave beside a completion."""
     image_cache: Annotated[int, Field(ge=0)] = 512
     """MiB of the host's memory for images that come again, decoded and preprocessed; 0 to make them anew each time."""
     prompts_per_step: Positive = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mr1.data.images import UnusableError
+from mr1.errors import UnusableError
 
 ROLES = ("system", "user", "assistant")
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mr1.data.source import NAMED, BadRow, SourceTask
-from mr1.errors import UserError
+from mr1.data.source import SourceTask
+from mr1.data.unusable import NAMED, BadRow
+from mr1.errors import UnusableError
 from mr1.types import Sample
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ def _count_tokens(found: SplitCheck, vlm: VLM, sample: Sample, template: str) ->
     """Count a prompt's tokens; the reason where it can't be used."""
     try:
         prompt = vlm.prompt(sample, template)
-    except UserError as error:
-        return str(error).removeprefix(f"sample {sample.id}: ")
+    except UnusableError as error:
+        return str(error)
     found.tokens.append(len(prompt))
     return vlm.too_long(prompt, found.limit)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from mr1.errors import UnusableError
 from mr1.tables import FILE
 
 LARGEST = 178_956_970
@@ -25,16 +26,15 @@ LARGEST = 178_956_970
 LARGEST_KEPT = 4096 * 4096
 """Pixels. A larger image is scaled down to these when it is read: families look at one or two million."""
 
+# PIL warns from half of LARGEST on. Filters that are set for a while are no matter of one thread alone.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,")
 BASE64 = re.compile(r"[A-Za-z0-9+/\s]++={0,2}\s*+")
 """What is taken is never given back: the time is linear in the text."""
 SHORTEST_BASE64 = 64
 """Characters. A shorter string is a path: no image's file is so small."""
 SCHEMES = ("http://", "https://", "s3://", "gs://", "hf://")
-
-
-class UnusableError(Exception):
-    """A row that can't be used: the reason and the mend, in words that follow the row's name."""
 
 
 def find(held: Any, root: Path) -> Path | bytes | Image.Image:
@@ -49,10 +49,10 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
     """
     if isinstance(held, Image.Image | bytes):
         return held
-    if isinstance(held, Mapping) and held.get("bytes") is not None:
-        return bytes(held["bytes"])
     if isinstance(held, Mapping):
-        held = held.get("path")
+        held = held.get("path") if held.get("bytes") is None else held["bytes"]
+        if isinstance(held, bytes):
+            return held
     if not isinstance(held, str) or not held.strip():
         raise UnusableError(f"an image is {_shortened(held)}, which is no path, bytes, base64 or PIL image")
     if held.startswith(SCHEMES):
@@ -77,24 +77,25 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
     Raises:
         UnusableError: no image, a damaged or cut one, one that is too large, or pixels without a known range.
     """
-    if isinstance(found, Image.Image):
-        return _upright_rgb(found, "a PIL image")
     name = f"image {found}" if isinstance(found, Path) else "an image in the row"
     try:
+        if isinstance(found, Image.Image):
+            return _upright_rgb(found, name)
         file = found.read_bytes() if isinstance(found, Path) else found
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(file)) as image:
-                pixels = _upright_rgb(image, name)
-                if _shows_the_same(image, pixels):
-                    pixels.info[FILE] = file
-                return pixels
+        with Image.open(io.BytesIO(file)) as image:
+            pixels = _upright_rgb(image, name)
+            if _shows_the_same(image, pixels):
+                pixels.info[FILE] = file
+            return pixels
     except Image.DecompressionBombError as error:
         raise UnusableError(f"{name} has more than {LARGEST} pixels; scale it down") from error
     except UnidentifiedImageError as error:
         raise UnusableError(f"{name} is no image in a known format; replace it") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UnusableError(f"{name} is damaged ({error}); replace it") from error
+    except (UnusableError, MemoryError):
+        raise
+    except Exception as error:  # PIL's decoders raise whatever damaged bytes lead them to
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnusableError(f"{name} is damaged ({reason}); replace it") from error
 
 
 def _shows_the_same(image: Image.Image, pixels: Image.Image) -> bool:

@@ -12,10 +12,10 @@ from jinja2 import TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from mr1.data.chat import read_chat
-from mr1.data.images import DATA_URI, UnusableError
+from mr1.data.images import DATA_URI
 from mr1.data.rows import Row
 from mr1.data.settings import Source
-from mr1.errors import UserError, nearest
+from mr1.errors import UnusableError, UserError, nearest
 
 LOOKED_AT = 100
 """Rows of each split, from whose keys and values the columns of text files are known."""
@@ -208,7 +208,7 @@ def _filled_in(key: str, template: Callable[..., Any], context: Row) -> Any:
     """What a template or an expression makes of a row."""
     try:
         return template(**context)
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise UnusableError(f"{key} fails on it ({error}); mend the template or the row") from error
 
 
@@ -217,7 +217,7 @@ def lettered(options: Any) -> str:
     if isinstance(options, str):
         try:
             options = ast.literal_eval(options)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two where it is nested too deeply
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # also where it is nested too deeply
             options = [options] if options.strip() else []
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     lines = [

@@ -109,13 +109,17 @@ class TextRows:
         file.seek(self.offsets[number][line])
         where = f"{self.files[number]}, row {line + 1}"
         if self.csv:
-            header, cells = self.headers[number], next(csv.reader(text.decode("utf-8") for text in file))
+            header = self.headers[number]
+            try:
+                cells = next(csv.reader(text.decode("utf-8") for text in file))
+            except (csv.Error, UnicodeDecodeError, StopIteration) as error:
+                raise UserError(f"path: {where} can't be read ({error}); was the file changed meanwhile?") from error
             if len(cells) != len(header):
                 raise UserError(f"path: {where} has {len(cells)} cells where the header has {len(header)}")
             return dict(zip(header, cells, strict=True))
         try:
             row = json.loads(file.readline())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"path: {where} is no JSON ({error}); mend the line or take it out") from error
         if not isinstance(row, dict):
             raise UserError(f"path: {where} is no JSON object; each line must be one")
@@ -226,6 +230,8 @@ def _csv_offsets(file: Path) -> Iterator[int]:
             start = consumed
     except UnicodeDecodeError as error:
         raise UserError(f"path: {file} is not UTF-8 ({error}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise UserError(f"path: {file} is no CSV ({error}); mend it") from error
 
 
 def _header(file: Path) -> list[str]:

@@ -13,34 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mr1.data.fingerprint import Fingerprint
-from mr1.data.images import UnusableError, decode, find
+from mr1.data.images import decode, find
 from mr1.data.opening import open_splits
-from mr1.data.problem import LOOKED_AT, Reader
+from mr1.data.problem import LOOKED_AT, Problem, Reader
 from mr1.data.rows import Row, Rows
 from mr1.data.settings import Source, Split
-from mr1.errors import UserError
+from mr1.data.unusable import BadRow, name_rows, refuse_many
+from mr1.errors import UnusableError, UserError
 from mr1.tasks.base import Demonstration, Teacher, generator
 from mr1.types import Sample
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from mr1.config import Config
-
-NAMED = 10
-"""Unusable rows that a message names; the others are in the run's `unusable.jsonl`."""
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that is left out because it can't be used."""
-
-    source: str
-    split: str
-    id: str
-    where: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.where} (id {self.id}): {self.reason}"
 
 
 @dataclass
@@ -53,10 +39,10 @@ class Part:
     places: np.ndarray[Any, np.dtype[np.float64]]
     """(N,) float64 in [0, 1), a hash of each usable row's id: the same whatever other rows there are."""
     unusable: list[BadRow]
+    fingerprint: str = ""
+    """Of its rows' contents in their order: usable ones and skipped ones, and those that `held_out` moves."""
     filtered: int = 0
     skipped: int = 0
-    fingerprint: str = ""
-    """Of the usable rows' contents, in order, those that another split is then given included."""
 
 
 class SourceTask:
@@ -95,15 +81,19 @@ class SourceTask:
         """What the samples depend on beside the settings, to be compared when a run or an evaluation goes on.
 
         Returns:
-            `commit`, that of a data set on the hub, None for other sources; and for each split in which rows were
-            looked at the hash of their contents (see `Fingerprint`). A split made by `held_out` follows from train.
+            `commit`, that of a data set on the hub, None for other sources; and for each split the hash of its rows'
+            contents (see `Fingerprint`), for one made by `held_out` that of train. `skip` changes no hash.
         """
         commit = next(iter(self.parts.values())).rows.commit
-        return {"commit": commit} | {split: part.fingerprint for split, part in self.parts.items() if part.fingerprint}
+        return {"commit": commit} | {split: part.fingerprint for split, part in self.parts.items()}
 
     def size(self, split: str) -> int:
         """Usable rows of a split."""
         return len(self.parts[split].usable)
+
+    def looked_at(self, split: str) -> int:
+        """Rows of a split, those that the scan found unusable included."""
+        return self.size(split) + len(self.parts[split].unusable)
 
     def sample(self, split: str, seed: int, index: int) -> Sample:
         """Sample `index` of a split, its images read and decoded.
@@ -112,18 +102,15 @@ class SourceTask:
         the source's order, whatever the seed.
 
         Raises:
-            UserError: an image that turns out to be damaged.
+            UnusableError: an image that turns out to be damaged.
         """
-        part = self.parts[split]
         number, again = self._place(split, seed, index)
-        try:
-            return self._sample(split, number, again)
-        except UnusableError as error:
-            identity = self._identity(part.rows[number], number)
-            raise UserError(
-                f"sources.{self.name}: {part.rows.where(number)} (id {identity}): {error}, or leave the row out by "
-                f"sources.{self.name}.skip=[{identity}]; `mr1 data check` finds all such rows"
-            ) from error
+        return self._sample(split, number, again)
+
+    def name_row(self, split: str, seed: int, index: int) -> tuple[str, str]:
+        """The id of the row that sample `index` is made of, the same in each epoch, and its place in its file."""
+        rows, (number, _) = self.parts[split].rows, self._place(split, seed, index)
+        return self._identity(rows[number], number), rows.where(number)
 
     def identify(self, split: str, seed: int, index: int) -> tuple[int, str]:
         """The number of the row that sample `index` is made of, and the sample's id; nothing is decoded."""
@@ -167,10 +154,8 @@ class SourceTask:
         bad = self.unusable
         if not bad:
             return line
-        looked_at = sum(self.size(split) for split in self.splits) + len(bad)
-        rest = [f"  and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
-        named = [f"  {row}" for row in bad[:NAMED]]
-        return "\n".join([line, f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *named, *rest])
+        looked_at = sum(map(self.looked_at, self.splits))
+        return "\n".join([line, f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *name_rows(bad)])
 
     def _place(self, split: str, seed: int, index: int) -> tuple[int, str]:
         """The row of a sample, and what its id ends in.
@@ -212,18 +197,19 @@ class SourceTask:
             if len(usable) == self.source.limit:
                 break
             identity = self._identity(row, number)
-            if identity in skip:
-                part.skipped += 1
-                continue
+            root, skipped = self._root(rows, number), identity in skip
+            part.skipped += skipped
             try:
-                if not self.reader.accepted(row):
-                    part.filtered += 1
-                    continue
-                problem = self.reader.problem(row)
-                root = self._root(rows, number)
-                images = [find(held, root) for held in problem.images]
+                read = self._read(row, root)
             except UnusableError as error:
-                part.unusable.append(BadRow(self.name, split, identity, rows.where(number), str(error)))
+                if not skipped:
+                    part.unusable.append(BadRow(self.name, split, identity, rows.where(number), str(error)))
+                continue
+            if read is None:
+                part.filtered += not skipped
+                continue
+            fingerprint.add(identity, *read, root)
+            if skipped:
                 continue
             if identity in seen:
                 raise UserError(
@@ -232,7 +218,6 @@ class SourceTask:
                 )
             seen[identity] = number
             usable.append(number)
-            fingerprint.add(identity, problem, images, root)
         if not usable:
             why = f"; {part.unusable[0]}" if part.unusable else ""
             raise UserError(f"path: no row of split {split} can be used{why}")
@@ -240,6 +225,17 @@ class SourceTask:
         part.places = np.array([_hashed(identity) for identity in seen])
         part.fingerprint = fingerprint.hexdigest()
         return part
+
+    def _read(self, row: Row, root: Path) -> tuple[Problem, list[Path | bytes | Image]] | None:
+        """What a row says and where its images are; None where the filter leaves it out.
+
+        Raises:
+            UnusableError: the row can't be used.
+        """
+        if not self.reader.accepted(row):
+            return None
+        problem = self.reader.problem(row)
+        return problem, [find(held, root) for held in problem.images]
 
     def _hold_out(self) -> None:
         """Give the share `held_out` of train to each of test and validation that has no rows of its own."""
@@ -252,7 +248,7 @@ class SourceTask:
         places = whole.places
         for order, split in enumerate(lacking):
             chosen = (places >= order * share) & (places < (order + 1) * share)
-            self.parts[split] = Part(whole.rows, whole.usable[chosen], places[chosen], [])
+            self.parts[split] = Part(whole.rows, whole.usable[chosen], places[chosen], [], whole.fingerprint)
         whole.usable = whole.usable[places >= len(lacking) * share]
         for split in ("train", *lacking):
             if not len(self.parts[split].usable):
@@ -311,6 +307,9 @@ def open_sources(config: Config) -> list[SourceTask]:
                     f"sources.{task.name}.splits: it has no split {split}, which the run reads; name one, or set "
                     f"sources.{task.name}.held_out" + (", or evaluation.tasks" if split != "train" else "")
                 )
+            refuse_many(
+                task.parts[split].unusable, task.looked_at(split), config.data.max_unusable, "data.max_unusable"
+            )
         judged = task.name in config.evaluation.tasks and evaluated
         if not task.answered and (judged or any(name.startswith("accuracy") for name in config.rewards)):
             raise UserError(

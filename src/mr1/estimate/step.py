@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mr1.config import Config
+from mr1.data.prompts import fresh_prompt, usable_prompt
+from mr1.data.unusable import LeftOut
+from mr1.errors import UserError
 from mr1.estimate.dry import Device, dry_run
 from mr1.estimate.ledger import Ledger
 from mr1.evaluate.evaluate import BATCH, available
@@ -236,12 +240,14 @@ def _evaluated(config: Config) -> int:
 def _prompts(vlm: VLM, config: Config, tasks: Iterable[str], split: str, count: int) -> list[Prompt]:
     """The longest of these tasks' first prompts, several times; the last is the shortest, for there is padding then."""
     sources = [load_task(name, config.sources) for name in dict.fromkeys(tasks)]
-    samples = [
-        source.sample(split, config.seed, index)
+    found = [
+        usable_prompt(partial(fresh_prompt, vlm), source, split, config.seed, index, config.prompt, LeftOut(0.0))
         for source in sources
         for index in range(available(source, split, LOOKED_AT))
     ]
-    made = sorted((vlm.prompt(sample, config.prompt) for sample in samples), key=len)
+    made = sorted((each for each in found if isinstance(each, Prompt)), key=len)
+    if not made:
+        raise UserError(f"sources: none of the first {len(found)} rows can be used: {found[0]}")
     return [replace(made[-1]) for _ in range(count - 1)] + [replace(made[0 if count > 1 else -1])]
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
 
 from mr1.config import Rollout
+from mr1.data.prompts import MakePrompt, fresh_prompt, rows_of, usable_prompt
+from mr1.data.unusable import BadRow, LeftOut, name_rows
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge import strict
@@ -14,6 +20,7 @@ from mr1.judge.tags import turn
 from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
+from mr1.tables import encode_images
 from mr1.tasks.base import Task
 from mr1.types import Completion, Prompt
 
@@ -41,23 +48,50 @@ class Protocol:
     """(the assistant's turn, truth) -> verdict."""
 
 
-MakePrompt = Callable[[Task, str, int, int, str], Prompt]
-"""Task, split, seed, index, template -> the sample, made ready."""
+Keep = Callable[[pa.Table], None]
+"""Takes a batch's outcomes with their images (`Evaluation.table`)."""
 
 
 def evaluate(
-    engine: Engine, task: Task, split: str, count: int, protocol: Protocol, make_prompt: MakePrompt | None = None
+    engine: Engine,
+    task: Task,
+    split: str,
+    count: int,
+    protocol: Protocol,
+    left_out: LeftOut | None = None,
+    make_prompt: MakePrompt | None = None,
+    keep: Keep | None = None,
 ) -> Evaluation:
     """Measure a model on the first `count` samples of a split, or on all where it has fewer.
 
-    With `make_prompt` samples are made ready by it; it may have kept them from an earlier evaluation.
+    Args:
+        engine: the model.
+        task: whose samples.
+        split: which of them.
+        count: how many.
+        protocol: how.
+        left_out: rows that are not to be measured; those that turn out to be unusable are added.
+        make_prompt: makes samples ready; it may have kept them from an earlier evaluation.
+        keep: is given each batch with its images. What is returned has none: they are in memory for a batch alone.
+
+    Raises:
+        UserError: too many samples can't be used.
     """
-    outcomes = [
-        outcome
-        for numbers in batches(available(task, split, count), protocol.batch_size)
-        for outcome in evaluate_batch(engine, task, split, numbers, protocol, make_prompt)
-    ]
-    return Evaluation(task.name, split, outcomes)
+    left_out = left_out or LeftOut(0.0)
+    count, outcomes = available(task, split, count), list[Outcome]()
+    for numbers in batches(count, protocol.batch_size):
+        done = evaluate_batch(engine, task, split, numbers, protocol, left_out, make_prompt)
+        if keep:
+            keep(Evaluation(task.name, split, done).table())
+        outcomes += [replace(outcome, images=()) for outcome in done]
+    require_some(task, outcomes, left_out)
+    return Evaluation(task.name, split, outcomes, unusable=count - len({outcome.id for outcome in outcomes}))
+
+
+def require_some(task: Task, outcomes: Sized, left_out: LeftOut) -> None:
+    """Raise UserError where there is no outcome, because every sample that was asked for is unusable."""
+    if not outcomes:
+        raise UserError("\n".join([f"no sample of {task.name} can be used:", *name_rows(left_out.rows)]))
 
 
 def available(task: Task, split: str, count: int | None) -> int:
@@ -84,14 +118,25 @@ def evaluate_batch(
     split: str,
     numbers: Iterable[int],
     protocol: Protocol,
+    left_out: LeftOut | None = None,
     make_prompt: MakePrompt | None = None,
 ) -> list[Outcome]:
-    """The outcomes of some samples by their numbers; they depend on nothing else that is evaluated."""
+    """The outcomes of some samples by their numbers; they depend on nothing else that is evaluated.
 
-    def anew(task: Task, split: str, seed: int, number: int, template: str) -> Prompt:
-        return engine.vlm.prompt(task.sample(split, seed, number), template)
-
-    prompts = [(make_prompt or anew)(task, split, 0, number, protocol.prompt) for number in numbers]
+    Raises:
+        UserError: too many samples can't be used. Fewer are left out, and added to `left_out`.
+    """
+    left_out = left_out or LeftOut(0.0)
+    make = make_prompt or partial(fresh_prompt, engine.vlm)
+    prompts, images = list[Prompt](), list[list[dict[str, Any]]]()
+    for number in numbers:
+        found = usable_prompt(make, task, split, 0, number, protocol.prompt, left_out)
+        if isinstance(found, BadRow):
+            left_out.add(found, rows_of(task, split, number + 1))
+            continue
+        # The model has what it needs of them: decoded, they would take ten times the memory.
+        images.append(encode_images(found.sample.images))
+        prompts.append(replace(found, sample=replace(found.sample, images=())))
     if protocol.attempts == 1:
         written = [[completion] for completion in engine.greedy(prompts, protocol.max_new_tokens)]
     else:
@@ -103,14 +148,16 @@ def evaluate_batch(
         )
         written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
     asked = [
-        (prompt, attempt, completion, protocol)
-        for prompt, completions in zip(prompts, written, strict=True)
+        (prompt, attempt, completion, protocol, shown)
+        for prompt, completions, shown in zip(prompts, written, images, strict=True)
         for attempt, completion in enumerate(completions)
     ]
     return side_by_side(lambda each: _outcome(*each), asked)
 
 
-def _outcome(prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:
+def _outcome(
+    prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol, images: Sequence[dict[str, Any]]
+) -> Outcome:
     sample, text = prompt.sample, turn(prompt, completion)
     subject, difficulty = (sample.meta.get(kind) for kind in ("subject", "difficulty"))
     return Outcome(
@@ -124,5 +171,5 @@ def _outcome(prompt: Prompt, attempt: int, completion: Completion, protocol: Pro
         truncated=completion.finish_reason == "length",
         subject=None if subject is None else str(subject),
         difficulty=None if difficulty is None else str(difficulty),
-        images=sample.images,
+        images=images,
     )

@@ -2,6 +2,7 @@
 
     settings.json                 what was measured, and how
     outcomes/TASK/000000.parquet  every completion of a batch with its images, written once the batch is done
+    unusable.jsonl                where rows can't be used and were left out: an object for each, with the reason
     summary.json                  the figures of each task
     report.html                   the page that shows it all
 
@@ -19,11 +20,12 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mr1.data.unusable import LeftOut
 from mr1.errors import UserError
-from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch
-from mr1.evaluate.outcome import Evaluation
+from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch, require_some
+from mr1.evaluate.outcome import COLUMNS, Evaluation
 from mr1.rollout.engine import Engine
-from mr1.tables import numbered, write_parquet, write_text
+from mr1.tables import numbered, parquet_file, write_text
 from mr1.tasks.base import Task
 
 Mode = Literal["new", "overwrite", "resume"]
@@ -60,22 +62,47 @@ class EvaluationFolder:
         write_text(saved, json.dumps(settings, indent=2) + "\n")
 
     def measure(
-        self, engine: Engine, task: Task, split: str, count: int, protocol: Protocol, done: Callable[[int], None]
+        self,
+        engine: Engine,
+        task: Task,
+        split: str,
+        count: int,
+        protocol: Protocol,
+        done: Callable[[int], None],
+        left_out: LeftOut | None = None,
     ) -> None:
-        """Do the batches of a task that are missing; `done` is told each batch's size, also of those that are there."""
+        """Do the batches of a task that are missing.
+
+        Args:
+            engine: the model.
+            task: whose samples.
+            split: which of them.
+            count: how many.
+            protocol: how.
+            done: is told each batch's size, also of those that are there.
+            left_out: rows that are not to be measured; those that turn out to be unusable are added.
+
+        Raises:
+            UserError: too many samples can't be used.
+        """
         folder = self.folder / "outcomes" / task.name
         folder.mkdir(parents=True, exist_ok=True)
+        left_out = left_out or LeftOut(0.0)
         for numbers in batches(count, protocol.batch_size):
             path = folder / f"{numbers.start:06d}.parquet"
             if not path.is_file():
-                outcomes = evaluate_batch(engine, task, split, numbers, protocol)
-                write_parquet(path, [Evaluation(task.name, split, outcomes).table()])
+                outcomes = evaluate_batch(engine, task, split, numbers, protocol, left_out)
+                with parquet_file(path) as write:
+                    write(Evaluation(task.name, split, outcomes).table())
             done(len(numbers))
+        require_some(task, range(count - left_out.count(task.name)), left_out)
 
-    def summarise(self) -> dict[str, dict[str, Any]]:
+    def summarise(self, left_out: LeftOut | None = None) -> dict[str, dict[str, Any]]:
         """The figures of each task from all that is on disk, which are also written to `summary.json`."""
-        tasks = measured_tasks(self.folder)
-        summary = {task: Evaluation.from_table(read_outcomes(self.folder, task)).summary() for task in tasks}
+        summary, left_out = {}, left_out or LeftOut(0.0)
+        for task in measured_tasks(self.folder):
+            table = read_outcomes(self.folder, task, [*COLUMNS])
+            summary[task] = Evaluation.from_table(table, left_out.count(task)).summary()
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 

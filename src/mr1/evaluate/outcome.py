@@ -9,14 +9,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from PIL.Image import Image
 
 from mr1.evaluate.intervals import accuracy_interval
 from mr1.judge.verdict import Verdict
-from mr1.tables import encode_images, make_table
+from mr1.tables import make_table
 
 KINDS = ("subject", "difficulty")
 """What a sample's `meta` may tell of its kind; accuracy is given for each value."""
+
+TEXT, MARK = pa.string(), pa.bool_()
+COLUMNS = {
+    "task": TEXT,
+    "split": TEXT,
+    "id": TEXT,
+    "attempt": pa.int64(),
+    "question": TEXT,
+    "answer": TEXT,
+    "completion": TEXT,
+    "correct": MARK,
+    "verdict": TEXT,
+    "well_formed": MARK,
+    "truncated": MARK,
+    "subject": TEXT,
+    "difficulty": TEXT,
+}
+"""Of an evaluation's table, beside the images."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +52,8 @@ class Outcome:
     truncated: bool
     subject: str | None
     difficulty: str | None
-    images: tuple[Image, ...] = ()
-    """Left empty where the outcome was read again for its figures."""
+    images: Sequence[dict[str, Any]] = ()
+    """As `tables.encode_images` gives them, for the table alone: empty where the outcome is kept for its figures."""
 
     @property
     def correct(self) -> bool:
@@ -51,6 +68,8 @@ class Evaluation:
     task: str
     split: str
     outcomes: list[Outcome]
+    unusable: int = 0
+    """Samples that were left out because they can't be used."""
 
     @property
     def accuracy(self) -> float:
@@ -61,10 +80,10 @@ class Evaluation:
         """The figures.
 
         Returns:
-            `accuracy` with its 95 % interval `low` to `high` (see `interval`), `n` samples, `format_rate`, the numbers
-            of `missing` answers, `truncated` completions and `undecided` ones by verdict; with k > 1 attempts,
-            `attempts` and `pass@1`, `pass@2`, `pass@4`, ..., `pass@k`; `by_subject` and `by_difficulty` where samples
-            tell.
+            `accuracy` with its 95 % interval `low` to `high` (see `interval`), `n` samples, `unusable` ones that were
+            left out, `format_rate`, the numbers of `missing` answers, `truncated` completions and `undecided` ones by
+            verdict; with k > 1 attempts, `attempts` and `pass@1`, `pass@2`, `pass@4`, ..., `pass@k`; `by_subject` and
+            `by_difficulty` where samples tell.
         """
         samples = self._by_sample()
         attempts = len(samples[0])
@@ -75,6 +94,7 @@ class Evaluation:
             "low": low,
             "high": high,
             "n": len(samples),
+            "unusable": self.unusable,
             "format_rate": _mean([outcome.well_formed for outcome in self.outcomes]),
             "missing": verdicts[Verdict.MISSING],
             "truncated": sum(outcome.truncated for outcome in self.outcomes),
@@ -98,7 +118,7 @@ class Evaluation:
                 "split": self.split,
                 "id": outcome.id,
                 "attempt": outcome.attempt,
-                "images": encode_images(outcome.images),
+                "images": outcome.images,
                 "question": outcome.question,
                 "answer": outcome.answer,
                 "completion": outcome.completion,
@@ -111,18 +131,18 @@ class Evaluation:
             }
             for outcome in self.outcomes
         ]
-        return make_table(rows)
+        return make_table(rows, COLUMNS)
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> Evaluation:
-        """What `table` gave, without the images."""
-        rows = table.drop_columns(["images", "correct"]).to_pylist()
+    def from_table(cls, table: pa.Table, unusable: int = 0) -> Evaluation:
+        """What `table` gave, without the images, which may be left out of it."""
+        rows = table.select([name for name in COLUMNS if name != "correct"]).to_pylist()
         task, split = rows[0]["task"], rows[0]["split"]
         outcomes = []
         for row in rows:
             fields = {name: value for name, value in row.items() if name not in ("task", "split", "verdict")}
             outcomes.append(Outcome(verdict=Verdict(row["verdict"]), **fields))
-        return cls(task, split, outcomes)
+        return cls(task, split, outcomes, unusable)
 
     def _by_sample(self) -> list[list[Outcome]]:
         samples: dict[str, list[Outcome]] = {}

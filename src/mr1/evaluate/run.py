@@ -10,6 +10,7 @@ from typing import Any
 
 from mr1.config import Loading
 from mr1.data.source import SourceTask
+from mr1.data.unusable import BadRow, LeftOut, read_unusable, refuse_many, write_unusable
 from mr1.evaluate.evaluate import Protocol
 from mr1.evaluate.folder import EvaluationFolder, Mode
 from mr1.models import load_vlm
@@ -17,6 +18,8 @@ from mr1.report.console import Console
 from mr1.report.evaluation import write_evaluation_report
 from mr1.rollout.engine import Engine
 from mr1.tasks.base import Task
+
+SHARE = "--max-unusable"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def run_evaluation(
     out: Path | None,
     mode: Mode,
     console: Console,
+    max_unusable: float = 0.0,
 ) -> Mapping[str, dict[str, Any]]:
     """Measure a model, and give the figures of each task.
 
@@ -55,21 +59,46 @@ def run_evaluation(
         out: the folder to write; None for a passing one.
         mode: what to do where the folder exists.
         console: shows the progress, and says where the page is.
+        max_unusable: the share of a split's rows that may be unusable (see `refuse_many`); they are left out.
 
     Raises:
-        UserError: the folder or the model can't be had.
+        UserError: the folder or the model can't be had; too many rows can't be used.
     """
     settings = {"model": model, "loading": loading.model_dump(mode="json")}
     settings["tasks"] = {each.task.name: each.settings() for each in measurements}
     with TemporaryDirectory() as passing:
         folder = EvaluationFolder(out or Path(passing) / "evaluation", settings, mode)
         engine = Engine(load_vlm(model, loading))
+        left_out = _left_out(measurements, folder.folder, mode, console, max_unusable)
         for each in measurements:
             if isinstance(each.task, SourceTask):
                 console.say(each.task.describe())
             with console.counting(each.task.name, each.samples) as done:
-                folder.measure(engine, each.task, each.split, each.samples, each.protocol, done)
-        summary = folder.summarise()
+                folder.measure(engine, each.task, each.split, each.samples, each.protocol, done, left_out)
+        summary = folder.summarise(left_out)
         if out:
             console.say(f"report: {write_evaluation_report(out)}")
     return summary
+
+
+def _left_out(measurements: Sequence[Measurement], folder: Path, mode: Mode, console: Console, share: float) -> LeftOut:
+    """The rows that are not measured: those that the sources' scan has found, and those that a stopped evaluation met.
+
+    Each that is met from now on is written down and said.
+    """
+    found = []
+    for each in measurements:
+        if isinstance(each.task, SourceTask):
+            rows = each.task.parts[each.split].unusable
+            refuse_many(rows, each.task.looked_at(each.split), share, SHARE)
+            found += rows
+
+    def tell(row: BadRow) -> None:
+        write_unusable(folder, left_out.rows)
+        console.say(f"left out: {row}")
+
+    left_out = LeftOut(share, found, tell, SHARE)
+    if mode == "resume":
+        left_out.load_state_dict(read_unusable(folder))
+    write_unusable(folder, left_out.rows)
+    return left_out

@@ -11,6 +11,7 @@ from mr1.types import Group, LossInputs, LossOutput, Prompt
 
 if TYPE_CHECKING:
     from mr1.config import Config
+    from mr1.models.vlm import VLM
     from mr1.rollout.engine import Engine
 
 
@@ -41,6 +42,13 @@ class Method(ABC):
                 )
             if not given and key in cls.uses:
                 raise UserError(f"{key}: missing; method {config.method} needs it")
+
+    def require(self, vlm: VLM, prompt: Prompt) -> None:  # noqa: B027 - most can learn from any
+        """Refuse a prompt that the method can't learn from. It may be called from another thread.
+
+        Raises:
+            UnusableError: why not; the prompt's row is left out.
+        """
 
     @abstractmethod
     def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from mr1.algo.objective import nll_loss
-from mr1.errors import UserError
+from mr1.data.source import SourceTask
+from mr1.errors import UnusableError, UserError
 from mr1.judge.tags import THINK, UNTHINK, left_open
 from mr1.methods.base import Method
 from mr1.tasks import load_task
@@ -21,6 +22,7 @@ from mr1.types import Group, LossInputs, LossOutput, Prompt
 
 if TYPE_CHECKING:
     from mr1.config import Config
+    from mr1.models.vlm import VLM
     from mr1.rollout.engine import Engine
 
 
@@ -32,6 +34,16 @@ class SFT(Method):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.tasks = {name: load_task(name, config.sources) for name in config.tasks}
+        for name, task in self.tasks.items():
+            if config.demonstrations.reasoning and isinstance(task, SourceTask) and not task.source.columns.reasoning:
+                raise UserError(
+                    f"demonstrations.reasoning: source {name} has none; name its column by "
+                    f"sources.{name}.columns.reasoning, or set it to false"
+                )
+
+    def require(self, vlm: VLM, prompt: Prompt) -> None:
+        if forged := vlm.forged([self._target(prompt)]):
+            raise UnusableError(f"its demonstration holds the special token {forged!r}; remove it")
 
     def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:  # noqa: ARG002
         return [Group(prompt, [engine.vlm.written(self._target(prompt))]) for prompt in prompts]
@@ -60,7 +72,7 @@ class SFT(Method):
         task = self.tasks[sample.id.partition("/")[0]]
         shown = task.demonstrate(sample, self.config.demonstrations.teacher)
         if self.config.demonstrations.reasoning and not shown.reasoning:
-            raise UserError(f"demonstrations.reasoning: {sample.id} has none; name its column, or set it to false")
+            raise UnusableError("it has no reasoning, which demonstrations.reasoning asks for; write one")
         return self._goes_on(prompt, shown.reasoning, f"<answer>{shown.answer}</answer>")
 
     def _goes_on(self, prompt: Prompt, reasoning: str, answer: str) -> str:

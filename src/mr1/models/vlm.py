@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
-from mr1.errors import UserError
+from mr1.errors import UnusableError
 from mr1.judge.tags import opened_by
 from mr1.models.adapter import Adapter
 from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
 from mr1.models.saved import write_loading
 from mr1.types import Completion, Features, Prefix, Prompt, Sample
+
+REFUSALS = (ArithmeticError, LookupError, RuntimeError, StopIteration, TemplateError, TypeError, ValueError)
+"""What chat templates and processors raise for a sample that they can't take."""
 
 
 @dataclass
@@ -86,14 +90,22 @@ class VLM:
         """Make a sample ready: its own chat, or one user turn of its images and the template with its question put in.
 
         Raises:
-            UserError: words that hold one of the model's special tokens, which would be read as an image or a turn;
-                images that the processor can't take; more tokens than `max_prompt_tokens`.
+            UnusableError: words that hold one of the model's special tokens, which would be read as an image or a turn;
+                messages that the chat template, or images that the processor can't take; more tokens than
+                `max_prompt_tokens`.
         """
+        try:
+            return self._prompt(sample, template)
+        except REFUSALS as error:
+            raise UnusableError(
+                f"no prompt can be made of it: {_reason(error)}; mend the row or take it out"
+            ) from error
+
+    def _prompt(self, sample: Sample, template: str) -> Prompt:
         messages = chat(sample, template)
         words = [part["text"] for message in messages for part in message["content"] if part["type"] == "text"]
-        forged = [token for token in self.tokenizer.all_special_tokens if any(token in each for each in words)]
-        if forged:
-            raise UserError(f"sample {sample.id}: its question holds the special token {forged[0]!r}; remove it")
+        if forged := self.forged(words):
+            raise UnusableError(f"its question holds the special token {forged!r}; remove it")
         text, without = (
             self.processor.apply_chat_template(messages, add_generation_prompt=header, tokenize=False)
             for header in (True, False)
@@ -104,8 +116,13 @@ class VLM:
         positions, following = self.adapter.positions(input_ids, vision)
         prompt = Prompt(sample, text, input_ids, vision, positions, following, opened_by(text, without))
         if reason := self.too_long(prompt, self.max_prompt_tokens):
-            raise UserError(f"sample {sample.id}: {reason}")
+            raise UnusableError(reason)
         return prompt
+
+    def forged(self, words: Sequence[str]) -> str:
+        """The first of the model's special tokens that is in one of these texts; empty where there is none."""
+        tokens = [*self.tokenizer.all_special_tokens, self.tokenizer.convert_ids_to_tokens(self.adapter.image_token_id)]
+        return next((token for token in tokens if token and any(token in each for each in words)), "")
 
     def too_long(self, prompt: Prompt, limit: int | None) -> str:
         """Why a prompt can't be used, where it has more tokens than `limit`; else an empty text."""
@@ -119,19 +136,19 @@ class VLM:
 
     def _encoded(self, sample: Sample, text: str) -> Any:
         """What the processor makes of a prompt's text and images."""
-        options: dict[str, Any] = {"return_tensors": "pt"}
+        # Without padding in every call, nothing is ever set anew in a tokenizer that another thread may be using.
+        options: dict[str, Any] = {"return_tensors": "pt", "padding": False}
         # transformers' own condition, in its processors' `apply_chat_template` (tokenize=True): a tokenizer that adds a
         # first token would otherwise add it to the template's.
         if self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token):
             options["add_special_tokens"] = False
         try:
             return self.processor(text=[text], images=[list(sample.images)] if sample.images else None, **options)
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        except REFUSALS as error:
             sizes = ", ".join(f"{image.width}x{image.height}" for image in sample.images)
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"sample {sample.id}: the model's processor can't take its images ({sizes}): {reason}; scale them, or "
-                "leave the row out by its source's skip"
+            raise UnusableError(
+                f"the model's processor can't take its images ({sizes}): {_reason(error)}; scale them, or leave the "
+                "row out by its source's skip"
             ) from error
 
     def features(self, prompts: Sequence[Prompt]) -> list[Features | None]:
@@ -220,6 +237,10 @@ class VLM:
             self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
         write_loading(folder, self.model)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def chat(sample: Sample, template: str) -> list[dict[str, Any]]:

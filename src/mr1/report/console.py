@@ -97,10 +97,14 @@ class Console:
         elif held_out or metrics["step"] % 10 == 0:
             self.say(f"step {metrics['step']}  {text}")
 
-    def summary(self, evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]], report: Path) -> None:
+    def summary(
+        self, evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]], report: Path, left_out: int = 0
+    ) -> None:
         """Accuracy before and after, and where the report is."""
         if evaluations:
             self.show(accuracy_table(evaluations))
+        if left_out:
+            self.say(f"{left_out} rows can't be used and were left out: {report.with_name('unusable.jsonl')}")
         self.say(f"report: {report}")
 
 

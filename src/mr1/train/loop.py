@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 
 from mr1.config import Config
 from mr1.data.source import open_sources
-from mr1.evaluate.evaluate import BATCH, Protocol, evaluate
+from mr1.data.unusable import BadRow, LeftOut
+from mr1.evaluate.evaluate import BATCH, Keep, Protocol, evaluate
 from mr1.evaluate.outcome import Evaluation
 from mr1.methods import method_class
 from mr1.models.loading import load_vlm
@@ -53,6 +54,8 @@ class Trainer:
             keep_freed_memory()
         self.config, self.run, self.console = config, run, console
         self.sources = open_sources(config)
+        found = [row for source in self.sources for row in source.unusable]
+        self.left_out = LeftOut(config.data.max_unusable, found, self._leave_out)
         resumed = run.latest_checkpoint() if run.mode == "resume" else None
         self.policy = make_policy(load_vlm(str(resumed or config.model), config.loading), config, bool(resumed))
         self.method = method_class(config.method)(config)
@@ -70,7 +73,10 @@ class Trainer:
             start = make_policy(load_vlm(config.model, config.loading), config) if moved else self.policy
             self.reference = make_reference(start)
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
-        self.source = PromptSource(config, self.cache)
+        self.source = PromptSource(config, self.cache, self.left_out, partial(self.method.require, self.policy))
+        if resumed:
+            self.left_out.load_state_dict(state["data"]["left_out"])
+            self.source.load_state_dict(state["data"]["source"])
         self.engine = Engine(self.policy)
         self.groups: list[Group] = []
         self.seconds: dict[str, float] = {}
@@ -86,15 +92,15 @@ class Trainer:
         self.console.say(describe_policy(self.policy))
         for source in self.sources:
             self.console.say(source.describe())
-        self.run.record_unusable([asdict(row) for source in self.sources for row in source.unusable])
+        self.run.record_unusable(self.left_out.rows)
         if self.start == 0:
             self.evaluate_test("before")
-        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt:
+        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, closing(self.source):
             for step in range(self.start, self.config.steps):
                 self.train_step(step)
                 self.save_where_due(step, interrupt)
         self.evaluate_test("after")
-        self.console.summary(self.run.evaluations(), write_report(self.run.folder))
+        self.console.summary(self.run.evaluations(), write_report(self.run.folder), len(self.left_out.rows))
 
     def train_step(self, step: int) -> None:
         """The algorithm: one optimiser step, counted from 0, and its record."""
@@ -105,7 +111,7 @@ class Trainer:
         fresh = step % config.updates_per_rollout == 0
         if fresh:
             with self.timed("rollout"):
-                prompts = self.source.batch(step // config.updates_per_rollout)
+                prompts = self.source.batch(last=step + config.updates_per_rollout >= config.steps)
                 run_ahead(self.policy, prompts, config)
                 self.groups = method.rollout(self.engine, prompts, step)
             with self.timed("reward"):
@@ -143,13 +149,15 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs beside the policy's weights and the step."""
-        return {"optimizer": self.optimizer.state_dict(), "method": self.method.state_dict()}
+        data = {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()}
+        return {"optimizer": self.optimizer.state_dict(), "method": self.method.state_dict(), "data": data}
 
     def evaluate_test(self, stage: Stage) -> None:
         """Measure every evaluation task on its test split, and record it."""
         if self.config.evaluation.final_samples:
-            with self.console.status(f"evaluating {stage} training"):
-                self.run.record_evaluation(stage, self._evaluate("test", self.config.evaluation.final_samples))
+            with self.console.status(f"evaluating {stage} training"), self.run.outcomes(stage) as keep:
+                evaluations = self._evaluate("test", self.config.evaluation.final_samples, keep)
+            self.run.record_evaluation(stage, evaluations)
 
     def evaluate_validation(self, step: int) -> dict[str, float]:
         """`eval/<task>/accuracy` of the policy that is about to make this step, on the steps where it is due."""
@@ -160,7 +168,7 @@ class Trainer:
             evaluations = self._evaluate("validation", self.config.evaluation.samples)
         return {f"eval/{evaluation.task}/accuracy": evaluation.accuracy for evaluation in evaluations}
 
-    def _evaluate(self, split: str, count: int) -> Sequence[Evaluation]:
+    def _evaluate(self, split: str, count: int, keep: Keep | None = None) -> Sequence[Evaluation]:
         config = self.config
         protocol = Protocol(
             prompt=config.evaluation.prompt or config.prompt,
@@ -168,11 +176,19 @@ class Trainer:
             batch_size=min(BATCH, config.rollout.batch_size),
         )
         tasks = [load_task(name, config.sources) for name in config.evaluation.tasks]
-        return [evaluate(self.engine, task, split, count, protocol, self.cache.prompt) for task in tasks]
+        make = self.cache.prompt
+        return [evaluate(self.engine, task, split, count, protocol, self.left_out, make, keep) for task in tasks]
+
+    def _leave_out(self, row: BadRow) -> None:
+        """Write down a row that has just turned out to be unusable, and say so."""
+        self.run.record_unusable(self.left_out.rows)
+        self.console.say(f"left out: {row}")
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Add to a phase's seconds of this step."""
         start = time.perf_counter()
         yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # what is still under way would be booked on the next phase
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start

@@ -16,7 +16,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,11 +25,12 @@ import pyarrow as pa
 import torch
 
 from mr1.config import Config, dump_config, load_config
+from mr1.data.unusable import BadRow, write_unusable
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
 from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
-from mr1.tables import encode_images, make_table, numbered, write_parquet, write_text
+from mr1.tables import encode_images, make_table, numbered, parquet_file, write_text
 from mr1.types import Group
 
 Mode = Literal["new", "overwrite", "resume"]
@@ -72,21 +74,23 @@ class Run:
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics, allow_nan=False) + "\n")
         if groups is not None:
-            write_parquet(self.folder / "samples" / f"step-{step:06d}.parquet", [_sample_rows(step, groups)])
+            with parquet_file(self.folder / "samples" / f"step-{step:06d}.parquet") as write:
+                write(_sample_rows(step, groups))
+
+    def outcomes(self, stage: Stage) -> AbstractContextManager[Callable[[pa.Table], None]]:
+        """Takes the outcomes of an evaluation, table by table, into `samples/<stage>.parquet`."""
+        return parquet_file(self.folder / "samples" / f"{stage}.parquet")
 
     def record_evaluation(self, stage: Stage, evaluations: Sequence[Evaluation]) -> None:
-        """Write the accuracies to `evaluation.json`, the outcomes with their images to `samples/<stage>.parquet`."""
+        """Write the figures to `evaluation.json`."""
         path = self.folder / "evaluation.json"
         stages = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         stages[stage] = {evaluation.task: evaluation.summary() for evaluation in evaluations}
-        write_parquet(self.folder / "samples" / f"{stage}.parquet", [each.table() for each in evaluations])
         write_text(path, json.dumps(stages, indent=2) + "\n")
 
-    def record_unusable(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write down the sources' rows that were left out."""
-        if rows:
-            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-            write_text(self.folder / "unusable.jsonl", "".join(lines))
+    def record_unusable(self, rows: Sequence[BadRow]) -> None:
+        """Write down all of the sources' rows that are left out."""
+        write_unusable(self.folder, rows)
 
     def save_checkpoint(self, step: int, policy: VLM, state: dict[str, Any]) -> None:
         """Save the policy as a Hugging Face folder and the trainer's state beside it.
