@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -29,6 +31,16 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Look at tasks and data.", no_args_is_help=True)
 app.add_typer(data, name="data")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let Ctrl-C end the command with what there is to say of going on, by what is on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
+        raise typer.Exit(130) from None
 
 
 def _version(asked: bool) -> None:
@@ -69,18 +81,19 @@ def train(
         raise UserError("--resume: it goes on with the run folder, --overwrite replaces it; give one of them")
     from mr1.config import load_config
 
-    config = load_config(recipe, overrides or [])
-    from mr1.report.console import Console
-    from mr1.train.run import Run
+    with _stoppable():
+        config = load_config(recipe, overrides or [])
+        from mr1.folders import read_mark
+        from mr1.report.console import Console
+        from mr1.train.run import Run
 
-    run = Run(config, "resume" if resume else "overwrite" if overwrite else "new")
-    from mr1.train.loop import Trainer
+        if resume and read_mark(recipe.parent).get("kind") == "run":  # where it is now, should it have been moved
+            moved = {"output": str(recipe.parent.parent), "name": recipe.parent.resolve().name}
+            config = config.model_copy(update=moved)
+        with Run(config, "resume" if resume else "overwrite" if overwrite else "new") as run:
+            from mr1.train.loop import Trainer
 
-    try:
-        Trainer(config, run, Console()).train()
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; go on with: mr1 train {run.folder}/config.yaml --resume", err=True)
-        raise typer.Exit(130) from None
+            Trainer(config, run, Console()).train()
 
 
 Dtype = Literal["float32", "bfloat16"]
@@ -140,19 +153,18 @@ def evaluate(
         raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
     if resume and out is None:
         raise UserError("--resume: which folder? give --out")
-    from mr1.evaluate.run import run_evaluation
-    from mr1.evaluate.select import Choice, measurements
-    from mr1.report.console import Console, evaluation_table
-
-    choice = Choice(split, samples, attempts, temperature, max_new_tokens, prompt, scorer, preset)
-    chosen = measurements(task or [], data or [], choice)
-    console = Console(stderr=as_json)
     mode: Literal["new", "overwrite", "resume"] = "resume" if resume else "overwrite" if overwrite else "new"
-    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels)
-    from mr1.models.saved import own_loading
+    with _stoppable():
+        from mr1.evaluate.run import run_evaluation
+        from mr1.evaluate.select import Choice, measurements
+        from mr1.models.saved import own_loading
+        from mr1.report.console import Console, evaluation_table
 
-    loading = own_loading(model, **given)
-    results = run_evaluation(model, loading, chosen, out, mode, console, max_unusable)
+        choice = Choice(split, samples, attempts, temperature, max_new_tokens, prompt, scorer, preset)
+        chosen = measurements(task or [], data or [], choice)
+        console = Console(stderr=as_json)
+        loading = own_loading(model, **_given(dtype, revision, trust_remote_code, min_pixels, max_pixels))
+        results = run_evaluation(model, loading, chosen, out, mode, console, max_unusable)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:
@@ -373,12 +385,9 @@ def _given(
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line and exit code 2."""
+    """Run the command; a user's mistake is one line and exit code 2. What there is to say of going on follows it."""
     try:
         app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except FloatingPointError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    except (UserError, FloatingPointError) as error:
+        typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
+        sys.exit(2 if isinstance(error, UserError) else 1)

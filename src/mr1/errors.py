@@ -22,3 +22,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a line to what is said of an error, once; nothing where the text is empty."""
+    if text and text not in getattr(error, "__notes__", ()):
+        error.add_note(text)

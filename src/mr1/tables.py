@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def parquet_file(path: Path) -> Iterator[Callable[[pa.Table], None]]:
         yield write
         if writer is not None:
             writer.close()
-            draft.replace(path)
+            publish(draft, path)
     except BaseException:
         if writer is not None:
             writer.close()
@@ -97,4 +98,21 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all."""
     draft = path.with_name(f".{path.name}")
     draft.write_text(text, encoding="utf-8")
+    publish(draft, path)
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Give a written file or folder its name, once all of it is on the disk: a crash never leaves half of it there."""
+    for each in [*draft.rglob("*"), draft] if draft.is_dir() else [draft]:
+        sync(each)
     draft.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written to a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

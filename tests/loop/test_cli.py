@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +49,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no weights": (["model=empty"], "model: the folder empty has no weights (*.safetensors)"),
     "no such folder": (["model=./nowhere"], "model: there is no folder ./nowhere"),
     "no such model": (["model=tinny"], "model: tinny"),
-    "unwritable output": (["output=/dev/null/runs"], "output: /dev/null/runs/x can't be made"),
+    "unwritable output": (["output=/dev/null/runs"], "name: /dev/null/runs/x can't be made: Not a directory"),
     "existing run": ([], "the run folder runs/x exists; go on with it by --resume, replace it by --overwrite"),
     "nothing to resume": (["name=y", "--resume"], "--resume: there is no run in runs/y"),
 }
@@ -93,6 +95,43 @@ def test_train_prints_plain_lines_and_the_table(tmp_path: Path) -> None:
     assert "after" in result.stdout
     assert "runs/x/report.html" in result.stdout
     assert result.stderr == ""
+
+
+def interrupted(*arguments: str, after: str, cwd: Path) -> tuple[int, str]:
+    """Press Ctrl-C once the command has said something; its exit code and what it then wrote to stderr."""
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "mr1", *arguments]
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any(after in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def test_ctrl_c_before_the_first_step_advises_what_can_work(tmp_path: Path) -> None:
+    code, said = interrupted("train", RECIPE, "name=x", after="evaluating before", cwd=tmp_path)
+    assert code == 130
+    assert said == "stopped\nno checkpoint was saved yet; start again with --overwrite, which replaces runs/x\n"
+    resumed = mr1("train", RECIPE, "name=x", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 2
+    assert "--resume: runs/x has no checkpoint; start it again with --overwrite" in resumed.stderr
+
+
+def test_ctrl_c_during_an_evaluation_advises_by_what_is_on_the_disk(tmp_path: Path) -> None:
+    command = ("eval", "tiny", "--task", "counting", "--samples", "4096")
+    code, said = interrupted(*command, "--out", "out", after="4096 samples", cwd=tmp_path)
+    assert code == 130
+    assert re.fullmatch(r"stopped\n\d+ batches are in out; go on with the same command and --resume\n", said)
+    code, said = interrupted(*command, after="4096 samples", cwd=tmp_path)
+    assert said == "stopped\nnothing was kept; give --out a folder, and it can be gone on with\n"
+    missing = mr1("eval", "nowhere/model", "--task", "counting", "--out", "out", "--overwrite", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert (tmp_path / "out" / "settings.json").is_file()  # a mistyped model costs nothing
+    assert mr1("eval", "no/model", "--task", "counting", "--out", "new", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "new").exists()
 
 
 def test_eval_measures_a_model(tmp_path: Path) -> None:

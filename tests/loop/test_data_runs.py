@@ -16,12 +16,13 @@ from rich.console import Console as RichConsole
 from mr1.config import Config, load_config
 from mr1.data.example import write_example
 from mr1.errors import UserError
+from mr1.folders import Mode
 from mr1.models.small import build_small
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.tasks import load_task
 from mr1.train.loop import Trainer
-from mr1.train.run import Mode, Run
+from mr1.train.run import Run
 
 pytestmark = pytest.mark.loop
 

@@ -27,6 +27,7 @@ from mr1.evaluate.folder import EvaluationFolder, read_outcomes
 from mr1.evaluate.outcome import Evaluation
 from mr1.evaluate.run import run_evaluation
 from mr1.evaluate.select import Choice, measurements
+from mr1.folders import Mode
 from mr1.judge.verdict import Verdict
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
@@ -37,6 +38,16 @@ from mr1.tasks import load_task
 pytestmark = pytest.mark.loop
 
 GREEDY = Protocol(PROMPT, 40)
+
+
+def opened(folder: Path, settings: dict[str, Any], mode: Mode = "new") -> EvaluationFolder:
+    out = EvaluationFolder(folder, mode)
+    try:
+        out.open(settings)
+    except UserError:
+        out.close()
+        raise
+    return out
 
 
 def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> None:
@@ -50,11 +61,11 @@ def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> 
         raise StoppedError
 
     folder = tmp_path / "out"
-    with pytest.raises(StoppedError):
-        EvaluationFolder(folder, {"a": 1}, "new").measure(engine, task, "test", 10, protocol, stop)
+    with pytest.raises(StoppedError), opened(folder, {"a": 1}) as out:
+        out.measure(engine, task, "test", 10, protocol, stop)
     first = folder / "outcomes" / "counting" / "000000.parquet"
     written = first.stat().st_mtime_ns
-    again = EvaluationFolder(folder, {"a": 1}, "resume")
+    again = opened(folder, {"a": 1}, "resume")
     done: list[int] = []
     again.measure(engine, task, "test", 10, protocol, done.append)
     assert done == [4, 4, 2]
@@ -70,19 +81,20 @@ def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> 
 
 def test_a_folder_is_not_touched_by_mistake(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    EvaluationFolder(folder, {"model": "a"}, "new")
-    with pytest.raises(UserError, match="exists; go on with it by --resume, or replace it by --overwrite"):
-        EvaluationFolder(folder, {"model": "a"}, "new")
+    opened(folder, {"model": "a"}).close()
+    with pytest.raises(UserError, match="exists; go on with it by --resume, replace it by --overwrite"):
+        EvaluationFolder(folder, "new")
     with pytest.raises(UserError, match=r"--resume: model was a in .*, now it is b"):
-        EvaluationFolder(folder, {"model": "b"}, "resume")
+        opened(folder, {"model": "b"}, "resume")
     with pytest.raises(UserError, match="there is no evaluation in"):
-        EvaluationFolder(tmp_path / "nowhere", {}, "resume")
+        EvaluationFolder(tmp_path / "nowhere", "resume")
     other = tmp_path / "other"
     other.mkdir()
-    (other / "thesis.tex").write_text("")
-    with pytest.raises(UserError, match="is not overwritten"):
-        EvaluationFolder(other, {}, "overwrite")
-    EvaluationFolder(folder, {"model": "b"}, "overwrite")
+    (other / "settings.json").write_text("{}")
+    with pytest.raises(UserError, match="--overwrite leaves it alone"):
+        EvaluationFolder(other, "overwrite")
+    assert [path.name for path in other.iterdir()] == ["settings.json"]
+    opened(folder, {"model": "b"}, "overwrite").close()
     assert json.loads((folder / "settings.json").read_text()) == {"model": "b"}
 
 
@@ -112,7 +124,7 @@ def test_the_page_stands_alone_and_escapes_what_a_model_wrote(tiny: VLM, tmp_pat
     folder = tmp_path / "out"
     settings = {"model": "<b>tiny</b>", "loading": {"dtype": "float32"}}
     task = {"split": "test", "scorer": "strict", "attempts": 1, "temperature": 1.0, "max_new_tokens": 40}
-    made = EvaluationFolder(folder, settings | {"tasks": {"geometry": task}}, "new")
+    made = opened(folder, settings | {"tasks": {"geometry": task}})
     made.measure(Engine(tiny), load_task("geometry"), "test", 20, GREEDY, lambda _: None)
     outcomes = folder / "outcomes"
     for stray in (outcomes / ".DS_Store", outcomes / "geometry" / "Thumbs.db", outcomes / "geometry" / "._0.parquet"):

@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText
 
 from mr1.config import Config
 from mr1.errors import UserError
+from mr1.folders import Mode
 from mr1.models import VLM, load_vlm
 from mr1.models.check import counting_images
 from mr1.models.policy import make_policy, make_reference
@@ -20,7 +21,7 @@ from mr1.report.console import Console
 from mr1.train.loop import Trainer
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import packed_rows
-from mr1.train.run import Mode, Run
+from mr1.train.run import Run
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group
 
@@ -109,7 +110,7 @@ def test_low_rank_weights_that_a_model_comes_with_are_merged_into_it(
     """A second run begins where the first one ended, and its reference is that beginning."""
     first = start(make_config(steps=2, **LORA, **QUIET))
     first.train()
-    checkpoint = str(first.run.latest_checkpoint())
+    checkpoint = str(first.run.checkpoints.latest().path)
     rows = packed_rows(make_groups(2), first.policy.adapter)
     expected, _ = token_logprobs(first.policy, rows, temperature=1.0)
     second = start(make_config(name="second", model=checkpoint, steps=2, **LORA, **QUIET))
@@ -118,7 +119,7 @@ def test_low_rank_weights_that_a_model_comes_with_are_merged_into_it(
     assert second.reference is not None
     with second.reference() as reference:
         torch.testing.assert_close(token_logprobs(reference, rows, temperature=1.0)[0], expected, atol=1e-5, rtol=0)
-    again = load_vlm(str(second.run.latest_checkpoint()))
+    again = load_vlm(str(second.run.checkpoints.latest().path))
     moved, _ = token_logprobs(second.policy, rows, temperature=1.0)
     torch.testing.assert_close(token_logprobs(again, rows, temperature=1.0)[0], moved, atol=1e-5, rtol=0)
     full = policy(make_config(name="full", model=checkpoint))
@@ -152,7 +153,7 @@ def test_stopped_and_resumed_equals_not_stopped(make_config: Configs, settings: 
         trainer = start(make_config(name=name, steps=4, checkpoint__every=every, **settings, **QUIET))
         trainer.train()
         if every:  # forget the second half
-            last = trainer.run.latest_checkpoint()
+            last = trainer.run.checkpoints.latest().path
             for file in last.iterdir():
                 file.unlink()
             last.rmdir()
@@ -246,7 +247,7 @@ def test_an_export_gives_the_same_logprobs_through_transformers(
 
     trainer = start(make_config(steps=2, **settings, **QUIET))
     trainer.train()
-    checkpoint, folder = str(trainer.run.latest_checkpoint()), tmp_path / "exported"
+    checkpoint, folder = str(trainer.run.checkpoints.latest().path), tmp_path / "exported"
     assert export(checkpoint, folder, Loading()) == torch.float32
     group = make_groups(1)[0]
     scored, _ = token_logprobs(trainer.policy, packed_rows([group], trainer.policy.adapter), temperature=1.0)

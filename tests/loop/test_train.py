@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,10 +16,12 @@ from rich.console import Console as RichConsole
 
 from mr1.algo.kl import dynamic_kl_weight
 from mr1.config import Config, load_config
+from mr1.errors import UserError
+from mr1.folders import Mode
 from mr1.models import load_vlm
 from mr1.report.console import Console
 from mr1.train.loop import Trainer
-from mr1.train.run import Mode, Run
+from mr1.train.run import Run, read_lines
 
 pytestmark = pytest.mark.loop
 
@@ -50,8 +54,7 @@ def train(capsys: pytest.CaptureFixture[str]) -> Trained:
     """Train by a config and give back the run."""
 
     def go(config: Config, mode: Mode = "new") -> Run:
-        run = Run(config, mode)
-        with capsys.disabled():
+        with Run(config, mode) as run, capsys.disabled():
             Trainer(config, run, Console(RichConsole(quiet=True))).train()
         return run
 
@@ -134,7 +137,12 @@ def test_stopped_and_resumed_equals_not_stopped(
         patch.setattr(Run, "record", die)
         with pytest.raises(SystemExit):
             train(parts)
-    assert len(Run(parts, "resume").metrics()) == 5
+    assert len(read_lines(parts.folder / "metrics.jsonl")) == 5
+    with (parts.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "lo')  # torn
+    checkpoints = parts.folder / "checkpoints"
+    shutil.copytree(checkpoints / "step-000004", checkpoints / "step-000005")
+    (checkpoints / "step-000005" / "trainer.pt").write_bytes(b"torn")
     resumed = train(parts, "resume")
 
     assert untimed(resumed) == untimed(whole)
@@ -228,6 +236,110 @@ def test_sft_learns_what_the_teacher_shows(train: Trained, make_config: Callable
     assert completion.startswith("<think>" if reasoning else "<answer>")
 
 
+SHORT: dict[str, object] = {
+    "prompts_per_step": 1,
+    "rollout__group_size": 2,
+    "rollout__max_new_tokens": 4,
+    "evaluation__final_samples": 0,
+    "evaluation__every": 0,
+}
+"""A run of a second."""
+GRPO = {"method": "grpo", "kl__weight": 0.01, "kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
+
+
+def test_a_failure_leaves_the_last_checkpoint_and_says_how_to_go_on(
+    train: Trained, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(steps=25, **SHORT)
+    record = Run.record
+
+    def fail(self: Run, step: int, *arguments: Any) -> None:
+        if step == 10:
+            raise FloatingPointError("not finite")
+        record(self, step, *arguments)
+
+    monkeypatch.setattr(Run, "record", fail)
+    with pytest.raises(FloatingPointError) as caught:
+        train(config)
+    command = f"mr1 train {config.folder}/config.yaml --resume"
+    assert caught.value.__notes__ == [f"saved up to step 9 of 25; go on with: {command}"]
+    # About ten in a run, of which the last two stay.
+    assert sorted(path.name for path in (config.folder / "checkpoints").iterdir()) == ["step-000006", "step-000009"]
+
+
+def test_a_finished_run_survives_whatever_is_started_in_its_place(
+    train: Trained, make_config: Callable[..., Config]
+) -> None:
+    config = make_config(steps=1, **SHORT)
+    run = train(config)
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file() and path.name[0] != "."}
+    with pytest.raises(UserError, match="exists"):
+        train(config)
+    with pytest.raises(UserError, match="there is no folder"):
+        train(make_config(steps=1, model="./nowhere", **SHORT), "overwrite")
+    assert {path: path.read_bytes() for path in before} == before
+    with pytest.raises(UserError, match="there is no folder"):
+        train(make_config(name="new", model="./nowhere", **SHORT))
+    assert [path.name for path in run.folder.parent.iterdir()] == ["run"]
+
+
+def test_a_resume_may_change_what_does_not_make_it_another_run(
+    train: Trained, make_config: Callable[..., Config]
+) -> None:
+    first = make_config(steps=2, checkpoint__every=1, **SHORT, **GRPO)
+    train(first)
+    edited = first.folder / "config.yaml"
+    edited.write_text(edited.read_text().replace("steps: 2", "steps: 1"))
+    with pytest.raises(UserError, match=r"steps was 2, now it is 1; it may grow, not shrink \(2 are done\)"):
+        train(load_config(edited), "resume")
+    given = {"steps": 4, "optimizer__learning_rate": 1e-7, "optimizer__schedule": "linear", "samples_every": 2}
+    run = train(make_config(checkpoint__every=1, **SHORT, **GRPO, **given), "resume")
+    lines = run.metrics()
+    assert [line["step"] for line in lines] == [0, 1, 2, 3]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([5e-5, 2.5e-5, 0.5e-7, 0.25e-7])
+    assert load_config(edited).steps == 4
+    (changed,) = [json.loads(line) for line in (run.folder / "changes.jsonl").read_text().splitlines()]
+    assert changed == {
+        "step": 2,
+        "changes": {"steps": [2, 4], "optimizer.learning_rate": [5e-5, 1e-7], "samples_every": [1, 2]},
+    }
+
+
+@pytest.mark.parametrize("lora", [{}, {"lora__rank": 2}], ids=["full", "lora"])
+def test_a_resumed_run_needs_the_model_that_it_began_with(
+    train: Trained, make_config: Callable[..., Config], tmp_path: Path, lora: dict[str, object]
+) -> None:
+    start = tmp_path / "start"
+    vlm = load_vlm("tiny")
+    vlm.save(start)
+    config = make_config(model=start, steps=2, checkpoint__every=1, **SHORT, **lora)
+    run = train(config)
+    shutil.rmtree(run.checkpoints.path(2))
+    with torch.no_grad():
+        next(vlm.model.parameters()).add_(1e-3)
+    vlm.save(start)
+    with pytest.raises(UserError, match=r"the weights of model .*start have changed since the run was started"):
+        train(config, "resume")
+
+
+def test_the_best_checkpoint_by_held_out_accuracy_stays(
+    train: Trained, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([0.9, 0.2, 0.6, 0.5])  # before steps 0, 1, 2, and at the end
+
+    def validate(_: Trainer) -> dict[str, float]:
+        accuracy = next(accuracies)
+        return {"counting": accuracy, "geometry": 1 - accuracy}  # only the trained task decides
+
+    monkeypatch.setattr(Trainer, "validate", validate)
+    config = make_config(
+        **SHORT | {"evaluation__every": 1}, steps=3, checkpoint={"keep": 1, "keep_best": True, "every": 0}
+    )
+    run = train(config)
+    assert run.checkpoints.steps() == [2, 3]
+    assert run.checkpoints.best() == (2, 0.6)
+
+
 def test_interrupted_runs_save_and_say_how_to_go_on(
     make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,4 +357,6 @@ def test_interrupted_runs_save_and_say_how_to_go_on(
     monkeypatch.setattr(Run, "record", press)
     with pytest.raises(KeyboardInterrupt):
         Trainer(config, run, Console(RichConsole(quiet=True))).train()
-    assert Run(config, "resume").latest_checkpoint().name == "step-000002"
+    with Run(config, "resume") as again:
+        assert again.checkpoint is not None
+        assert again.checkpoint.path.name == "step-000002"

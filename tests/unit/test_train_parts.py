@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 
 from mr1.algo.advantage import group_advantage
-from mr1.config import Config, Optimizer, dump_config
+from mr1.config import Config, Optimizer
 from mr1.data.unusable import LeftOut
-from mr1.errors import UnusableError, UserError
+from mr1.errors import UnusableError
 from mr1.models.tiny_vision import VALUES, cell_labels
 from mr1.models.vlm import VLM
 from mr1.tasks import load_task
@@ -104,22 +104,10 @@ def test_cells_are_labelled_with_what_stands_in_them() -> None:
     assert values[counts == 0].sum() == 0
 
 
-def test_overwriting_is_only_for_run_folders(make_config: Callable[..., Config], tmp_path: Path) -> None:
-    config = make_config(output=tmp_path / "home", name="documents")
-    config.folder.mkdir(parents=True)
-    (config.folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="is no run folder"):
-        Run(config, "overwrite")
-    assert (config.folder / "thesis.txt").is_file()
-
-
-def test_resuming_with_other_settings_is_refused(make_config: Callable[..., Config]) -> None:
-    config = make_config()
-    Run(config).open()
-    with pytest.raises(UserError, match=r"--resume: seed was 0 in .*config\.yaml, now it is 1"):
-        Run(make_config(seed=1), "resume")
-    with pytest.raises(UserError, match=r"--resume: kl\.maximum was 0\.1 in"):
-        Run(make_config(kl__maximum=0.2), "resume")
-    with pytest.raises(UserError, match="has no checkpoint"):
-        Run(config, "resume")
-    assert (config.folder / "config.yaml").read_text() == dump_config(config)
+def test_a_metric_that_is_not_finite_is_null_and_named(make_config: Callable[..., Config]) -> None:
+    with Run(make_config()) as run:
+        run.open()
+        run.record(0, None, {"step": 0, "loss": math.nan, "kl": math.inf, "entropy": 1.0, "kept": None})
+        assert run.metrics() == [
+            {"step": 0, "loss": None, "kl": None, "entropy": 1.0, "kept": None, "not_finite": ["loss", "kl"]}
+        ]

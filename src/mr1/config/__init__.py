@@ -1,5 +1,6 @@
 """Settings: the tree (`tree.py`), and how it is read from recipes and written (`reading.py`)."""
 
+from mr1.config.flat import flat
 from mr1.config.reading import dump_config, load_config, load_source_settings
 from mr1.config.tree import (
     EVALUATION_PROMPT,
@@ -20,6 +21,7 @@ __all__ = [
     "Optimizer",
     "Rollout",
     "dump_config",
+    "flat",
     "load_config",
     "load_source_settings",
 ]

@@ -25,6 +25,9 @@ EVALUATION_PROMPT = PROMPT.replace("  ", " ")
 
 REWARDS = {"accuracy": 1.0, "format": 1.0}
 
+CHECKPOINTS = 10
+"""In a run, about, where the recipe doesn't say."""
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -148,8 +151,12 @@ class Data(_Settings):
 class Checkpoint(_Settings):
     """When the policy and all that a resumed run needs are saved. The end of a run is always saved."""
 
-    every: Annotated[int, Field(ge=0)] = 0
-    """Steps between checkpoints; 0 for the end alone."""
+    every: Annotated[int, Field(ge=0)] | None = None
+    """Steps between checkpoints; null for about ten in a run, 0 for the end alone."""
+    keep: Positive = 2
+    """The latest so many stay; older ones are removed."""
+    keep_best: bool = False
+    """Whether the best on the validation split stays too, by accuracy on the trained tasks where they are evaluated."""
 
 
 class Config(_Settings):
@@ -207,6 +214,14 @@ class Config(_Settings):
         """The run's folder."""
         return Path(self.output) / self.name
 
+    @property
+    def steps_between_checkpoints(self) -> int:
+        """0 for the end alone."""
+        if self.checkpoint.every is not None:
+            return self.checkpoint.every
+        batches = self.steps // self.updates_per_rollout
+        return self.updates_per_rollout * -(-batches // CHECKPOINTS)
+
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         from mr1.methods import METHODS, method_class
@@ -228,11 +243,13 @@ class Config(_Settings):
             if template is not None and "{question}" not in template:
                 raise UserError(f"{key}: the template needs {{question}}, where the sample's question is put in")
         for key, every in (("steps", self.steps), ("checkpoint.every", self.checkpoint.every)):
-            if every % self.updates_per_rollout:
+            if every is not None and every % self.updates_per_rollout:
                 raise UserError(
                     f"{key}: {every} is no multiple of updates_per_rollout={self.updates_per_rollout}; "
                     "a batch of rollouts can't be left half used"
                 )
+        if self.checkpoint.keep_best and not self.evaluation.every:
+            raise UserError("checkpoint.keep_best: needs evaluation.every, which says when accuracy is measured")
         method_class(self.method).check(self)
         return self
 

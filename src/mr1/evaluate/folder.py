@@ -12,54 +12,89 @@ A batch's outcomes depend on nothing but the settings, so the batches that are t
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mr1.config import flat
 from mr1.data.unusable import LeftOut
-from mr1.errors import UserError
+from mr1.errors import UserError, note
 from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch, require_some
 from mr1.evaluate.outcome import COLUMNS, Evaluation
+from mr1.folders import Mode, OutputFolder
 from mr1.rollout.engine import Engine
 from mr1.tables import numbered, parquet_file, write_text
 from mr1.tasks.base import Task
 
-Mode = Literal["new", "overwrite", "resume"]
+SETTINGS = "settings.json"
+CONTENTS = (SETTINGS, "outcomes", "unusable.jsonl", "summary.json", "report.html")
 
 
 class EvaluationFolder:
-    """An evaluation's folder, open for writing."""
+    """An evaluation's folder, which this process alone writes into until `close`."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], mode: Mode) -> None:
-        """Make the folder, or take it up.
+    def __init__(self, folder: Path | None, mode: Mode) -> None:
+        """Claim the folder. Nothing in it is changed before `open`.
 
         Args:
-            folder: where.
-            settings: everything that the outcomes depend on, as JSON.
-            mode: what to do where the folder exists.
+            folder: where; None for a passing one, which is gone after `close`.
+            mode: what to do where it exists.
 
         Raises:
-            UserError: it exists and `mode` is `new`; it can't be written; it is to be resumed with other settings.
+            UserError: it exists and `mode` is `new`; it can't be written, or is written by another process; there is
+                nothing to resume.
         """
-        self.folder = folder
-        saved = folder / "settings.json"
-        if mode == "resume":
-            self._check_settings(saved, settings)
+        self._passing: TemporaryDirectory[str] | None = None
+        if folder is None:
+            self._passing = TemporaryDirectory()
+            folder = Path(self._passing.name) / "evaluation"
+        self.folder, self.mode = folder, mode
+        self._claimed = OutputFolder(folder, "evaluation", CONTENTS, key="--out")
+        if mode == "resume" and not (folder / SETTINGS).is_file():
+            raise UserError(f"--resume: there is no evaluation in {folder}; start it without --resume")
+        self._claimed.claim(mode)
+
+    def open(self, settings: dict[str, Any]) -> None:
+        """Make the folder ready to be written into; with `overwrite`, empty it first.
+
+        Args:
+            settings: everything that the outcomes depend on, as JSON.
+
+        Raises:
+            UserError: it is resumed with other settings.
+        """
+        if self.mode == "resume":
+            self._compare(settings)
             return
-        if folder.exists() and mode == "new":
-            raise UserError(f"--out: {folder} exists; go on with it by --resume, or replace it by --overwrite")
-        if folder.exists() and any(folder.iterdir()) and not saved.is_file():
-            raise UserError(f"--out: {folder} is no evaluation's folder (no settings.json); it is not overwritten")
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"--out: {folder} can't be made: {error}") from error
-        write_text(saved, json.dumps(settings, indent=2) + "\n")
+        self._claimed.empty()
+        write_text(self.folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
+
+    def close(self) -> None:
+        """Let others write into the folder; one that was only claimed is removed again."""
+        self._claimed.release()
+        if self._passing:
+            self._passing.cleanup()
+
+    def __enter__(self) -> EvaluationFolder:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            note(error, self.how_to_go_on())
+        self.close()
+
+    def how_to_go_on(self) -> str:
+        """What to type after the evaluation has stopped, by what is on the disk; empty where nothing is."""
+        if not (self.folder / SETTINGS).is_file():
+            return ""
+        if self._passing:
+            return "nothing was kept; give --out a folder, and it can be gone on with"
+        done = sum(len(numbered(self.folder / "outcomes" / task)) for task in measured_tasks(self.folder))
+        return f"{done} batches are in {self.folder}; go on with the same command and --resume"
 
     def measure(
         self,
@@ -106,15 +141,18 @@ class EvaluationFolder:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
-    def _check_settings(self, saved: Path, settings: dict[str, Any]) -> None:
-        if not saved.is_file():
-            raise UserError(f"--resume: there is no evaluation in {self.folder}; start it without --resume")
-        was = json.loads(saved.read_text(encoding="utf-8"))
-        for key in was | settings:
-            if was.get(key) != settings.get(key):
+    def _compare(self, settings: dict[str, Any]) -> None:
+        saved = self.folder / SETTINGS
+        try:
+            was = flat(json.loads(saved.read_text(encoding="utf-8")))
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"--resume: {saved} is damaged ({error}); start again with --overwrite") from error
+        now = flat(json.loads(json.dumps(settings)))
+        for key in was | now:
+            if was.get(key) != now.get(key):
                 raise UserError(
-                    f"--resume: {key} was {was.get(key)} in {saved}, now it is {settings.get(key)}; "
-                    "choose the same, or another --out"
+                    f"--resume: {key} was {was.get(key)} in {saved}, now it is {now.get(key)}; what was measured "
+                    "before would not belong to it: choose the same, or another --out"
                 )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mr1.config import Loading
 from mr1.data.source import SourceTask
 from mr1.data.unusable import BadRow, LeftOut, read_unusable, refuse_many, write_unusable
 from mr1.evaluate.evaluate import Protocol
-from mr1.evaluate.folder import EvaluationFolder, Mode
+from mr1.evaluate.folder import EvaluationFolder
+from mr1.folders import Mode
 from mr1.models import load_vlm
+from mr1.models.fingerprint import weights_fingerprint
 from mr1.report.console import Console
 from mr1.report.evaluation import write_evaluation_report
 from mr1.rollout.engine import Engine
@@ -37,7 +38,11 @@ class Measurement:
         """All that its outcomes depend on beside the model, as JSON."""
         protocol = self.protocol
         names = ("prompt", "max_new_tokens", "attempts", "temperature", "top_p", "seed")
-        kept = {"split": self.split, "samples": self.samples, "scorer": self.scorer}
+        rule = f"{protocol.rule.__module__}.{protocol.rule.__qualname__}"
+        kept = {"split": self.split, "samples": self.samples, "scorer": self.scorer, "rule": rule}
+        if isinstance(self.task, SourceTask):
+            source = self.task.source.model_dump(mode="json", exclude_defaults=True)
+            kept |= {"source": source, "rows": self.task.identity().get(self.split)}
         return kept | {name: getattr(protocol, name) for name in names}
 
 
@@ -64,11 +69,12 @@ def run_evaluation(
     Raises:
         UserError: the folder or the model can't be had; too many rows can't be used.
     """
-    settings = {"model": model, "loading": loading.model_dump(mode="json")}
-    settings["tasks"] = {each.task.name: each.settings() for each in measurements}
-    with TemporaryDirectory() as passing:
-        folder = EvaluationFolder(out or Path(passing) / "evaluation", settings, mode)
-        engine = Engine(load_vlm(model, loading))
+    with EvaluationFolder(out, mode) as folder:
+        vlm = load_vlm(model, loading)
+        settings = {"model": model, "weights": weights_fingerprint(vlm), "loading": loading.model_dump(mode="json")}
+        settings["tasks"] = {each.task.name: each.settings() for each in measurements}
+        folder.open(settings)
+        engine = Engine(vlm)
         left_out = _left_out(measurements, folder.folder, mode, console, max_unusable)
         for each in measurements:
             if isinstance(each.task, SourceTask):

@@ -21,6 +21,9 @@ class Method(ABC):
     uses: ClassVar[frozenset[str]]
     """The optional settings that the method reads, such as `kl.weight`; it refuses the others."""
 
+    steps_are_fixed: ClassVar[str] = ""
+    """Why a run's `steps` can't grow when it is resumed; empty where they can."""
+
     OPTIONAL: ClassVar[frozenset[str]] = frozenset({"kl.weight", "kl.minimum", "kl.maximum", "kl.exploration"})
 
     def __init__(self, config: Config) -> None:

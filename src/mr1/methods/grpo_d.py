@@ -21,6 +21,7 @@ class GRPOD(GRPO):
     """See the module."""
 
     uses = frozenset({"kl.minimum", "kl.maximum", "kl.exploration"})
+    steps_are_fixed = "the KL weight of every step depends on it (t of Eq. 3)"
 
     @classmethod
     def check(cls, config: Config) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,19 +21,23 @@ from mr1.data.unusable import BadRow, LeftOut
 from mr1.evaluate.evaluate import BATCH, Keep, Protocol, evaluate
 from mr1.evaluate.outcome import Evaluation
 from mr1.methods import method_class
+from mr1.models.fingerprint import weights_fingerprint
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, describe_policy, make_policy, make_reference
+from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.report.page import write_report
 from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
 from mr1.train.data import PromptCache, PromptSource
+from mr1.train.disk import needed_disk
 from mr1.train.interrupt import Interrupt
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
-from mr1.train.run import Run, Stage, load_state
+from mr1.train.resume import compare_data, compare_model, find_origin, identities
+from mr1.train.run import Run, Stage
 from mr1.train.update import run_ahead, score_reference, update
 from mr1.types import Group
 
@@ -56,27 +61,29 @@ class Trainer:
         self.sources = open_sources(config)
         found = [row for source in self.sources for row in source.unusable]
         self.left_out = LeftOut(config.data.max_unusable, found, self._leave_out)
-        resumed = run.latest_checkpoint() if run.mode == "resume" else None
-        self.policy = make_policy(load_vlm(str(resumed or config.model), config.loading), config, bool(resumed))
+        resumed = run.checkpoint
+        self.policy = make_policy(
+            load_vlm(str(resumed.path) if resumed else config.model, config.loading), config, resumed=bool(resumed)
+        )
         self.method = method_class(config.method)(config)
         self.optimizer = Optimizer(self.policy, config)
         self.start = 0
+        self.origin = resumed.state["origin"] if resumed else find_origin(self.policy, self.sources)
         if resumed:
-            state = load_state(resumed)
-            self.start = state["step"]
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.method.load_state_dict(state["method"])
+            self.start = resumed.step
+            compare_data(self.origin["data"], identities(self.sources))
+            if config.lora.rank is not None:
+                self._compare_origin(self.policy)
+            self.optimizer.load_state_dict(resumed.state["optimizer"])
+            self.method.load_state_dict(resumed.state["method"])
         self.reference: Reference | None = None
         if any(self.method.kl_weight(step) > 0 for step in range(self.start, config.steps)):
-            # At the start the policy is the reference; one that has moved away still is, with low-rank weights off.
-            moved = resumed and config.lora.rank is None
-            start = make_policy(load_vlm(config.model, config.loading), config) if moved else self.policy
-            self.reference = make_reference(start)
+            self.reference = make_reference(self._beginning())
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
         self.source = PromptSource(config, self.cache, self.left_out, partial(self.method.require, self.policy))
         if resumed:
-            self.left_out.load_state_dict(state["data"]["left_out"])
-            self.source.load_state_dict(state["data"]["source"])
+            self.left_out.load_state_dict(resumed.state["data"]["left_out"])
+            self.source.load_state_dict(resumed.state["data"]["source"])
         self.engine = Engine(self.policy)
         self.groups: list[Group] = []
         self.seconds: dict[str, float] = {}
@@ -87,18 +94,25 @@ class Trainer:
         Raises:
             KeyboardInterrupt: the user asked to stop; the run has been saved and can be resumed.
         """
-        self.run.open()
-        self.run.rewind(self.start)
+        with self.run:
+            self._train()
+
+    def _train(self) -> None:
+        for line in self.run.open():
+            self.console.say(line)
         self.console.say(describe_policy(self.policy))
         for source in self.sources:
             self.console.say(source.describe())
         self.run.record_unusable(self.left_out.rows)
+        self.console.say(str(needed_disk(self.config, self.policy, self.run.folder)))
         if self.start == 0:
             self.evaluate_test("before")
         with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, closing(self.source):
             for step in range(self.start, self.config.steps):
                 self.train_step(step)
                 self.save_where_due(step, interrupt)
+        if self.config.checkpoint.keep_best:
+            self.keep_best(self.config.steps, self.validate())
         self.evaluate_test("after")
         self.console.summary(self.run.evaluations(), write_report(self.run.folder), len(self.left_out.rows))
 
@@ -140,17 +154,33 @@ class Trainer:
         Raises:
             KeyboardInterrupt: the user asked to stop, and the checkpoint is saved.
         """
-        done, every = step + 1, self.config.checkpoint.every
+        done, every = step + 1, self.config.steps_between_checkpoints
         due = interrupt.asked or (every > 0 and done % every == 0)
         if done == self.config.steps or (due and done % self.config.updates_per_rollout == 0):
             self.run.save_checkpoint(done, self.policy, self.state())
             if interrupt.asked and done < self.config.steps:
                 raise KeyboardInterrupt
 
+    def keep_best(self, step: int, accuracies: dict[str, float]) -> None:
+        """Keep a checkpoint of the policy where it is the best so far, by its accuracies before this step."""
+        if not accuracies or step % self.config.updates_per_rollout:
+            return
+        trained = [accuracy for task, accuracy in accuracies.items() if task in self.config.tasks]
+        accuracy = fmean(trained or accuracies.values())
+        best = self.run.checkpoints.best()
+        if best is None or accuracy > best[1]:
+            if step not in self.run.checkpoints.steps():
+                self.run.save_checkpoint(step, self.policy, self.state())
+            self.run.checkpoints.name_best(step, accuracy)
+
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs beside the policy's weights and the step."""
-        data = {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()}
-        return {"optimizer": self.optimizer.state_dict(), "method": self.method.state_dict(), "data": data}
+        """What a resumed run needs beside the policy's weights, the settings and the step."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
+            "origin": self.origin,
+        }
 
     def evaluate_test(self, stage: Stage) -> None:
         """Measure every evaluation task on its test split, and record it."""
@@ -164,9 +194,16 @@ class Trainer:
         every = self.config.evaluation.every
         if not every or step % every:
             return {}
+        accuracies = self.validate()
+        if self.config.checkpoint.keep_best and step > 0:
+            self.keep_best(step, accuracies)
+        return {f"eval/{task}/accuracy": accuracy for task, accuracy in accuracies.items()}
+
+    def validate(self) -> dict[str, float]:
+        """Accuracy on each task's validation split."""
         with self.timed("evaluation"):
             evaluations = self._evaluate("validation", self.config.evaluation.samples)
-        return {f"eval/{evaluation.task}/accuracy": evaluation.accuracy for evaluation in evaluations}
+        return {evaluation.task: evaluation.accuracy for evaluation in evaluations}
 
     def _evaluate(self, split: str, count: int, keep: Keep | None = None) -> Sequence[Evaluation]:
         config = self.config
@@ -183,6 +220,23 @@ class Trainer:
         """Write down a row that has just turned out to be unusable, and say so."""
         self.run.record_unusable(self.left_out.rows)
         self.console.say(f"left out: {row}")
+
+    def _beginning(self) -> VLM:
+        """The policy as it was before step 0: itself at the start, or with low-rank weights, which can be switched off.
+
+        Raises:
+            UserError: its model has changed since.
+        """
+        if self.start == 0 or self.config.lora.rank is not None:
+            return self.policy
+        revision = self.origin["commit"] or self.config.loading.revision
+        loading = self.config.loading.model_copy(update={"revision": revision})
+        beginning = make_policy(load_vlm(self.config.model, loading), self.config)
+        self._compare_origin(beginning)
+        return beginning
+
+    def _compare_origin(self, beginning: VLM) -> None:
+        compare_model(self.config.model, self.origin["weights"], weights_fingerprint(beginning, low_rank=False))
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -70,7 +70,10 @@ class Optimizer:
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` gave."""
+        rates = [group["top"] for group in self.adamw.param_groups]
         self.adamw.load_state_dict(state["adamw"])
+        for group, rate in zip(self.adamw.param_groups, rates, strict=True):
+            group["top"] = rate  # this run's settings hold
         for (_, master), saved in zip(self.masters, state["masters"], strict=True):
             master.copy_(saved)
 

@@ -3,74 +3,125 @@
     config.yaml         the resolved settings, a recipe that can be run again
     metrics.jsonl       an object for each optimiser step
     unusable.jsonl      where rows of the sources can't be used: an object for each, with the reason
+    changes.jsonl       where settings were changed on a resume: an object for each time
     evaluation.json     held-out accuracy before and after, with intervals
     samples/            Parquet: every completion of a step with its image, rewards and advantage; and the evaluations'
     checkpoints/        Hugging Face folders, each with what a resumed run needs beside it
     report.html         the page that shows it all
 
-A folder that exists is never touched unless the user said so. Whatever is read again later appears whole or not at all.
+A folder that exists is never touched unless the user said so, and one process at a time writes into it. Whatever is
+read again later appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import math
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import torch
 
 from mr1.config import Config, dump_config, load_config
 from mr1.data.unusable import BadRow, write_unusable
-from mr1.errors import UserError
+from mr1.errors import UserError, note
 from mr1.evaluate.outcome import Evaluation
+from mr1.folders import Mode, OutputFolder
 from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
-from mr1.tables import encode_images, make_table, numbered, parquet_file, write_text
+from mr1.tables import encode_images, make_table, numbered, parquet_file, sync, write_text
+from mr1.train.checkpoint import Checkpoint, Checkpoints
+from mr1.train.resume import Change, compare_settings
 from mr1.types import Group
 
-Mode = Literal["new", "overwrite", "resume"]
 Stage = Literal["before", "after"]
+
+SETTINGS = "config.yaml"
+CONTENTS = (
+    SETTINGS,
+    "metrics.jsonl",
+    "unusable.jsonl",
+    "changes.jsonl",
+    "evaluation.json",
+    "samples",
+    "checkpoints",
+    "report.html",
+)
 
 
 class Run:
-    """A run's folder, open for writing."""
+    """A run's folder, which this process alone writes into until `close`."""
 
     def __init__(self, config: Config, mode: Mode = "new") -> None:
-        """Look whether the folder can be had; nothing is written before `open`.
+        """Claim the folder. Nothing in it is changed before `open`.
 
         Raises:
-            UserError: it exists and `mode` is `new`; it can't be written; there is nothing to resume.
+            UserError: it exists and `mode` is `new`; it can't be written, or is written by another process; there is
+                nothing to resume, or the settings are those of another run.
         """
         self.config, self.mode, self.folder = config, mode, config.folder
-        if mode == "resume":
-            self._check_resumable()
-        elif self.folder.exists() and mode == "new":
-            raise UserError(
-                f"name: the run folder {self.folder} exists; go on with it by --resume, replace it by --overwrite, "
-                f"or choose another name, such as name={config.name}-2"
-            )
-        elif self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "config.yaml").is_file():
-            raise UserError(f"name: {self.folder} is no run folder (it has no config.yaml); it is not overwritten")
-        _require_writable(self.folder)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", config.checkpoint.keep)
+        self.checkpoint: Checkpoint | None = None
+        """What the run goes on from; None where it begins."""
+        self.changes: list[Change] = []
+        """The settings that are changed by this resume."""
+        self._claimed = OutputFolder(self.folder, "run", CONTENTS, key="name")
+        if mode == "resume" and not (self.folder / SETTINGS).is_file():
+            raise UserError(f"--resume: there is no run in {self.folder}; start it without --resume")
+        self._claimed.claim(mode)
+        try:
+            if mode == "resume":
+                self.checkpoint = self.checkpoints.latest()
+                saved = self.checkpoint.settings
+                self.changes = compare_settings(load_config(saved), config, self.checkpoint.step, str(saved))
+        except BaseException:
+            self.close()
+            raise
 
-    def open(self) -> None:
-        """Make the folder; with `overwrite`, empty it first."""
-        if self.mode == "resume":
-            return
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        (self.folder / "samples").mkdir(parents=True)
-        (self.folder / "checkpoints").mkdir()
-        (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
+    def open(self) -> list[str]:
+        """Make the folder ready to be recorded into; with `overwrite`, empty it first.
+
+        Returns:
+            What there is to say: checkpoints that could not be used, lines that were lost, settings that changed.
+        """
+        if self.checkpoint is not None:
+            return self._take_up(self.checkpoint)
+        left = self._claimed.empty()
+        (self.folder / "samples").mkdir(exist_ok=True)
+        (self.folder / "checkpoints").mkdir(exist_ok=True)
+        write_text(self.folder / SETTINGS, dump_config(self.config))
         (self.folder / "metrics.jsonl").touch()
+        return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
+
+    def close(self) -> None:
+        """Let others write into the folder; one that was only claimed is removed again."""
+        self._claimed.release()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            note(error, self.how_to_go_on())
+        self.close()
+
+    def how_to_go_on(self) -> str:
+        """What to type after the run has stopped, by what is on the disk; empty where nothing is."""
+        steps = self.checkpoints.steps()
+        if steps:
+            command = f"mr1 train {shlex.quote(str(self.folder / SETTINGS))} --resume"
+            return f"saved up to step {steps[-1]} of {self.config.steps}; go on with: {command}"
+        if (self.folder / SETTINGS).is_file():
+            return f"no checkpoint was saved yet; start again with --overwrite, which replaces {self.folder}"
+        return ""
 
     def record(self, step: int, groups: Sequence[Group] | None, metrics: dict[str, Any]) -> None:
-        """Add a step's metrics, and its samples where they are given."""
+        """Add a step's metrics, and its samples where they are given. One that is not finite is null, and named."""
+        if odd := [key for key, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]:
+            metrics = metrics | dict.fromkeys(odd) | {"not_finite": odd}
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics, allow_nan=False) + "\n")
         if groups is not None:
@@ -93,86 +144,51 @@ class Run:
         write_unusable(self.folder, rows)
 
     def save_checkpoint(self, step: int, policy: VLM, state: dict[str, Any]) -> None:
-        """Save the policy as a Hugging Face folder and the trainer's state beside it.
+        """Save the policy, the settings and the trainer's state; see `Checkpoints.save`."""
+        sync(self.folder / "metrics.jsonl")
+        self.checkpoints.save(step, policy, state, dump_config(self.config))
 
-        Args:
-            step: optimiser steps done, and so the next step's number.
-            policy: the model.
-            state: what `load_state` gives back.
-        """
-        folder = self.folder / "checkpoints" / f"step-{step:06d}"
-        draft = folder.with_name(f".{folder.name}")
-        shutil.rmtree(draft, ignore_errors=True)
-        policy.save(draft)
-        torch.save({"step": step, **state}, draft / "trainer.pt")
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-
-    def latest_checkpoint(self) -> Path:
-        """The checkpoint that has come farthest.
-
-        Raises:
-            UserError: there is none.
-        """
-        found = sorted((self.folder / "checkpoints").glob("step-*"))
-        if not found:
-            raise UserError(f"--resume: {self.folder} has no checkpoint; start it again with --overwrite")
-        return found[-1]
-
-    def rewind(self, step: int) -> None:
+    def _take_up(self, checkpoint: Checkpoint) -> list[str]:
         """Take back what was recorded after a checkpoint: the resumed run records it again."""
+        said = [f"{reason}; going on from {checkpoint.path.name}" for reason in checkpoint.damaged]
+        self.checkpoints.tidy(checkpoint.step)
         path = self.folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines()
-        write_text(path, "".join(f"{line}\n" for line in lines[:step]))
+        lines = {line["step"]: line for line in read_lines(path) if line.get("step", -1) in range(checkpoint.step)}
+        write_text(path, "".join(json.dumps(lines[step]) + "\n" for step in sorted(lines)))
+        if lost := checkpoint.step - len(lines):
+            said.append(f"{path}: {lost} of {checkpoint.step} lines can't be read, and are left out")
         for recorded, sample in numbered(self.folder / "samples", "step-").items():
-            if recorded >= step:
+            if recorded >= checkpoint.step:
                 sample.unlink()
+        if self.changes:
+            write_text(self.folder / SETTINGS, dump_config(self.config))
+            changes = {change.key: [change.was, change.now] for change in self.changes}
+            with (self.folder / "changes.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": checkpoint.step, "changes": changes}, ensure_ascii=False) + "\n")
+            said += [f"from step {checkpoint.step} on, {change}" for change in self.changes]
+        return said
 
     def metrics(self) -> list[dict[str, Any]]:
         """All that has been recorded so far."""
-        with (self.folder / "metrics.jsonl").open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return read_lines(self.folder / "metrics.jsonl")
 
     def evaluations(self) -> dict[Stage, dict[str, dict[str, Any]]]:
         """What `evaluation.json` holds; empty where nothing was evaluated."""
         path = self.folder / "evaluation.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def _check_resumable(self) -> None:
-        saved = self.folder / "config.yaml"
-        if not saved.is_file():
-            raise UserError(f"--resume: there is no run in {self.folder}; start it without --resume")
-        was, now = _flat(load_config(saved).model_dump()), _flat(self.config.model_dump())
-        for key in was | now:
-            if was.get(key) != now.get(key):
-                raise UserError(
-                    f"--resume: {key} was {was.get(key)} in {saved}, now it is {now.get(key)}; resume with that file"
-                )
-        self.latest_checkpoint()
 
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def load_state(checkpoint: Path) -> dict[str, Any]:
-    """The trainer's state beside a checkpoint: `step` and what `save_checkpoint` was given."""
-    return torch.load(checkpoint / "trainer.pt", map_location="cpu", weights_only=True)
-
-
-def _require_writable(folder: Path) -> None:
-    """Raise for a folder that can't be made or written, by the nearest part of its path that exists."""
-    parent = folder
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir():
-        raise UserError(f"output: {folder} can't be made; {parent} is not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise UserError(f"output: {folder} can't be written; no permission in {parent}")
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one on each line; lines that can't be read, such as a torn last one, are left out."""
+    found = []
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
+        try:
+            read = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(read, dict):
+            found.append(read)
+    return found
 
 
 def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:

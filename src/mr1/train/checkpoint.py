@@ -1,0 +1,212 @@
+"""Checkpoints: written so that one that is there is whole, checked before it is used, and kept so many.
+
+    step-000900/
+      model.safetensors, config.json, ...   the policy, a Hugging Face folder
+      run.yaml                              the run's settings, as they were
+      trainer.pt                            what else a resumed run needs
+      manifest.json                         every file's size and SHA-256, written last
+
+A checkpoint is written under another name, brought to the disk, and only then given its own. One that is damaged all
+the same is told apart by its manifest, and the one before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mr1.errors import UserError
+from mr1.models.vlm import VLM
+from mr1.tables import publish, write_text
+
+NAME = re.compile(r"step-(\d{6,})")
+MANIFEST, SETTINGS, STATE, BEST = "manifest.json", "run.yaml", "trainer.pt", "best.json"
+VERSION = 1
+"""Of what is in `trainer.pt`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read, and found whole."""
+
+    path: Path
+    """A Hugging Face folder."""
+    state: dict[str, Any]
+    """What `Checkpoints.save` was given, and `step`."""
+    damaged: tuple[str, ...]
+    """Later checkpoints that could not be used, each with the reason."""
+
+    @property
+    def settings(self) -> Path:
+        """The run's settings as they were: a recipe."""
+        return self.path / SETTINGS
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done, and so the next step's number."""
+        return int(self.state["step"])
+
+
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        """`keep` of them stay, beside the best."""
+        self.folder, self.keep = folder, keep
+
+    def save(self, step: int, policy: VLM, state: dict[str, Any], settings: str) -> Path:
+        """Save the policy and the trainer's state; then remove the oldest checkpoints beyond those that are kept.
+
+        Args:
+            step: optimiser steps done.
+            policy: the model.
+            state: what a resumed run needs beside the model; nothing but what torch loads without running code.
+            settings: the run's, as YAML.
+        """
+        folder = self.folder / f"step-{step:06d}"
+        draft = self.folder / f".{folder.name}"
+        shutil.rmtree(draft, ignore_errors=True)
+        policy.save(draft)
+        write_text(draft / SETTINGS, settings)
+        torch.save({"version": VERSION, "step": step, **state}, draft / STATE)
+        write_text(draft / MANIFEST, json.dumps(_manifest(draft), indent=2) + "\n")
+        _remove(folder)
+        publish(draft, folder)
+        self._prune()
+        return folder
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints that are there, whole or not, ascending."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        return sorted(int(found[1]) for name in names if (found := NAME.fullmatch(name)))
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step is."""
+        return next(path for path in self.folder.iterdir() if (n := NAME.fullmatch(path.name)) and int(n[1]) == step)
+
+    def latest(self) -> Checkpoint:
+        """The whole checkpoint that has come farthest.
+
+        Raises:
+            UserError: there is none, or none that is whole.
+        """
+        damaged: list[str] = []
+        for step in reversed(self.steps()):
+            path = self.path(step)
+            try:
+                return Checkpoint(path, read_state(path), tuple(damaged))
+            except UserError as error:
+                damaged.append(str(error))
+        if damaged:
+            raise UserError(f"--resume: no checkpoint in {self.folder} is whole: {'; '.join(damaged)}")
+        raise UserError(f"--resume: {self.folder.parent} has no checkpoint; start it again with --overwrite")
+
+    def tidy(self, step: int) -> None:
+        """Make room for a run that goes on from a step.
+
+        Later checkpoints, which could not be used, are renamed, and what was half written or half removed goes.
+        """
+        for leftover in self.folder.glob(".step-*"):
+            shutil.rmtree(leftover)
+        for later in self.steps():
+            if later > step:
+                path = self.path(later)
+                _remove(path.with_name(f"{path.name}.damaged"))
+                path.rename(path.with_name(f"{path.name}.damaged"))
+
+    def best(self) -> tuple[int, float] | None:
+        """The step and the accuracy of the best checkpoint that is kept; None where there is none."""
+        try:
+            read = json.loads((self.folder / BEST).read_text(encoding="utf-8"))
+            step, accuracy = int(read["step"]), float(read["accuracy"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return (step, accuracy) if step in self.steps() else None
+
+    def name_best(self, step: int, accuracy: float) -> None:
+        """Remember which checkpoint is the best, and let go of the one that was."""
+        write_text(self.folder / BEST, json.dumps({"step": step, "accuracy": accuracy}) + "\n")
+        self._prune()
+
+    def _prune(self) -> None:
+        best = self.best()
+        for step in self.steps()[: -self.keep]:
+            if best is None or step != best[0]:
+                _remove(self.path(step))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The trainer's state of a checkpoint, every file of which has been compared with the manifest.
+
+    Raises:
+        UserError: it is not whole; names the file and what is wrong with it.
+    """
+    if reason := _damage(path):
+        raise UserError(f"{path}: {reason}")
+    try:
+        state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: {STATE} can't be read ({' '.join(str(error).split())[:200]})") from error
+    if state.get("version") != VERSION:
+        raise UserError(f"{path}: {STATE} has version {state.get('version')}, this MR1 reads version {VERSION}")
+    return state
+
+
+def size_of(policy: VLM) -> int:
+    """Bytes that a checkpoint of a policy takes, nearly: its weights, and AdamW's state of those that learn."""
+    parameters = [*policy.model.named_parameters()]
+    saved = [p for name, p in parameters if policy.lora is None or "lora_" in name]
+    learning = [p for _, p in parameters if p.requires_grad]
+    # Two moments in float32, and a float32 master of what isn't float32 itself.
+    state = sum(p.numel() * (8 if p.dtype == torch.float32 else 12) for p in learning)
+    return sum(p.nbytes for p in saved) + state
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    return {"files": {str(path.relative_to(folder)): _facts(path) for path in _files(folder)}}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / MANIFEST)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a checkpoint's files; empty where nothing is."""
+    try:
+        files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        for name, facts in files.items():
+            file = path / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if file.stat().st_size != facts["bytes"]:
+                return f"{name} has {file.stat().st_size} of {facts['bytes']} bytes"
+            if _facts(file)["sha256"] != facts["sha256"]:
+                return f"{name} is not what was written (another SHA-256)"
+    except OSError as error:
+        return f"it can't be read ({error})" if (path / MANIFEST).is_file() else f"it has no {MANIFEST}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} is damaged"
+    return ""
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint; its name goes first, so that half of one is never taken for one."""
+    if folder.exists():
+        going = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(going, ignore_errors=True)
+        folder.rename(going)
+        shutil.rmtree(going)

@@ -1,0 +1,177 @@
+"""What may change when a run is resumed: each setting, the data, and the model that it began with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mr1.config import Config, flat
+from mr1.data.source import SourceTask
+from mr1.errors import UserError
+from mr1.methods import method_class
+from mr1.models.fingerprint import weights_fingerprint
+from mr1.models.vlm import VLM
+
+
+class Rule(StrEnum):
+    """Whether a setting may be another one when a run is resumed."""
+
+    FREELY = "freely"
+    """It does not touch what is learned."""
+    LOGGED = "with a line in the log"
+    """What comes may differ from what a run without the change would have made; it is written down."""
+    GROWS = "may grow"
+    """`steps`, where the method's schedule doesn't depend on it."""
+    NEVER = "never"
+    """Another value is another run."""
+
+
+RULES: dict[str, Rule] = {
+    "name": Rule.FREELY,
+    "output": Rule.FREELY,
+    "image_cache": Rule.FREELY,
+    "samples_every": Rule.FREELY,
+    "checkpoint": Rule.FREELY,
+    "data": Rule.FREELY,
+    "evaluation.every": Rule.FREELY,
+    "evaluation": Rule.LOGGED,
+    "loading.trust_remote_code": Rule.FREELY,
+    # The same up to rounding.
+    "loading.attention": Rule.LOGGED,
+    "tokens_per_microbatch": Rule.LOGGED,
+    "gradient_checkpointing": Rule.LOGGED,
+    "rollout.batch_size": Rule.LOGGED,
+    # What error messages advise to change.
+    "max_prompt_tokens": Rule.LOGGED,
+    "loading.min_pixels": Rule.LOGGED,
+    "loading.max_pixels": Rule.LOGGED,
+    "optimizer.learning_rate": Rule.LOGGED,
+    "optimizer.max_grad_norm": Rule.LOGGED,
+    # Where the rows are; that they are the same rows is looked at apart.
+    "sources.*.path": Rule.LOGGED,
+    "sources.*.format": Rule.LOGGED,
+    "sources.*.field": Rule.LOGGED,
+    "sources.*.image_root": Rule.LOGGED,
+    "sources.*.skip": Rule.LOGGED,
+    "steps": Rule.GROWS,
+}
+"""By the setting, or by what it is below; the longest name that fits holds. The rest: never."""
+
+
+EFFECTS = {
+    "sources.*.skip": "the rows come in another order from here on",
+    "steps": "the learning rate's schedule goes by it from here on",
+}
+"""What a change does beyond what it says."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A setting that is another one than it was."""
+
+    key: str
+    was: Any
+    now: Any
+    rule: Rule
+
+    def __str__(self) -> str:
+        effect = EFFECTS.get(_pattern(self.key), "")
+        return f"{self.key}: {_shown(self.was)} -> {_shown(self.now)}" + (f" ({effect})" if effect else "")
+
+
+def rule_of(key: str) -> Rule:
+    """The rule of a setting by its dotted key."""
+    parts = _pattern(key).split(".")
+    names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((RULES[name] for name in names if name in RULES), Rule.NEVER)
+
+
+def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Change]:
+    """The settings that a resumed run has otherwise than the run that it goes on with.
+
+    Args:
+        was: the run's, as the checkpoint has them.
+        now: those that it is to go on with.
+        step: optimiser steps done.
+        saved: where the former settings are, for messages.
+
+    Raises:
+        UserError: one that may not change; names it, and the way out.
+    """
+    before, after = flat(was.model_dump(mode="json")), flat(now.model_dump(mode="json"))
+    common = was.sources.keys() & now.sources.keys()
+    changes = []
+    for key in before | after:
+        if before.get(key) == after.get(key):
+            continue
+        rule = rule_of(key)
+        if key.startswith("sources.") and key.split(".")[1] not in common:
+            rule = Rule.LOGGED  # never one that is trained on: `task` doesn't change
+        change = Change(key, before.get(key), after.get(key), rule)
+        if reason := _refusal(change, now, step):
+            raise UserError(
+                f"--resume: {key} was {_shown(change.was)}, now it is {_shown(change.now)}; {reason}; resume with "
+                f"{key}={_shown(change.was)} (all settings as they were: {saved}), or start a run of another name"
+            )
+        changes.append(change)
+    return changes
+
+
+def find_origin(policy: VLM, sources: Iterable[SourceTask]) -> dict[str, Any]:
+    """What a run begins with, for its checkpoints: the model's weights and its commit on the hub, the sources' rows."""
+    return {
+        "weights": weights_fingerprint(policy, low_rank=False),
+        "commit": getattr(policy.model.config, "_commit_hash", None),
+        "data": identities(sources),
+    }
+
+
+def identities(sources: Iterable[SourceTask]) -> dict[str, dict[str, str | None]]:
+    """Each source's fingerprints."""
+    return {source.name: source.identity() for source in sources}
+
+
+def compare_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise UserError where a source's rows are not those that the run was started with."""
+    for name, identity in was.items():
+        for part, value in identity.items():
+            if name in now and now[name].get(part) != value:
+                raise UserError(
+                    f"--resume: the rows of source {name} have changed since the run was started ({part}: "
+                    f"{_shown(value)} was {'' if value is None else 'recorded, '}now {_shown(now[name].get(part))}); "
+                    "bring back the rows as they were, or start a run of another name"
+                )
+
+
+def compare_model(name: str, was: str, now: str) -> None:
+    """Raise UserError where the model that a run began with is another one by now, by its fingerprint."""
+    if was != now:
+        raise UserError(
+            f"--resume: the weights of model {name} have changed since the run was started, which needs them; "
+            "bring them back as they were, or start a run of another name"
+        )
+
+
+def _pattern(key: str) -> str:
+    """A setting's key with a star for a source's name."""
+    section, dot, rest = key.partition(".")
+    return f"sources.*.{rest.partition('.')[2]}" if section == "sources" and dot else key
+
+
+def _refusal(change: Change, now: Config, step: int) -> str:
+    """Why a change is not allowed; empty where it is."""
+    if change.rule is Rule.NEVER:
+        return "it can't change within a run"
+    if change.rule is not Rule.GROWS:
+        return ""
+    if change.now < change.was:
+        return f"it may grow, not shrink ({step} are done)"
+    return method_class(now.method).steps_are_fixed
+
+
+def _shown(value: Any) -> str:
+    """A value as one would type it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
