@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 
 from mr1.config import Config
 from mr1.data.source import open_sources
-from mr1.errors import UserError
+from mr1.errors import UnusableError, UserError
 from mr1.methods import METHODS, method_class
 from mr1.methods.grpo import GRPO
 from mr1.methods.grpo_d import GRPOD
 from mr1.methods.sft import SFT
 from mr1.models.vlm import VLM
 from mr1.rollout.engine import Engine
+from mr1.tasks import load_task
 from mr1.types import Group
 
 WITHOUT_SCHEDULE = {"kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
@@ -87,17 +89,22 @@ def test_a_demonstration_is_one_completion_of_reward_and_advantage_1(
         assert group.advantages is not None
         assert (group.rewards.tolist(), group.advantages.tolist(), group.scores) == ([1.0], [1.0], {})
         (completion,) = group.completions
-        assert completion.text.startswith("<think>")
-        assert completion.text.endswith(f"</think><answer>{group.prompt.sample.answer}</answer>")
+        sample = group.prompt.sample
+        shown = load_task(sample.id.partition("/")[0]).demonstrate(sample, "perfect")
+        assert completion.text == f"<think>{shown.reasoning}</think><answer>{sample.answer}</answer>"
 
 
-def test_a_row_without_a_reasoning_is_named(make_config: Callable[..., Config], tmp_path: Path, tiny: VLM) -> None:
+def test_what_has_no_reasoning_to_teach_is_named(make_config: Callable[..., Config], tmp_path: Path, tiny: VLM) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"question": "How many?", "answer": 1}\n')
-    config = make_config(
-        method="sft", task="own", sources__own__path=path, evaluation__tasks="[counting]", **WITHOUT_SCHEDULE
-    )
-    (source,) = open_sources(config)
-    prompt = tiny.prompt(source.sample("train", 0, 0), "{question}")
-    with pytest.raises(UserError, match=r"^demonstrations.reasoning: own/train/.* has none; name its column"):
+    rows: list[dict[str, object]] = [{"question": "How many?", "answer": "<|im_end|>", "why": ""}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    own = {"method": "sft", "task": "own", "sources__own__path": path, "evaluation__tasks": "[counting]"}
+    with pytest.raises(UserError, match=r"^demonstrations.reasoning: source own has none; name its column by"):
+        SFT(make_config(**own, **WITHOUT_SCHEDULE))
+    config = make_config(sources__own__columns__reasoning="why", **own, **WITHOUT_SCHEDULE)
+    prompt = tiny.prompt(open_sources(config)[0].sample("train", 0, 0), "{question}")
+    with pytest.raises(UnusableError, match=r"^it has no reasoning, which demonstrations.reasoning asks for"):
         SFT(config).rollout(Engine(tiny), [prompt], 0)
+    bare = SFT(make_config(demonstrations__reasoning=False, **own, **WITHOUT_SCHEDULE))
+    with pytest.raises(UnusableError, match=r"^its demonstration holds the special token '<\|im_end\|>'; remove it"):
+        bare.require(tiny, prompt)

@@ -54,28 +54,28 @@ class Optimizer:
         parameters = [parameter for group in self.adamw.param_groups for parameter in group["params"]]
         return torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm).item()
 
-    @torch.no_grad()
     def step(self, factor: float) -> None:
         """Make a step at `factor` times each part's learning rate."""
         for group in self.adamw.param_groups:
             group["lr"] = group["top"] * factor
         self.adamw.step()
-        for parameter, master in self.masters:
-            parameter.copy_(master)
+        with torch.no_grad():
+            for parameter, master in self.masters:
+                parameter.copy_(master)
 
     def state_dict(self) -> dict[str, Any]:
         """AdamW's state and the masters."""
         return {"adamw": self.adamw.state_dict(), "masters": [master.detach() for _, master in self.masters]}
 
-    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` gave."""
         rates = [group["top"] for group in self.adamw.param_groups]
         self.adamw.load_state_dict(state["adamw"])
         for group, rate in zip(self.adamw.param_groups, rates, strict=True):
             group["top"] = rate  # this run's settings hold
-        for (_, master), saved in zip(self.masters, state["masters"], strict=True):
-            master.copy_(saved)
+        with torch.no_grad():
+            for (_, master), saved in zip(self.masters, state["masters"], strict=True):
+                master.copy_(saved)
 
     def _own(self, parameter: Tensor) -> Tensor:
         """The tensor that AdamW is to change: the parameter itself, or its master."""
