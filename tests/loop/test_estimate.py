@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from mr1.cli import app
@@ -18,9 +19,10 @@ from mr1.estimate.dry import dry_run
 from mr1.estimate.ledger import LimitExceededError
 from mr1.estimate.measure import measure, widen
 from mr1.estimate.sizes import parse_size
-from mr1.estimate.step import estimate
+from mr1.estimate.step import LOOKED_AT, estimate, held_out
 from mr1.models.small import build_small
 from mr1.models.vlm import VLM
+from mr1.tasks import load_task
 
 pytestmark = pytest.mark.loop
 
@@ -34,6 +36,8 @@ SMALL = {
     "evaluation__samples": 8,
     "evaluation__tasks": "[counting]",
 }
+LONG = f"'{300 * 'Count. '}{{question}}'"
+"""A prompt that is ten times as long as the one that is trained with."""
 FROZEN = {"optimizer__parts__vision": 0, "optimizer__parts__projector": 0}
 
 
@@ -41,11 +45,11 @@ FROZEN = {"optimizer__parts__vision": 0, "optimizer__parts__projector": 0}
     ("family", "settings"),
     [
         ("qwen2_vl", {}),
-        ("qwen2_vl", {"lora__rank": 8, "gradient_checkpointing": True}),
+        ("qwen2_vl", {"lora__rank": 8, "gradient_checkpointing": True, "evaluation__prompt": LONG}),
         ("qwen2_vl", {"loading__dtype": "bfloat16", "rollout__max_new_tokens": 96, **FROZEN}),
         ("smolvlm", {"loading__attention": "eager", "rollout__top_p": 0.9}),
     ],
-    ids=["all weights", "LoRA and checkpointing", "bfloat16, frozen vision", "eager SmolVLM"],
+    ids=["all weights", "LoRA, checkpointing and a long evaluation prompt", "bfloat16, frozen vision", "eager SmolVLM"],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="measured on the CPU")
 def test_each_phase_is_within_a_fifth_of_what_was_measured(
@@ -59,6 +63,41 @@ def test_each_phase_is_within_a_fifth_of_what_was_measured(
     measured = measure(config)
     assert estimated.keys() == measured.keys()
     assert estimated == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "split"),
+    [
+        ({"evaluation__every": 0, "evaluation__final_samples": 40}, "test"),
+        ({"evaluation__every": 2, "evaluation__samples": 40, "evaluation__final_samples": 0}, "validation"),
+        ({"evaluation__every": 2, "evaluation__samples": 4, "evaluation__final_samples": 40}, "test"),
+        ({"evaluation__every": 2, "evaluation__samples": 40, "evaluation__final_samples": 4}, "validation"),
+    ],
+)
+def test_the_largest_evaluation_is_looked_at(
+    tiny: VLM, make_config: Callable[..., Config], settings: dict[str, object], split: str
+) -> None:
+    """Its prompts are those that the run's evaluation makes: of its split, with seed 0 and its own template."""
+    config = make_config(seed=5, rollout__batch_size=32, evaluation__prompt="'{question} Short.'", **settings)
+    geometry = load_task("geometry")
+    lengths = [len(tiny.prompt(geometry.sample(split, 0, n), "{question} Short.")) for n in range(LOOKED_AT)]
+    counting = load_task("counting")
+    lengths += [len(tiny.prompt(counting.sample(split, 0, n), "{question} Short.")) for n in range(LOOKED_AT)]
+    batch = held_out(tiny, config)
+    assert len(batch) == 32
+    assert max(map(len, batch)) == max(lengths)
+
+
+def test_a_chat_of_ones_own_is_estimated_as_it_is(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Its prompt is the row's, not the template's."""
+    Image.new("RGB", (56, 56), (1, 2, 3)).save(tmp_path / "image.png")
+    row = {"prompt": [{"role": "user", "content": 200 * "How many? "}], "answer": "3", "images": ["image.png"]}
+    file = tmp_path / "chats.jsonl"
+    file.write_text("".join(json.dumps(row | {"id": str(number)}) + "\n" for number in range(8)))
+    settings = {"evaluation__every": 0, "evaluation__final_samples": 0}
+    found = estimate(make_config(sources=f"{{own: {{path: {file}}}}}", task="own", **settings))
+    assert found.prompt_tokens > 400
+    assert found.evaluation_tokens == 0
 
 
 def test_sft_has_no_reference_and_no_cache(make_config: Callable[..., Config]) -> None:

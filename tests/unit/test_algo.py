@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.algo.advantage import alike, group_advantage
@@ -29,6 +29,7 @@ def test_group_advantage_is_zero_where_all_rewards_are_equal() -> None:
 FRACTIONS = st.fractions(-3, 3, max_denominator=997).map(float)
 
 
+@settings(deadline=None)
 @given(FRACTIONS, st.integers(2, 33), st.sets(st.integers(0, 32)), FRACTIONS)
 def test_a_group_of_equal_fractions_has_no_advantage_at_all(
     reward: float, size: int, without: set[int], other: float

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.evaluate.intervals import accuracy_interval, wilson
@@ -84,6 +84,7 @@ def test_wrong_attempts_never_narrow_the_interval_where_nearly_all_are_right(sam
     assert together == sorted(together)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=2, max_size=17).filter(any))
 def test_an_interval_holds_its_accuracy_and_is_symmetric(counts: list[int]) -> None:
     low, high = accuracy_interval(counts)

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from mr1.config import Config
 from mr1.data.prompts import fresh_prompt, usable_prompt
+from mr1.data.source import open_sources
 from mr1.data.unusable import LeftOut
 from mr1.errors import UserError
 from mr1.estimate.dry import Device, dry_run
 from mr1.estimate.ledger import Ledger
-from mr1.evaluate.evaluate import BATCH, available
+from mr1.evaluate.evaluate import available
 from mr1.methods import method_class
 from mr1.models.adapter import Adapter
 from mr1.models.layers import Product
@@ -28,13 +29,14 @@ from mr1.rollout.engine import Choose, Decoder, Engine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
+from mr1.train.evaluations import measured_splits, protocol
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
 from mr1.train.update import run_ahead, score_reference, update
 from mr1.types import Completion, Group, Prompt
 
 LOOKED_AT = 16
-"""Samples of each task whose prompts are made, to find the longest."""
+"""Samples of each task and split whose prompts are made, to find the longest."""
 
 
 @dataclass
@@ -48,13 +50,16 @@ class Estimate:
     learning: int
     """The number of parameters that learn."""
     prompt_tokens: int
-    """Tokens of the longest prompt that was looked at, those of its images among them."""
+    """Tokens of the longest training prompt that was looked at, those of its images among them."""
     image_tokens: int
     """Tokens of its images."""
     group_tokens: int
     """Tokens of the largest group's rows, with padding."""
+    evaluation_tokens: int
+    """Tokens of the longest prompt of the largest evaluation; 0 where the run has none."""
     host: int
-    """Bytes of a step's images in the host's memory, where they wait. They are in no phase."""
+    """Bytes of images in the host's memory, where they wait: the next step's, made ahead, beside those of the larger of
+    this step's and an evaluation's batch. They are in no phase."""
 
     @property
     def peak(self) -> int:
@@ -71,14 +76,14 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         limit: bytes, above which there is no need to go on.
 
     Raises:
-        UserError: the model's configuration or its processor can't be had.
+        UserError: the model's configuration, its processor or the data can't be had.
         LimitExceededError: more than `limit` bytes would be taken at once.
     """
+    open_sources(config)
     policy = load_vlm(config.model, config.loading, weights=False)
-    prompts = _prompts(policy, config, config.tasks, "train", config.prompts_per_step)
-    evaluated = min(_evaluated(config), BATCH, config.rollout.batch_size)
-    split = "validation" if config.evaluation.every else "test"
-    held_out = _prompts(policy, config, config.evaluation.tasks, split, evaluated) if evaluated else []
+    train = [prompt for name in config.tasks for prompt in _looked_at(policy, config, name, "train", config.prompt)]
+    prompts = _batch(train, config.prompts_per_step)
+    evaluated = held_out(policy, config)
     with dry_run(device, limit) as ledger:
         make_policy(policy, config)
         policy.model.to("meta")  # peft makes its weights on the CPU
@@ -91,9 +96,9 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
             with reference() as copy:
                 ledger.name("reference", _tensors(copy.model))
 
-        if held_out:
+        if evaluated:
             ledger.begin("evaluation")
-            _LastToken(policy, ledger, device).greedy(held_out, config.rollout.max_new_tokens, evaluated)
+            _LastToken(policy, ledger, device).greedy(evaluated, config.rollout.max_new_tokens)
         ledger.begin("rollout")
         longest = [replace(prompts[0]) for _ in prompts]
         run_ahead(policy, longest, config)
@@ -117,7 +122,8 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         prompt_tokens=len(prompts[0]),
         image_tokens=int((prompts[0].input_ids == policy.adapter.image_token_id).sum()),
         group_tokens=make_rows(groups[:1], policy.adapter).input_ids.numel(),
-        host=sum(tensor.nbytes for prompt in prompts for tensor in prompt.vision.values()),
+        evaluation_tokens=max(map(len, evaluated), default=0),
+        host=_images_size(prompts) + max(map(_images_size, (prompts, evaluated))),
     )
 
 
@@ -230,25 +236,38 @@ def _name_gradient(parameter: nn.Parameter, owner: Tensor, ledger: Ledger) -> No
     parameter.register_post_accumulate_grad_hook(name)
 
 
-def _evaluated(config: Config) -> int:
-    """The most samples of a task that an evaluation of the run looks at."""
-    if not config.evaluation.tasks:
-        return 0
-    return max(config.evaluation.final_samples, config.evaluation.samples if config.evaluation.every else 0)
+def held_out(vlm: VLM, config: Config) -> list[Prompt]:
+    """The batch of most tokens among those of the run's evaluations, of each task and split; none where it has none."""
+    how, batches = protocol(config), [list[Prompt]()]
+    for name in dict.fromkeys(config.evaluation.tasks):
+        for split, samples in measured_splits(config).items():
+            count = min(available(load_task(name, config.sources), split, samples), how.batch_size)
+            batches.append(_batch(_looked_at(vlm, config, name, split, how.prompt), count))
+    return max(batches, key=lambda prompts: sum(map(len, prompts)))
 
 
-def _prompts(vlm: VLM, config: Config, tasks: Iterable[str], split: str, count: int) -> list[Prompt]:
-    """The longest of these tasks' first prompts, several times; the last is the shortest, for there is padding then."""
-    sources = [load_task(name, config.sources) for name in dict.fromkeys(tasks)]
+def _looked_at(vlm: VLM, config: Config, name: str, split: str, template: str) -> list[Prompt]:
+    """The first prompts of a task, as the run makes them."""
+    task = load_task(name, config.sources)
+    seed = config.seed if split == "train" else 0  # all runs are measured on the same samples
     found = [
-        usable_prompt(partial(fresh_prompt, vlm), source, split, config.seed, index, config.prompt, LeftOut(0.0))
-        for source in sources
-        for index in range(available(source, split, LOOKED_AT))
+        usable_prompt(partial(fresh_prompt, vlm), task, split, seed, number, template, LeftOut(0.0))
+        for number in range(available(task, split, LOOKED_AT))
     ]
-    made = sorted((each for each in found if isinstance(each, Prompt)), key=len)
+    made = [each for each in found if isinstance(each, Prompt)]
     if not made:
         raise UserError(f"sources: none of the first {len(found)} rows can be used: {found[0]}")
-    return [replace(made[-1]) for _ in range(count - 1)] + [replace(made[0 if count > 1 else -1])]
+    return made
+
+
+def _batch(looked_at: Sequence[Prompt], count: int) -> list[Prompt]:
+    """The longest of these prompts, several times; the last is the shortest, for there is padding then."""
+    longest, shortest = max(looked_at, key=len), min(looked_at, key=len)
+    return [replace(longest) for _ in range(count - 1)] + [replace(shortest if count > 1 else longest)]
+
+
+def _images_size(prompts: Iterable[Prompt]) -> int:
+    return sum(tensor.nbytes for prompt in prompts for tensor in prompt.vision.values())
 
 
 def _two_microbatches(

@@ -39,8 +39,9 @@ def summary(estimate: Estimate) -> str:
     parts = ", ".join(f"{part} {_count(number)}" for part, number in estimate.parameters.items())
     return (
         f"parameters: {parts}; {_count(estimate.learning)} learn\n"
-        f"longest prompt: {estimate.prompt_tokens} tokens, {estimate.image_tokens} of them of images; "
-        f"largest group: {estimate.group_tokens} tokens; a step's images in the host's memory: "
+        f"longest prompt: {estimate.prompt_tokens} tokens, {estimate.image_tokens} of them of images, in evaluations "
+        f"{estimate.evaluation_tokens or 'none'}; "
+        f"largest group: {estimate.group_tokens} tokens; images in the host's memory: "
         f"{in_words(estimate.host)}"
     )
 

@@ -139,6 +139,8 @@ def _read_model(name: str, path: str, config: Any, loading: Loading, options: di
     from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText
 
+    from mr1.models.determinism import be_deterministic
+
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             path,
@@ -162,6 +164,7 @@ def _read_model(name: str, path: str, config: Any, loading: Loading, options: di
             f"model: the weights of {name} lack {len(missing)} that its config.json asks for, such as {missing[0]}; do "
             "they belong together?"
         )
+    be_deterministic()
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 

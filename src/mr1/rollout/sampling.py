@@ -32,7 +32,7 @@ def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, top_p: fl
     logprobs = torch.log_softmax(logits / temperature, dim=-1)
     if top_p < 1:
         logprobs = torch.log_softmax(_nucleus(logprobs, top_p), dim=-1)
-    cumulative = logprobs.exp().cumsum(dim=-1)
+    cumulative = _sums(logprobs.exp())
     total = cumulative[:, -1:]
     # The first token whose cumulative probability is above the threshold; its own probability is therefore not 0.
     threshold = torch.minimum(uniform[:, None].to(total) * total, torch.nextafter(total, torch.zeros_like(total)))
@@ -46,10 +46,23 @@ def greedy_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
     return tokens, logprobs
 
 
+def _sums(probabilities: Tensor) -> Tensor:
+    """(R, V) cumulative sums along the last axis, the same each time.
+
+    A GPU adds floating-point numbers up in parts that can differ from run to run; whole numbers add up to the same.
+    """
+    return _sums_in_whole_numbers(probabilities) if probabilities.is_cuda else probabilities.cumsum(dim=-1)
+
+
+def _sums_in_whole_numbers(probabilities: Tensor) -> Tensor:
+    """In float64, exact but for each probability's part below 2^-52."""
+    return (probabilities.double() * 2.0**52).long().cumsum(dim=-1).double() / 2.0**52
+
+
 def _nucleus(logprobs: Tensor, top_p: float) -> Tensor:
     """Log-probs with -inf outside the nucleus. The likeliest token is always inside."""
     ordered, order = logprobs.sort(dim=-1, descending=True)
     probabilities = ordered.exp()
-    before = probabilities.cumsum(dim=-1) - probabilities
+    before = _sums(probabilities) - probabilities
     kept = ordered.masked_fill(before >= top_p, -torch.inf)
     return torch.empty_like(logprobs).scatter(-1, order, kept)

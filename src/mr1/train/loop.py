@@ -18,7 +18,7 @@ import torch
 from mr1.config import Config
 from mr1.data.source import open_sources
 from mr1.data.unusable import BadRow, LeftOut
-from mr1.evaluate.evaluate import BATCH, Keep, Protocol, evaluate
+from mr1.evaluate.evaluate import Keep, evaluate
 from mr1.evaluate.outcome import Evaluation
 from mr1.methods import method_class
 from mr1.models.fingerprint import weights_fingerprint
@@ -32,6 +32,7 @@ from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
+from mr1.train.evaluations import protocol
 from mr1.train.interrupt import Interrupt
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
@@ -51,10 +52,6 @@ class Trainer:
         Raises:
             UserError: a source or a model that can't be loaded.
         """
-        # Gradients of repeated indices are otherwise added up in an order that differs from run to run.
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # No result is made from memory that was never written; filling it would cost a pass over every new tensor.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if not torch.cuda.is_available():
             keep_freed_memory()
         self.config, self.run, self.console = config, run, console
@@ -207,14 +204,11 @@ class Trainer:
 
     def _evaluate(self, split: str, count: int, keep: Keep | None = None) -> Sequence[Evaluation]:
         config = self.config
-        protocol = Protocol(
-            prompt=config.evaluation.prompt or config.prompt,
-            max_new_tokens=config.rollout.max_new_tokens,
-            batch_size=min(BATCH, config.rollout.batch_size),
-        )
         tasks = [load_task(name, config.sources) for name in config.evaluation.tasks]
         make = self.cache.prompt
-        return [evaluate(self.engine, task, split, count, protocol, self.left_out, make, keep) for task in tasks]
+        return [
+            evaluate(self.engine, task, split, count, protocol(config), self.left_out, make, keep) for task in tasks
+        ]
 
     def _leave_out(self, row: BadRow) -> None:
         """Write down a row that has just turned out to be unusable, and say so."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mr1.config import Config
 from mr1.methods.base import Method
+from mr1.models.determinism import repeatable
 from mr1.models.vlm import VLM
 from mr1.rollout.shared import can_share
 from mr1.train.optimizer import Optimizer, rate_factor
@@ -65,6 +66,33 @@ def update(
         id(completion): share
         for completion, share in zip(_completions(groups), method.token_weights(groups), strict=True)
     }
+
+    def undo() -> None:
+        optimizer.zero_grad()
+        policy.forget()
+
+    sums = repeatable(lambda: _backward(policy, groups, method, config, shares, beta), undo)
+    policy.forget()
+
+    norm = optimizer.clip()
+    if not math.isfinite(norm):
+        raise FloatingPointError(
+            f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
+        )
+    optimizer.step(rate_factor(step, config.steps, config.optimizer))
+    optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
+
+    metrics: dict[str, float | None] = {"loss": sums.pop("loss"), "kl": None, "entropy": sums.pop("entropy")}
+    gap = sums.pop("gap")
+    if all(completion.logprobs is not None for completion in _completions(groups)):
+        metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
+    return metrics | dict(sums) | {"grad_norm": norm}
+
+
+def _backward(
+    policy: VLM, groups: Sequence[Group], method: Method, config: Config, shares: dict[int, float], beta: float
+) -> dict[str, float]:
+    """Add the batch's gradient up, micro-batch by micro-batch. Returns sums of metrics."""
     sums: defaultdict[str, float] = defaultdict(float)
     batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter)]
     if len(batches) > 1:
@@ -83,22 +111,7 @@ def update(
         sums["gap"] += _sampler_gap(batch)
         for name, value in output.metrics.items():
             sums[name] += value.item()
-
-    policy.forget()
-
-    norm = optimizer.clip()
-    if not math.isfinite(norm):
-        raise FloatingPointError(
-            f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
-        )
-    optimizer.step(rate_factor(step, config.steps, config.optimizer))
-    optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
-
-    metrics: dict[str, float | None] = {"loss": sums.pop("loss"), "kl": None, "entropy": sums.pop("entropy")}
-    gap = sums.pop("gap")
-    if all(completion.logprobs is not None for completion in _completions(groups)):
-        metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
-    return metrics | dict(sums) | {"grad_norm": norm}
+    return sums
 
 
 def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, shares: dict[int, float], beta: float) -> LossInputs:
