@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from mr1.methods.sft import SFT
 from mr1.models.vlm import VLM
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
-from mr1.types import Group
+from mr1.types import Group, Prompt
 
 WITHOUT_SCHEDULE = {"kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
 
@@ -92,6 +93,44 @@ def test_a_demonstration_is_one_completion_of_reward_and_advantage_1(
         sample = group.prompt.sample
         shown = load_task(sample.id.partition("/")[0]).demonstrate(sample, "perfect")
         assert completion.text == f"<think>{shown.reasoning}</think><answer>{sample.answer}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("opened", "reasoning", "text"),
+    [
+        ("", True, "<think>{}</think><answer>{}</answer>"),
+        ("", False, "<answer>{1}</answer>"),
+        ("<think>\n", True, "{}</think><answer>{}</answer>"),
+        ("<think>\n", False, "</think><answer>{1}</answer>"),
+        ("<think></think>", False, "<answer>{1}</answer>"),
+        ("<think></think><answer>", False, "{1}</answer>"),
+    ],
+)
+def test_a_demonstration_goes_on_where_the_template_stopped(
+    make_config: Callable[..., Config],
+    make_prompt: Callable[..., Prompt],
+    tiny: VLM,
+    opened: str,
+    reasoning: bool,
+    text: str,
+) -> None:
+    sft = SFT(make_config(method="sft", demonstrations__reasoning=reasoning, **WITHOUT_SCHEDULE))
+    prompt = replace(make_prompt(), opened=opened)
+    shown = load_task("counting").demonstrate(prompt.sample, "perfect")
+    (group,) = sft.rollout(Engine(tiny), [prompt], 0)
+    assert group.completions[0].text == text.format(shown.reasoning, shown.answer)
+
+
+def test_thoughts_that_the_template_has_closed_cannot_be_taught(
+    make_config: Callable[..., Config], make_prompt: Callable[..., Prompt], tiny: VLM
+) -> None:
+    sft = SFT(make_config(method="sft", **WITHOUT_SCHEDULE))
+    with pytest.raises(UserError) as caught:
+        sft.rollout(Engine(tiny), [replace(make_prompt(), opened="<think></think>")], 0)
+    assert str(caught.value) == (
+        "demonstrations.reasoning: the model's chat template closes its thoughts before the answer; set it to false, "
+        "or choose another template"
+    )
 
 
 def test_what_has_no_reasoning_to_teach_is_named(make_config: Callable[..., Config], tmp_path: Path, tiny: VLM) -> None:

@@ -187,6 +187,11 @@ def test_a_group_that_is_too_large_is_torn_apart() -> None:
         assert all(part.prompt is group.prompt for part in parts)
 
 
+def test_a_torn_group_without_advantages_stays_without() -> None:
+    parts = [part for batch in microbatches([_group([1], [[2]] * 4)], 3, _adapter()) for part in batch]
+    assert [(len(part.completions), part.advantages) for part in parts] == [(2, None), (2, None)]
+
+
 def test_flat_rows_have_no_padding_to_count() -> None:
     groups = [_group([1], [[2] * 6]), _group([1], [[2]]), _group([1], [[2]])]
     assert [len(batch) for batch in microbatches(groups, 11, _adapter(shares=True))] == [3]

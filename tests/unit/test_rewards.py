@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from hypothesis import strategies as some
 
 from mr1.judge.pool import side_by_side
 from mr1.rewards import REWARDS, score_groups
-from mr1.rewards.accuracy import accuracy, accuracy_r1v, take_undecided
+from mr1.rewards.accuracy import _Count, accuracy, accuracy_r1v, take_undecided
 from mr1.rewards.format import well_formed
 from mr1.types import Group, Sample
 
@@ -144,3 +145,11 @@ def test_the_format_of_a_hostile_text_takes_no_time() -> None:
     assert well_formed("<think>" + "</think><answer>" * 200_000) == 0.0
     assert well_formed("<think>" + "</think> " * 200_000 + "</answer>") == 0.0
     assert time.perf_counter() - start < 1.0
+
+
+def test_threads_count_what_was_not_decided_together() -> None:
+    count = _Count()
+    assert count.take() == 0
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count.add, [1] * 500))
+    assert (count.take(), count.take()) == (500, 0)

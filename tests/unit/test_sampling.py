@@ -80,3 +80,15 @@ def test_random_numbers_depend_on_run_step_sample_and_completion_alone() -> None
     others += [((0, 3), "counting/train/0/6", 2), ((0, 3), "counting/train/0/5", 3)]
     for key, sample, completion in others:
         assert not torch.equal(base, uniform_numbers(key, sample, completion, 16))
+
+
+def test_the_whole_distribution_is_drawn_from_as_it_is() -> None:
+    logits = 3 * torch.randn(4, 1000, generator=torch.Generator().manual_seed(0))
+    tokens, logprobs = sample_tokens(logits, _uniform(4), 1.0, 1.0)
+    assert torch.equal(logprobs, torch.log_softmax(logits, dim=-1).gather(-1, tokens[:, None])[:, 0])
+
+
+def test_random_numbers_are_the_same_in_every_version() -> None:
+    numbers = uniform_numbers((0, 3), "counting/train/0/5", 2, 3)
+    assert numbers.dtype == torch.float64
+    assert numbers.tolist() == [0.029419533988673696, 0.3497709989978941, 0.29944298836700123]

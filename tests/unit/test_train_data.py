@@ -17,6 +17,7 @@ from mr1.data.prompts import usable_prompt
 from mr1.data.unusable import BadRow, LeftOut, TooManyError
 from mr1.errors import UnusableError, UserError
 from mr1.models.vlm import VLM
+from mr1.tables import FILE
 from mr1.tasks import load_task
 from mr1.train.data import PromptCache, PromptSource
 from mr1.types import Prompt
@@ -213,3 +214,37 @@ def test_prompts_are_made_while_the_tokenizer_is_used_for_completions(
             written = tiny.written(text).token_ids
             assert tiny.tokenizer.batch_decode([written] * 8, skip_special_tokens=True) == [text] * 8
     source.close()
+
+
+def test_what_is_kept_is_counted_and_the_longest_unused_goes_first(tiny: VLM) -> None:
+    """Each image of 56 by 56 pixels is counted as PIL holds it, with its file, and as the model takes it."""
+    counting = load_task("counting")
+    made = [tiny.prompt(counting.sample("test", 0, index), "{question}") for index in range(3)]
+    sizes = [
+        sum(4 * image.width * image.height for image in prompt.sample.images)
+        + sum(tensor.nbytes for tensor in prompt.vision.values())
+        for prompt in made
+    ]
+    cache = PromptCache(tiny, sum(sizes[:2]))
+    seen = [cache.prompt(counting, "test", 0, index, "{question}").vision for index in (0, 1, 0)]
+    assert cache.size == sum(sizes[:2])
+    assert all(seen[0][name] is seen[2][name] for name in seen[0])
+    cache.prompt(counting, "test", 0, 2, "{question}")  # in the place of 1, which was used longest ago
+    assert cache.size == sizes[0] + sizes[2]
+    again = [cache.prompt(counting, "test", 0, index, "{question}").vision for index in (0, 1)]
+    assert again[0]["pixel_values"] is seen[0]["pixel_values"]
+    assert again[1]["pixel_values"] is not seen[1]["pixel_values"]
+    assert torch.equal(again[1]["pixel_values"], seen[1]["pixel_values"])
+    cache.prompt(counting, "train", 0, 0, "{question}")  # never comes again
+    assert cache.size == sizes[0] + sizes[1]
+    assert PromptCache(tiny, 0).prompt(counting, "test", 0, 0, "{question}").sample.id == made[0].sample.id
+
+
+def test_a_kept_image_is_counted_with_its_file(tiny: VLM, config: Config) -> None:
+    own = load_task("own", config.sources)
+    cache = PromptCache(tiny, 2**30)
+    prompt = cache.prompt(own, "train", 0, 0, "{question}")
+    (image,) = prompt.sample.images
+    arrays = sum(tensor.nbytes for tensor in prompt.vision.values())
+    assert len(image.info[FILE]) > 100
+    assert cache.size == 4 * 56 * 56 + len(image.info[FILE]) + arrays
