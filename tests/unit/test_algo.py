@@ -58,6 +58,23 @@ def test_group_advantage_normalises_each_group_by_itself() -> None:
     assert both.sum(dim=-1).abs().max() < 1e-6
 
 
+def test_groups_with_gaps_are_normalised_each_by_itself() -> None:
+    rewards = torch.tensor([[math.nan, 0.0, 1.0], [10.0, 20.0, 60.0], [5.0, math.nan, 5.0], [math.nan, 3.0, math.nan]])
+    advantages = group_advantage(rewards)
+    expected = group_advantage(torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(advantages[0], torch.tensor([0.0, *expected.tolist()]))
+    torch.testing.assert_close(advantages[1], group_advantage(rewards[1]))
+    assert advantages[2:].tolist() == [[0.0] * 3] * 2
+
+
+def test_what_is_alike_may_be_infinite() -> None:
+    for value in (math.inf, -math.inf):
+        assert alike(torch.tensor([value, math.nan, value]))
+        assert not alike(torch.tensor([value, 0.0]))
+        assert not alike(torch.tensor([value, torch.finfo(torch.float32).max]))
+        assert not alike(torch.tensor([value, torch.finfo(torch.float32).min]))
+
+
 def test_group_advantage_refuses_a_group_of_one() -> None:
     with pytest.raises(ValueError, match="at least two"):
         group_advantage(torch.tensor([1.0]))

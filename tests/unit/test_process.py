@@ -6,7 +6,7 @@ import ctypes
 import multiprocessing
 import signal
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,9 +44,8 @@ def test_a_thread_beside_the_main_one_leaves_signals_alone() -> None:
         with Interrupt() as interrupt:
             seen.append((signal.getsignal(signal.SIGINT), interrupt.asked))
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(work).result()
     assert seen == [(before, False)]
 
 
@@ -71,7 +70,7 @@ def _freed_and_kept(keep: bool) -> None:
 @linux
 @pytest.mark.parametrize("keep", [True, False])
 def test_freed_memory_is_kept(keep: bool) -> None:
-    process = multiprocessing.get_context("fork").Process(target=_freed_and_kept, args=(keep,))
+    process = multiprocessing.get_context("spawn").Process(target=_freed_and_kept, args=(keep,))
     process.start()
     process.join()
     assert process.exitcode == int(keep)
