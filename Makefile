@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
 logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
 
-.PHONY: demo test lint format bench bench-growth tiny clean
+.PHONY: demo test mutants lint format bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train recipes/counting-grpo-d.yaml name=demo --overwrite
@@ -17,6 +17,11 @@ test: $(VENV)/ready  ## linters, types and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+mutants: $(VENV)/ready  ## put faults into the code one by one, and see which the tests notice (about an hour)
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/python -m benchmarks.mutants --write docs/mutants.md
 
 lint: $(VENV)/ready  ## linters and types alone
 	$(BIN)/ruff check .

@@ -118,6 +118,14 @@ def test_one_that_takes_up_a_state_goes_on_to_the_bit(dtype: torch.dtype) -> Non
         assert not torch.equal(one, one.to(dtype).float())  # what rounding would have lost
 
 
+def test_a_resumed_run_keeps_its_own_rates() -> None:
+    state = optimizer(model()).state_dict()
+    resumed = optimizer(model(), learning_rate=0.3, parts={"vision": 0.4})
+    resumed.load_state_dict(copy.deepcopy(state))
+    resumed.step(0.5)
+    assert sorted(group["lr"] for group in resumed.adamw.param_groups) == [0.15, 0.15, 0.2, 0.2]
+
+
 def test_masters_of_another_model_are_refused() -> None:
     state = optimizer(model(torch.bfloat16)).state_dict()
     state["masters"].pop()
