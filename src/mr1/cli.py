@@ -172,6 +172,25 @@ def evaluate(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Of a run, or of an evaluation: what `eval --out` wrote.")],
+) -> None:
+    """Write a folder's page again, also of a run that still goes on, was stopped, or has files that are cut or damaged.
+
+    What can't be read is said, here and on the page.
+
+    Example: mr1 report runs/demo
+    """
+    from mr1.report.console import Console
+    from mr1.report.write import write_page
+
+    console, written = Console(), write_page(folder)
+    for file, notes in written.damage.items():
+        console.say(f"{folder / file}: {'; '.join(notes)}")
+    console.say(f"report: {written.path}")
+
+
+@app.command()
 def check(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of every family.")

@@ -31,7 +31,7 @@ from mr1.folders import Mode
 from mr1.judge.verdict import Verdict
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
-from mr1.report.evaluation import write_evaluation_report
+from mr1.report.write import write_page
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
 
@@ -131,7 +131,7 @@ def test_the_page_stands_alone_and_escapes_what_a_model_wrote(tiny: VLM, tmp_pat
         stray.write_bytes(b"\0stray")
     (outcomes / "copy").mkdir()
     assert [*made.summarise()] == ["geometry"]
-    page = write_evaluation_report(folder).read_text()
+    page = write_page(folder).path.read_text()
     assert "<b>tiny</b>" not in page
     assert "&lt;b&gt;tiny&lt;/b&gt;" in page
     assert "By subject" in page

@@ -21,6 +21,7 @@ from mr1.judge.verdict import Verdict
 from mr1.methods.sft import SFT
 from mr1.models import VLM
 from mr1.report.console import Console
+from mr1.report.reading import Reader
 from mr1.report.samples import training_groups
 from mr1.rewards import score_groups
 from mr1.rewards.functions import score_by_function
@@ -138,7 +139,7 @@ def test_a_run_records_the_whole_turn(tiny: VLM, make_config: Callable[..., Conf
     Trainer(config, run, Console(RichConsole(quiet=True))).train()
     rows = pq.read_table(run.folder / "samples" / "step-000000.parquet").to_pylist()
     assert all(row["completion"].startswith("<think>\n") for row in rows)
-    assert [part.kind for part in training_groups(run.folder)[0].completions[0].parts] == ["think", "answer"]
+    assert [part.kind for part in training_groups(Reader(run.folder))[0].completions[0].parts] == ["think", "answer"]
 
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>", "<", "\n", "x")

@@ -15,7 +15,7 @@ from PIL import Image
 from mr1.config import Config
 from mr1.report.html import signed
 from mr1.report.page import duration
-from mr1.report.plots import binned, column, run_plots, smooth, window_of
+from mr1.report.plots import binned, column, outline, run_plots, smooth, window_of
 from mr1.report.samples import LARGEST_IMAGE, data_uri, split_parts
 
 
@@ -25,7 +25,7 @@ def test_long_runs_are_drawn_with_few_points() -> None:
         rng = np.random.default_rng(0)
         keys = ("kl", "kl_weight", "reward/total", "reward/accuracy", "entropy", "grad_norm", "time/rollout")
         metrics = [{"step": step, **dict(zip(keys, rng.random(len(keys)), strict=True))} for step in range(steps)]
-        return sum(len(plot.svg) for plot in run_plots(config, metrics, {}))
+        return sum(len(plot.svg) for plot in run_plots(outline(config, metrics, {}), metrics, {}))
 
     assert size(20_000) < 2 * size(400)
 
@@ -36,7 +36,11 @@ def test_names_in_plots_are_shown_as_they_are_and_all_of_them() -> None:
     evaluation = config.evaluation.model_copy(update={"tasks": names})
     config = config.model_copy(update={"rewards": dict.fromkeys(names, 1.0), "evaluation": evaluation})
     metrics = [{"step": 0, "reward/total": 1.0} | {f"eval/{name}/accuracy": 0.5 for name in names}]
-    for plot in (plot for plot in run_plots(config, metrics, {}) if plot.title in ("Rewards", "Held-out accuracy")):
+    for plot in (
+        plot
+        for plot in run_plots(outline(config, metrics, {}), metrics, {})
+        if plot.title in ("Rewards", "Held-out accuracy")
+    ):
         texts = [html.unescape(text).strip("\u200b ") for text in re.findall(r"<text[^>]*>([^<]*)</text>", plot.svg)]
         assert {text.partition(" (")[0] for text in texts} >= set(names)
 

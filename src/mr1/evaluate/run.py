@@ -16,7 +16,7 @@ from mr1.folders import Mode
 from mr1.models import load_vlm
 from mr1.models.fingerprint import weights_fingerprint
 from mr1.report.console import Console
-from mr1.report.evaluation import write_evaluation_report
+from mr1.report.write import write_page
 from mr1.rollout.engine import Engine
 from mr1.tasks.base import Task
 
@@ -83,7 +83,7 @@ def run_evaluation(
                 folder.measure(engine, each.task, each.split, each.samples, each.protocol, done, left_out)
         summary = folder.summarise(left_out)
         if out:
-            console.say(f"report: {write_evaluation_report(out)}")
+            console.say(f"report: {write_page(out).path}")
     return summary
 
 

@@ -6,6 +6,7 @@ security policy forbids scripts and foreign content.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from mr1 import __version__
+from mr1.report.reading import printable
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ def render_page(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["signed"] = signed
-    return environment.get_template(template).render(version=__version__, **values)
+    return printable(environment.get_template(template).render(version=__version__, **values))
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, a real minus included; no sign for what rounds to 0."""
+def signed(value: float | None, digits: int = 2) -> str:
+    """A number with its sign, a real minus included; no sign for what rounds to 0. A dash for none."""
+    if value is None or not math.isfinite(value):
+        return "–"
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 

@@ -6,19 +6,19 @@ security policy forbids scripts and foreign content.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup
 
 from mr1.config import Config, load_config
+from mr1.errors import UserError
 from mr1.report.html import Result, read_result, render_page, signed
-from mr1.report.plots import Evaluations, Metrics, run_plots
-from mr1.report.samples import Flips, flips, sample_pairs, training_groups
-from mr1.tables import write_text
+from mr1.report.plots import Evaluations, Metrics, Outline, outline, run_plots
+from mr1.report.reading import Reader, read_figures, read_metrics
+from mr1.report.samples import Flips, flips, read_stages, sample_pairs, training_groups
 
+SETTINGS, EVALUATION = "config.yaml", "evaluation.json"
 SHOWN = 12
 """Test samples of each task on the page."""
 
@@ -28,7 +28,7 @@ class Row:
     """A task's line in the table of results."""
 
     task: str
-    trained: bool
+    role: str
     before: Result | None
     after: Result | None
     change: str | None
@@ -36,40 +36,49 @@ class Row:
     flips: Flips | None
 
 
-def write_report(folder: Path) -> Path:
-    """Write `report.html` into a run's folder; a page that is there is replaced at once, when the new one is whole.
-
-    Args:
-        folder: a run's folder (see `mr1.train.run`). What it lacks, the page says or leaves out.
-
-    Returns:
-        The page's path.
-
-    Raises:
-        UserError: the folder has no `config.yaml`, or one that can't be read.
-    """
-    path = folder / "report.html"
-    write_text(path, render(folder))
-    return path
-
-
-def render(folder: Path) -> str:
-    """The page as HTML."""
-    config = load_config(folder / "config.yaml")
-    metrics, evaluations = _metrics(folder / "metrics.jsonl"), _evaluations(folder / "evaluation.json")
-    pairs = sample_pairs(folder, SHOWN)
+def run_page(reader: Reader) -> str:
+    """The page of a run's folder (see `mr1.train.run`) as HTML. What the folder lacks, the page says or leaves out."""
+    config, settings = _settings(reader)
+    metrics = read_metrics(reader)
+    evaluations, samples = _evaluations(reader), read_stages(reader)
+    about = outline(config, metrics, evaluations)
     return render_page(
         "page.html.jinja",
+        name=config.name if config else reader.folder.resolve().name,
         config=config,
+        about=about,
         facts=_facts(config, metrics),
-        rows=_rows(config, evaluations, flips(folder)),
-        plots=[(plot, Markup(plot.svg)) for plot in run_plots(config, metrics, evaluations)],
-        pairs=pairs,
-        trained=config.tasks,
+        rows=_rows(about, evaluations, flips(samples)),
+        plots=[(plot, Markup(plot.svg)) for plot in run_plots(about, metrics, evaluations)],
+        pairs=sample_pairs(reader, samples, SHOWN),
         shown=SHOWN,
-        groups=training_groups(folder),
-        settings=(folder / "config.yaml").read_text(encoding="utf-8"),
+        groups=training_groups(reader),
+        settings=settings,
+        damage=reader.damage,
     )
+
+
+def _settings(reader: Reader) -> tuple[Config | None, str]:
+    """A run's settings, None where they can't be read; and the text of their file, whatever it is."""
+    text = reader.text(SETTINGS, required=True)
+    if not text.strip():
+        return None, text
+    try:
+        return load_config(reader.folder / SETTINGS), text
+    except UserError as error:
+        reader.note(SETTINGS, f"holds no settings that can be read ({error})")
+    return None, text
+
+
+def _evaluations(reader: Reader) -> Evaluations:
+    """The figures of each stage by task; stages without any are left out."""
+    found = {}
+    for stage, held in reader.json(EVALUATION).items():
+        if stage not in ("before", "after") or not isinstance(held, dict):
+            reader.note(EVALUATION, f"{stage} is no stage with its tasks, and is left out")
+        elif figures := read_figures(reader, EVALUATION, held, f"{stage}, "):
+            found[stage] = figures
+    return found
 
 
 def duration(seconds: float) -> str:
@@ -80,38 +89,29 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _metrics(path: Path) -> Metrics:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _evaluations(path: Path) -> Evaluations:
-    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-    return json.loads(text) if text else {}
-
-
-def _facts(config: Config, metrics: Metrics) -> dict[str, str]:
+def _facts(config: Config | None, metrics: Metrics) -> dict[str, str]:
     """What the head of the page says of the run."""
     done = len(metrics)
-    facts = {
-        "Method": config.method,
-        "Model": config.model,
-        "Trained on": ", ".join(config.tasks),
-        "Steps": f"{done:,}" if done == config.steps else f"{done:,} of {config.steps:,}",
-        "Batch": f"{config.prompts_per_step} prompts",
-        "Seed": str(config.seed),
-    }
-    if any(line.get("reward/total") is not None for line in metrics):
-        facts["Batch"] += f" × {config.rollout.group_size} completions"
-    seconds = sum(value for line in metrics for key, value in line.items() if key.startswith("time/"))
+    facts = {"Steps": f"{done:,}"}
+    if config is not None:
+        facts = {
+            "Method": config.method,
+            "Model": config.model,
+            "Trained on": ", ".join(config.tasks),
+            "Steps": f"{done:,}" if done == config.steps else f"{done:,} of {config.steps:,}",
+            "Batch": f"{config.prompts_per_step} prompts",
+            "Seed": str(config.seed),
+        }
+        if any(line.get("reward/total") is not None for line in metrics):
+            facts["Batch"] += f" × {config.rollout.group_size} completions"
+    seconds = sum(value or 0 for line in metrics for key, value in line.items() if key.startswith("time/"))
     return facts | ({"Training time": duration(seconds)} if seconds else {})
 
 
-def _rows(config: Config, evaluations: Evaluations, changed: Mapping[str, Flips]) -> list[Row]:
+def _rows(about: Outline, evaluations: Evaluations, changed: Mapping[str, Flips]) -> list[Row]:
     """The table's lines: the trained tasks first, then the others."""
     before, after = evaluations.get("before", {}), evaluations.get("after", {})
-    tasks = sorted(dict.fromkeys([*before, *after]), key=lambda task: task not in config.tasks)
+    tasks = sorted(dict.fromkeys([*before, *after]), key=lambda task: about.role(task) == "transfer")
     rows = []
     for task in tasks:
         results = [stage[task] for stage in (before, after) if task in stage]
@@ -119,7 +119,7 @@ def _rows(config: Config, evaluations: Evaluations, changed: Mapping[str, Flips]
         rows.append(
             Row(
                 task=task,
-                trained=task in config.tasks,
+                role=about.role(task),
                 before=read_result(before.get(task)),
                 after=read_result(after.get(task)),
                 change=None if points is None else signed(points, 1),

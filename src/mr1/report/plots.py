@@ -83,22 +83,57 @@ class Plot:
     svg: str
 
 
-def run_plots(config: Config, metrics: Metrics, evaluations: Evaluations) -> list[Plot]:
+@dataclass(frozen=True)
+class Outline:
+    """What the page has to know of a run beside its numbers."""
+
+    steps: int
+    rewards: Mapping[str, float | None]
+    """Weights by name; None where they are not known."""
+    tasks: Sequence[str]
+    """Those that are measured."""
+    trained: Sequence[str] | None
+    """The tasks that the run learned from; None where they are not known, as all that follows."""
+    samples: int | None
+    """Of a validation."""
+    longest: int | None
+    """Completion, in tokens."""
+
+    def role(self, task: str) -> str:
+        """What a task was to the run; empty where it isn't known."""
+        return "" if self.trained is None else "trained" if task in self.trained else "transfer"
+
+
+def outline(config: Config | None, metrics: Metrics, evaluations: Evaluations) -> Outline:
+    """A run's outline by its settings, or, where they can't be read, by what its numbers are called."""
+    if config is not None:
+        rewards: dict[str, float | None] = dict(config.rewards)
+        evaluation, longest = config.evaluation, config.rollout.max_new_tokens
+        return Outline(config.steps, rewards, evaluation.tasks, config.tasks, evaluation.samples, longest)
+    keys = dict.fromkeys(key for line in metrics for key in line)
+    named = [key.removeprefix("reward/") for key in keys if key.startswith("reward/") and key != "reward/total"]
+    watched = [key.removeprefix("eval/").removesuffix("/accuracy") for key in keys if key.startswith("eval/")]
+    tasks = dict.fromkeys([*watched, *(task for stage in evaluations.values() for task in stage)])
+    steps = max((line["step"] + 1 for line in metrics), default=0)
+    return Outline(steps, dict.fromkeys(named), [*tasks], trained=None, samples=None, longest=None)
+
+
+def run_plots(run: Outline, metrics: Metrics, evaluations: Evaluations) -> list[Plot]:
     """All plots that the run has numbers for, in the page's order.
 
     Args:
-        config: the run's settings.
+        run: what it is.
         metrics: the lines of `metrics.jsonl`.
         evaluations: what `evaluation.json` holds.
     """
     if not metrics:
         return []
     drawn = [
-        _rewards(config, metrics),
+        _rewards(run, metrics),
         _loss(metrics),
         _kl(metrics),
-        _held_out(config, metrics, evaluations),
-        _lengths(config, metrics),
+        _held_out(run, metrics, evaluations),
+        _lengths(run, metrics),
         _health(metrics),
         _times(metrics),
     ]
@@ -209,19 +244,20 @@ def _inline(svg: str, label: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
 
 
-def _rewards(config: Config, metrics: Metrics) -> Plot | None:
+def _rewards(run: Outline, metrics: Metrics) -> Plot | None:
     if not _has(metrics, "reward/total"):
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        for name, colour in zip([*config.rewards, "total"], cycle(SERIES), strict=False):
+        for name, colour in zip([*run.rewards, "total"], cycle(SERIES), strict=False):
             _draw(axes[0], metrics, f"reward/{name}", colour, name)
         axes[0].set_ylabel("mean reward")
         axes[0].set_ylim(bottom=min(0.0, axes[0].get_ylim()[0]))
 
-    total = " + ".join(f"{weight:g} × {name}" for name, weight in config.rewards.items())
+    known = [f"{weight:g} × {name}" for name, weight in run.rewards.items() if weight is not None]
+    total = f"; total = {' + '.join(known)}" if known else ""
     reading = (
-        f"What the sampled completions of each step earned; total = {total}. "
+        f"What the sampled completions of each step earned{total}. "
         "If only format rises, the policy has learned the form and not the task." + _smoothing(metrics)
     )
     return _plot("Rewards", reading, 1, paint, legend=4)
@@ -259,19 +295,19 @@ def _kl(metrics: Metrics) -> Plot | None:
     return _plot("KL and its weight", reading, 2, paint)
 
 
-def _held_out(config: Config, metrics: Metrics, evaluations: Evaluations) -> Plot | None:
-    tasks = config.evaluation.tasks
+def _held_out(run: Outline, metrics: Metrics, evaluations: Evaluations) -> Plot | None:
+    tasks = run.tasks
     watched = [task for task in tasks if _has(metrics, f"eval/{task}/accuracy")]
     if not watched and not evaluations:
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
         for index, (task, colour) in enumerate(zip(tasks, cycle(SERIES), strict=False)):
-            role = "trained" if task in config.tasks else "transfer"
+            role = f" ({run.role(task)})" if run.role(task) else ""
             if task in watched:
-                _draw_validation(axes[0], metrics, task, config.evaluation.samples, colour)
-            _draw_tests(axes[0], evaluations, task, colour, config.steps, index - (len(tasks) - 1) / 2)
-            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=_named(f"{task} ({role})"))
+                _draw_validation(axes[0], metrics, task, run.samples, colour)
+            _draw_tests(axes[0], evaluations, task, colour, run.steps, index - (len(tasks) - 1) / 2)
+            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=_named(f"{task}{role}"))
         if evaluations:
             axes[0].plot([], [], color=INK, marker="s", markersize=5, linestyle="none", label="test samples")
         if _has(metrics, "reward/accuracy"):
@@ -283,8 +319,8 @@ def _held_out(config: Config, metrics: Metrics, evaluations: Evaluations) -> Plo
 
     reading = ["Bars and bands are 95% intervals."]
     if watched:
-        samples = config.evaluation.samples
-        reading.append(f"Lines: {samples} validation samples, greedy, by the policy about to make that step.")
+        samples = "" if run.samples is None else f"{run.samples} "
+        reading.append(f"Lines: {samples}validation samples, greedy, by the policy about to make that step.")
     if evaluations:
         reading.append("Squares: test samples before and after, greedy.")
     if _has(metrics, "reward/accuracy"):
@@ -295,12 +331,13 @@ def _held_out(config: Config, metrics: Metrics, evaluations: Evaluations) -> Plo
     return _plot("Held-out accuracy", " ".join(reading), 1, paint, legend=2)
 
 
-def _draw_validation(axes: Axes, metrics: Metrics, task: str, samples: int, colour: str) -> None:
+def _draw_validation(axes: Axes, metrics: Metrics, task: str, samples: int | None, colour: str) -> None:
     """Accuracy on the validation split where it was measured, in its 95 % band."""
     steps, values = column(metrics, "step"), column(metrics, f"eval/{task}/accuracy")
     steps, values = steps[np.isfinite(values)], values[np.isfinite(values)]
-    low, high = zip(*(wilson(round(value * samples), samples) for value in values), strict=True)
-    axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
+    if samples is not None:
+        low, high = zip(*(wilson(round(value * samples), samples) for value in values), strict=True)
+        axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
     axes.plot(steps, values, color=colour, linewidth=1.6, marker="o", markersize=3)
 
 
@@ -315,7 +352,7 @@ def _draw_tests(axes: Axes, evaluations: Evaluations, task: str, colour: str, st
         axes.errorbar([x], [accuracy], np.clip(reach, 0, 1), color=colour, marker="s", markersize=5, capsize=3)
 
 
-def _lengths(config: Config, metrics: Metrics) -> Plot:
+def _lengths(run: Outline, metrics: Metrics) -> Plot:
     def paint(axes: Sequence[Axes]) -> None:
         _draw(axes[0], metrics, "completion/length_mean", COLOURS["blue"])
         axes[0].set_ylabel("mean length\n(tokens)")
@@ -324,8 +361,9 @@ def _lengths(config: Config, metrics: Metrics) -> Plot:
         axes[1].set_ylabel("share cut off")
         axes[1].set_ylim(-0.02, max(0.1, axes[1].get_ylim()[1]))
 
+    limit = "" if run.longest is None else f" at {run.longest} tokens"
     reading = (
-        f"How long the completions are, and the share that was cut off at {config.rollout.max_new_tokens} tokens; "
+        f"How long the completions are, and the share that was cut off{limit}; "
         "what is cut off states no answer, so the share should stay near 0." + _smoothing(metrics)
     )
     return _plot("Completion length", reading, 2, paint)

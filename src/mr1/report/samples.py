@@ -9,16 +9,15 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
+from mr1.report.reading import IMAGES, Reader, Row
 from mr1.tables import numbered
 
 TAGS: tuple[Literal["think", "answer"], ...] = ("think", "answer")
@@ -27,7 +26,12 @@ LONGEST_PART = 3000
 LARGEST_IMAGE = 448
 """Pixels of the longer side. A larger image is shown smaller; others are shown exactly as the model was given them."""
 
-Row = dict[str, Any]
+SAMPLE = {"id": pa.string(), "images": IMAGES, "question": pa.string(), "answer": pa.string()}
+SAMPLE |= {"completion": pa.string()}
+TESTED = SAMPLE | {"task": pa.string(), **dict.fromkeys(("correct", "well_formed", "truncated"), pa.bool_())}
+"""The columns of a stage's test samples."""
+TRAINED = SAMPLE | {"finish_reason": pa.string(), "advantage": pa.float64(), "reward/*": pa.float64()}
+"""The columns of a step's samples."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class Shown:
     """A completion and its marks."""
 
     parts: list[Part]
-    truncated: bool
+    truncated: bool | None
     correct: bool | None = None
-    """None where nobody judged it."""
+    """None where nobody judged it, as anything else that is not known."""
     well_formed: bool | None = None
     rewards: dict[str, float] | None = None
     """Training samples only: each reward's raw score by its name, and `total`."""
@@ -63,7 +67,7 @@ class Shown:
 class Pair:
     """One test sample and what the model wrote to it before and after training."""
 
-    images: list[str]
+    images: list[str | None]
     question: str
     answer: str
     before: Shown | None
@@ -75,7 +79,7 @@ class TrainingGroup:
     """One prompt of a training step with all of its completions."""
 
     step: int
-    images: list[str]
+    images: list[str | None]
     question: str
     answer: str
     completions: list[Shown]
@@ -152,70 +156,98 @@ def data_uri(encoded: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def sample_pairs(folder: Path, count: int) -> dict[str, list[Pair]]:
+def images_of(reader: Reader, name: str, row: Row) -> list[str | None]:
+    """The images of a file's row as data URIs; None for one that can't be read."""
+    shown: list[str | None] = []
+    for image in row["images"] or ():
+        try:
+            shown.append(data_uri(image["bytes"]))
+        except Exception as error:  # decoders raise whatever comes up on bytes that are no image
+            reader.note(name, f"an image of {row['id']} can't be read ({type(error).__name__})")
+            shown.append(None)
+    return shown
+
+
+def read_stages(reader: Reader) -> dict[str, pa.Table | None]:
+    """The test samples `before` and `after` training; None where there are none."""
+    return {stage: reader.table(_stage_file(stage), TESTED, keys=("task", "id")) for stage in ("before", "after")}
+
+
+def _stage_file(stage: str) -> str:
+    return f"samples/{stage}.parquet"
+
+
+def sample_pairs(reader: Reader, stages: Mapping[str, pa.Table | None], count: int) -> dict[str, list[Pair]]:
     """The first `count` test samples of each task, in the evaluation's order, with the completions of both stages."""
-    tables = {stage: _read(folder / "samples" / f"{stage}.parquet") for stage in ("before", "after")}
-    leading = tables["before"] or tables["after"]
+    leading = next((stage for stage, table in stages.items() if table is not None), None)
     if leading is None:
         return {}
-    rows = {stage: _rows_by_id(table) for stage, table in tables.items()}
+    rows = {stage: _rows_by_id(table) for stage, table in stages.items()}
     pairs: dict[str, list[Pair]] = {}
-    for task, identity in zip(leading["task"].to_pylist(), leading["id"].to_pylist(), strict=True):
+    table = stages[leading]
+    assert table is not None, "the leading stage has rows"
+    for number, task in enumerate(table["task"].to_pylist()):
         of_task = pairs.setdefault(task, [])
         if len(of_task) == count:
             continue
-        before, after = (_row(tables[stage], rows[stage].get(identity)) for stage in ("before", "after"))
-        known = before or after
-        assert known is not None, "the id is from one of the tables"
+        known = _row(table, number)
+        assert known is not None, "the row is there"
+        found = {stage: _row(stages[stage], rows[stage].get(known["id"])) for stage in stages}
         of_task.append(
             Pair(
-                images=_images(known),
-                question=known["question"],
-                answer=known["answer"],
-                before=_outcome(before),
-                after=_outcome(after),
+                images=images_of(reader, _stage_file(leading), known),
+                question=known["question"] or "",
+                answer=known["answer"] or "",
+                before=_outcome(found["before"]),
+                after=_outcome(found["after"]),
             )
         )
     return pairs
 
 
-def flips(folder: Path) -> dict[str, Flips]:
+def flips(stages: Mapping[str, pa.Table | None]) -> dict[str, Flips]:
     """For each task, how many of the samples that both stages have went from wrong to right and from right to wrong."""
-    before = _read(folder / "samples" / "before.parquet", ["task", "id", "correct"])
-    after = _read(folder / "samples" / "after.parquet", ["id", "correct"])
+    before, after = stages["before"], stages["after"]
     if before is None or after is None:
         return {}
     later = dict(zip(after["id"].to_pylist(), after["correct"].to_pylist(), strict=True))
     changes: dict[str, list[int]] = {}
-    for row in before.to_pylist():
-        gained_lost = changes.setdefault(row["task"], [0, 0])
-        if later.get(row["id"], row["correct"]) != row["correct"]:
-            gained_lost[row["correct"]] += 1
+    for row in before.select(["task", "id", "correct"]).to_pylist():
+        was, now = row["correct"], later.get(row["id"])
+        if was is not None and now is not None:
+            changes.setdefault(row["task"], [0, 0])[was] += now != was
     return {task: Flips(gained, lost) for task, (gained, lost) in changes.items()}
 
 
-def training_groups(folder: Path) -> list[TrainingGroup]:
-    """The first group of the first and of the last recorded step; one group where only one step was recorded."""
-    paths = [*numbered(folder / "samples", "step-").values()]
-    tables = [_read(path) for path in dict.fromkeys([*paths[:1], *paths[-1:]])]
-    return [_first_group(table) for table in tables if table is not None]
+def training_groups(reader: Reader) -> list[TrainingGroup]:
+    """The first group of the first and of the last recorded step that can be read; one where there is only one."""
+    steps = [*numbered(reader.folder / "samples", "step-")]
+    first = next((group for step in steps if (group := _first_group(reader, step))), None)
+    if first is None:
+        return []
+    later = (step for step in reversed(steps) if step > first.step)
+    last = next((group for step in later if (group := _first_group(reader, step))), None)
+    return [first, last] if last else [first]
 
 
-def _first_group(table: pa.Table) -> TrainingGroup:
+def _first_group(reader: Reader, step: int) -> TrainingGroup | None:
+    name = f"samples/step-{step:06d}.parquet"
+    table = reader.table(name, TRAINED, keys=("id",))
+    if table is None:
+        return None
     ids = table["id"].to_pylist()
     size = len(list(takewhile(lambda identity: identity == ids[0], ids)))
     rows: list[Row] = table.slice(0, size).to_pylist()
-    first = rows[0]
-    return TrainingGroup(
-        first["step"], _images(first), first["question"], first["answer"], [_trained(row) for row in rows]
-    )
+    question, answer = (rows[0][key] or "" for key in ("question", "answer"))
+    return TrainingGroup(step, images_of(reader, name, rows[0]), question, answer, [_trained(row) for row in rows])
 
 
 def _trained(row: Row) -> Shown:
-    rewards = {key.removeprefix("reward/"): value for key, value in row.items() if key.startswith("reward/")}
+    scores = {key.removeprefix("reward/"): value for key, value in row.items() if key.startswith("reward/")}
+    rewards = {name: score for name, score in scores.items() if score is not None}
     right, formed = rewards.get("accuracy"), rewards.get("format")
     return Shown(
-        parts=split_parts(row["completion"]),
+        parts=split_parts(row["completion"] or ""),
         truncated=row["finish_reason"] == "length",
         correct=None if right is None else right == 1.0,
         well_formed=None if formed is None else formed == 1.0,
@@ -227,19 +259,7 @@ def _trained(row: Row) -> Shown:
 def _outcome(row: Row | None) -> Shown | None:
     if row is None:
         return None
-    return Shown(split_parts(row["completion"]), row["truncated"], row["correct"], row["well_formed"])
-
-
-def _images(row: Row) -> list[str]:
-    return [data_uri(image["bytes"]) for image in row["images"]]
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table | None:
-    """A Parquet file's rows; None where there is no file or no row."""
-    if not path.is_file():
-        return None
-    table = pq.read_table(path, columns=columns)
-    return table if table.num_rows else None
+    return Shown(split_parts(row["completion"] or ""), row["truncated"], row["correct"], row["well_formed"])
 
 
 def _rows_by_id(table: pa.Table | None) -> dict[str, int]:

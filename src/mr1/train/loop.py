@@ -26,7 +26,7 @@ from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, describe_policy, make_policy, make_reference
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
-from mr1.report.page import write_report
+from mr1.report.write import write_page
 from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
@@ -111,7 +111,8 @@ class Trainer:
         if self.config.checkpoint.keep_best:
             self.keep_best(self.config.steps, self.validate())
         self.evaluate_test("after")
-        self.console.summary(self.run.evaluations(), write_report(self.run.folder), len(self.left_out.rows))
+        page = write_page(self.run.folder).path
+        self.console.summary(self.run.evaluations(), page, len(self.left_out.rows))
 
     def train_step(self, step: int) -> None:
         """The algorithm: one optimiser step, counted from 0, and its record."""
