@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHOWN = 60
+"""Characters of a wrong value that a message shows."""
+
 
 class UserError(Exception):
     """A mistake in a recipe, an argument or a file: one line that names it and the mend. The command exits with 2."""
@@ -28,3 +31,18 @@ def note(error: BaseException, text: str) -> None:
     """Add a line to what is said of an error, once; nothing where the text is empty."""
     if text and text not in getattr(error, "__notes__", ()):
         error.add_note(text)
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message: on one line, and not too long for one."""
+    if value is None:
+        return "null"
+    text = str(value) if isinstance(value, int | float) or _is_number(value) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and float(value) is not None and value == value.strip()
+    except ValueError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,3 +164,67 @@ def test_a_recipe_names_functions(make_config: Callable[..., Config], tmp_path: 
     recipe.write_text(recipe.read_text().replace("mine.py", "yours.py"))
     with pytest.raises(UserError, match=r"rewards: there is no file .*yours.py; it is looked for from"):
         load_config(recipe)
+
+
+def test_a_file_may_use_what_needs_its_module(group: Group, function: Callable[..., str]) -> None:
+    name = function(
+        "from __future__ import annotations\n"
+        "import inspect, pickle, sys\n"
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "@dataclass\n"
+        "class Score:\n"
+        "    kinds: ClassVar[int] = 1\n"
+        "    value: float = 0.5\n"
+        "def reward(completions, **_):\n"
+        "    kept = pickle.loads(pickle.dumps(Score(0.25)))\n"
+        "    assert 'kinds' in inspect.getsource(Score)\n"
+        "    assert sys.modules[__name__].reward is pickle.loads(pickle.dumps(reward))\n"
+        "    return [kept.value] * len(completions)\n"
+    )
+    assert score_by_function(name, group).tolist() == [0.25] * 4
+
+
+def test_a_file_may_import_what_stands_beside_it(group: Group, tmp_path: Path) -> None:
+    (tmp_path / "early_sibling.py").write_text("WORTH = 1.0\n")
+    (tmp_path / "late_sibling").mkdir()
+    (tmp_path / "late_sibling" / "__init__.py").write_text("WORTH = 2.0\n")
+    (tmp_path / "with_siblings.py").write_text(
+        "from early_sibling import WORTH\n"
+        "def reward(completions, **_):\n"
+        "    import late_sibling\n"
+        "    return [WORTH + late_sibling.WORTH] * len(completions)\n"
+    )
+    before = [*sys.path]
+    assert score_by_function(f"{tmp_path}/with_siblings.py:reward", group).tolist() == [3.0] * 4
+    assert sys.path == [*before, str(tmp_path)]
+
+
+def test_files_of_one_name_are_two_modules(group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, worth in (("one", 1.0), ("two", 2.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.py").write_text(f"def reward(**_):\n    return [{worth}] * 4\n")
+    score_groups([group], {f"{tmp_path}/one/same.py:reward": 1.0, f"{tmp_path}/two/same.py:reward": 10.0})
+    assert group.rewards is not None
+    assert group.rewards.tolist() == [21.0] * 4
+    # The same words from elsewhere are another file.
+    for folder, worth in (("one", 1.0), ("two", 2.0)):
+        monkeypatch.chdir(tmp_path / folder)
+        assert score_by_function("same.py:reward", group).tolist() == [worth] * 4
+
+
+def test_siblings_of_one_name_are_refused(group: Group, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "twin_helpers.py").write_text(f"FOLDER = '{folder}'\n")
+        (tmp_path / folder / f"uses_{folder}.py").write_text(
+            "import twin_helpers\ndef reward(**_):\n    return [len(twin_helpers.FOLDER)] * 4\n"
+        )
+    assert score_by_function(f"{tmp_path}/one/uses_one.py:reward", group).tolist() == [3.0] * 4
+    said = message(f"{tmp_path}/two/uses_two.py:reward", group)
+    assert said.endswith("two/twin_helpers.py are both imported as 'twin_helpers'; rename one of them")
+
+
+def test_a_file_that_fails_is_run_again_once_it_is_mended(group: Group, function: Callable[..., str]) -> None:
+    assert "can't be imported: SystemExit: 3" in message(function("import sys\nsys.exit(3)\n"), group)
+    assert score_by_function(function("def reward(**_):\n    return [1] * 4\n"), group).tolist() == [1] * 4

@@ -1,7 +1,7 @@
-"""Settings: the tree (`tree.py`), and how it is read from recipes and written (`reading.py`)."""
+"""Settings: the tree (`tree.py`, `checks.py`), and how recipes are read and written (`reading.py`)."""
 
 from mr1.config.flat import flat
-from mr1.config.reading import dump_config, load_config, load_source_settings
+from mr1.config.reading import dump_config, load_config, load_source_settings, read_config
 from mr1.config.tree import (
     EVALUATION_PROMPT,
     PROMPT,
@@ -24,4 +24,5 @@ __all__ = [
     "flat",
     "load_config",
     "load_source_settings",
+    "read_config",
 ]

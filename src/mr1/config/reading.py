@@ -2,113 +2,138 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
-from yaml import YAMLError
 
+from mr1.config.overrides import put_over, reject_unknown
+from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.tree import REWARDS, Config
 from mr1.data.settings import Source, preset_names
-from mr1.errors import UserError, nearest
+from mr1.errors import UserError, nearest, shown
+
+Tree = TypeVar("Tree", bound=BaseModel)
+
+SAID = {
+    "missing": "missing; the recipe or an override must set it",
+    "string_type": "should be a text",
+    "list_type": "should be a list, such as [a, b]",
+    "tuple_type": "should be a list, such as [a, b]",
+    "dict_type": "should have keys of its own, such as {a: 1}",
+    "model_type": "should have keys of its own, such as {a: 1}",
+    "model_attributes_type": "should have keys of its own, such as {a: 1}",
+    "int_parsing": "input should be a valid integer",
+    "int_parsing_size": "input should be a valid integer",
+    "float_parsing": "input should be a valid number",
+    "bool_parsing": "should be true or false",
+}
+"""Our words for pydantic's findings, where they are clearer or shorter."""
 
 
 def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a recipe and put the overrides (`key=value`, dots for nested keys) over it.
+    """Read a recipe that is to be run, and put the overrides (`key=value`, dots for nested keys) over it.
 
     Raises:
-        UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination.
+        UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination, a reward
+            function that can't be imported.
     """
-    if not recipe.is_file():
-        near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))] if recipe.parent.is_dir() else []
-        raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
-    given = _dotlist(overrides)
-    try:
-        loaded = OmegaConf.load(recipe)
-        if isinstance(loaded, DictConfig) and "rewards" not in loaded:
-            # An override of one reward's weight leaves the other defaults as they are.
-            loaded["rewards"] = REWARDS
-        settings = OmegaConf.to_container(OmegaConf.merge(loaded, given), resolve=True)
-    except (OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise UserError(f"recipe: {recipe} can't be read: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"recipe: {recipe} holds no settings")
-    _reject_unknown(settings, Config)
-    try:
-        return Config.model_validate(settings)
-    except ValidationError as error:
-        raise UserError(_first_problem(error)) from error
+    from mr1.rewards.functions import load_function
+
+    config = read_config(recipe, overrides)
+    for name in config.rewards:
+        if ":" in name:
+            load_function(name)
+    return config
 
 
-def load_source_settings(what: str, overrides: Sequence[str] = ()) -> Source:
-    """The settings of one source: a preset's name, or a path, with overrides (`key=value`) over it.
+def read_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a recipe's settings alone: no code that it names is run.
+
+    Raises:
+        UserError: see `load_config`.
+    """
+    return make_config(_read(recipe), overrides)
+
+
+def make_config(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """The tree of settings that stand in a dictionary, which the overrides are put into.
+
+    Raises:
+        UserError: see `load_config`.
+    """
+    # An override of one reward's weight leaves the other defaults as they are.
+    settings.setdefault("rewards", dict(REWARDS))
+    put_over(settings, overrides, Config)
+    return _validated(resolve(settings), Config)
+
+
+def load_source_settings(what: str, overrides: Sequence[str] = (), path: str | None = None) -> Source:
+    """The settings of one source.
+
+    Args:
+        what: a preset's name, or a path.
+        overrides: `key=value`, put over it.
+        path: where a preset's files are.
 
     Raises:
         UserError: an unknown key, a wrong type.
     """
-    settings = OmegaConf.to_container(_dotlist(overrides), resolve=True)
-    assert isinstance(settings, dict), "dotlists are mappings"
-    _reject_unknown(settings, Source, "sources.data.")
     presets = preset_names()
     if what not in presets and "/" not in what and not Path(what).exists() and not Path(what).suffix:
         raise UserError(f"source: '{what}' is no preset and no path{nearest(what, presets)}")
+    settings: dict[str, Any] = {}
+    put_over(settings, overrides, Source, "sources.data.")
     start = {"preset": what} if what in presets else {"path": what}
-    try:
-        return Source.model_validate(start | settings)
-    except ValidationError as error:
-        raise UserError(_first_problem(error)) from error
+    return _validated(start | ({} if path is None else {"path": path}) | resolve(settings), Source, "sources.data.")
 
 
 def dump_config(config: Config) -> str:
-    """The fully resolved settings as YAML that `load_config` reads back to the same tree."""
-    settings = config.model_dump(mode="json", exclude_none=True)
-    return OmegaConf.to_yaml(OmegaConf.create(settings))
+    """The fully resolved settings as YAML that `load_config` reads back to the same tree, whatever its texts are."""
+    return write_yaml(_plain(config))
 
 
-def _dotlist(overrides: Sequence[str]) -> DictConfig:
-    for override in overrides:
-        if "=" not in override.strip("="):
-            raise UserError(f"override '{override}': expected key=value")
-        try:
-            OmegaConf.from_dotlist([override])
-        except (OmegaConfBaseException, YAMLError, TypeError, ValueError) as error:
-            raise UserError(f"override '{override}': is no YAML value, such as {{{{ }}}} without quotes") from error
-    return OmegaConf.from_dotlist([*overrides])
+def _read(recipe: Path) -> dict[Any, Any]:
+    """What a recipe's file says."""
+    try:
+        if not recipe.is_file():
+            near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))] if recipe.parent.is_dir() else []
+            raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
+        settings = read_yaml(recipe.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"recipe: {recipe} can't be read: {error}") from error
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise UserError(f"recipe: {recipe} holds no settings, such as name: my-run")
+    return settings
 
 
-def _reject_unknown(settings: dict[Any, Any], model: type[BaseModel], prefix: str = "") -> None:
-    """Find the first key that the tree does not have, and name the nearest that it has."""
-    for key, value in settings.items():
-        if key not in model.model_fields:
-            near = nearest(f"{prefix}{key}", [*_keys(Config)] if prefix == "" else [*_keys(model, prefix)])
-            raise UserError(f"unknown key '{prefix}{key}'{near}")
-        nested = model.model_fields[key].annotation
-        if isinstance(nested, type) and issubclass(nested, BaseModel) and isinstance(value, dict):
-            _reject_unknown(value, nested, f"{prefix}{key}.")
-        if key == "sources" and isinstance(value, dict):
-            for name, source in value.items():
-                if isinstance(source, dict):
-                    _reject_unknown(source, Source, f"sources.{name}.")
+def _validated(settings: Mapping[Any, Any], tree: type[Tree], prefix: str = "") -> Tree:
+    reject_unknown(settings, tree, prefix)
+    try:
+        return tree.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(prefix + _first_problem(error)) from error
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> typing.Iterator[str]:
-    for key, info in model.model_fields.items():
-        yield f"{prefix}{key}"
-        nested = info.annotation
-        if isinstance(nested, type) and not isinstance(nested, types.GenericAlias) and issubclass(nested, BaseModel):
-            yield from _keys(nested, f"{prefix}{key}.")
+def _plain(value: Any) -> Any:
+    """Settings as YAML has them. What is None by default and None here is left out."""
+    if isinstance(value, BaseModel):
+        fields = ((name, getattr(value, name), info.default) for name, info in type(value).model_fields.items())
+        return {name: _plain(each) for name, each, default in fields if each is not None or default is not None}
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _first_problem(error: ValidationError) -> str:
     """The first of pydantic's findings as one line that names the key and what was given."""
     problem = error.errors()[0]
-    names = [str(part) for part in problem["loc"] if not str(part).startswith(("list[", "function"))]
+    names = [str(part) for part in problem["loc"] if not str(part).startswith(("list[", "function", "[key]"))]
     key = ".".join(name for name in names if name not in {"str", "int", "float", "bool"})
-    if problem["type"] == "missing":
-        return f"{key}: missing; the recipe or an override must set it"
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+    said = SAID.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+    if problem["type"] == "value_error":
+        said = str(problem["ctx"]["error"])
+    told = problem["type"] == "missing" or (problem["type"] == "value_error" and shown(problem["input"]) in said)
+    return f"{key}: {said}" + ("" if told else f", got {shown(problem['input'])}")

@@ -6,14 +6,15 @@ A method adds its own demands in `check` (see `methods/`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from mr1.data.settings import Source
-from mr1.errors import UserError, nearest
+from mr1.config.checks import check
+from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
 
 PROMPT = (
     "{question}  Output the thinking process in <think> </think> and final answer (number) in <answer> </answer> tags."
@@ -28,18 +29,32 @@ REWARDS = {"accuracy": 1.0, "format": 1.0}
 CHECKPOINTS = 10
 """In a run, about, where the recipe doesn't say."""
 
-Positive = Annotated[int, Field(ge=1)]
+HIGH = 1e9
+"""No weight, norm or factor goes above: products with it stay finite in float32."""
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w([\w.-]*[\w-])?", name) or len(name.encode()) > 200:
+        raise ValueError(
+            "it names a folder, so it has at most 200 bytes of letters, digits, and . _ -, no . or - at its beginning "
+            "and no . at its end"
+        )
+    return name
+
+
+Name = Annotated[Text, AfterValidator(_folder_name)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=HIGH)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
-
-
-class Loading(_Settings):
+class Loading(Settings):
     """How the model and its processor are loaded."""
 
-    revision: str | None = None
+    revision: Text | None = None
     """A branch, tag or commit on the hub; null for the main branch."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights and the forward. Log-probs, softmax, advantages and the optimizer's state are float32 anyway."""
@@ -53,49 +68,52 @@ class Loading(_Settings):
     """Larger images are scaled down to this many pixels; null for the processor's own limit."""
 
 
-class LoRA(_Settings):
+class LoRA(Settings):
     """Low-rank adaptation; without a rank all weights learn."""
 
     rank: Positive | None = None
-    alpha: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Field(gt=0, le=HIGH)] | None = None
     """The low-rank product is scaled by alpha / rank; null for twice the rank."""
-    targets: list[str] = []
+    targets: list[Text] = Field(default=[])
     """Names of linear layers, such as q_proj; empty for all of those in the parts that learn."""
 
 
-class Rollout(_Settings):
+class Rollout(Settings):
     """How completions are sampled."""
 
-    group_size: Annotated[int, Field(ge=2)] = 8
+    group_size: Annotated[int, Field(ge=2, le=MOST)] = 8
     """G, completions of each prompt. Advantages compare them, so one is not enough."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    temperature: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
+    """Logits are divided by it, in sampling and in scoring. Held-out accuracy is greedy."""
+    top_p: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
+    """Sampled from the likeliest tokens that together have this probability; 1 for all."""
     max_new_tokens: Positive = 512
+    """The longest completion; in evaluations too."""
     batch_size: Positive = 256
     """Completions that are decoded side by side, at most; in evaluations too."""
 
 
-class KL(_Settings):
+class KL(Settings):
     """The price of leaving the reference. A method takes either the constant weight or the schedule's three."""
 
-    weight: Annotated[float, Field(ge=0)] | None = None
+    weight: Weight | None = None
     """beta, constant (method grpo)."""
-    minimum: Annotated[float, Field(ge=0)] | None = None
+    minimum: Weight | None = None
     """beta_min of Eq. 3 (method grpo-d)."""
-    maximum: Annotated[float, Field(ge=0)] | None = None
+    maximum: Weight | None = None
     """beta_max of Eq. 3 (method grpo-d)."""
     exploration: Annotated[float, Field(gt=0, le=1)] | None = None
     """w of Eq. 3 as a fraction of `steps` (method grpo-d)."""
 
 
-class Clip(_Settings):
+class Clip(Settings):
     """The range of the ratio between the policy and the one that sampled: [1 - low, 1 + high]."""
 
     low: Annotated[float, Field(gt=0, le=1)] = 0.2
-    high: Annotated[float, Field(gt=0)] = 0.2
+    high: Annotated[float, Field(gt=0, le=HIGH)] = 0.2
 
 
-class Demonstrations(_Settings):
+class Demonstrations(Settings):
     """What method sft learns from."""
 
     teacher: Literal["perfect", "hasty"] = "perfect"
@@ -104,21 +122,25 @@ class Demonstrations(_Settings):
     """Whether the reasoning is learned or the bare answer alone."""
 
 
-class Parts(_Settings):
+class Parts(Settings):
     """Learning rates of the model's parts; null for `optimizer.learning_rate`, 0 to freeze the part."""
 
-    vision: Annotated[float, Field(ge=0)] | None = None
-    projector: Annotated[float, Field(ge=0)] | None = None
-    language: Annotated[float, Field(ge=0)] | None = None
+    vision: Rate | None = None
+    projector: Rate | None = None
+    language: Rate | None = None
 
 
-class Optimizer(_Settings):
+class Optimizer(Settings):
     """AdamW, with the gradient clipped by its norm."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-6
+    """At the schedule's top."""
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    """How much of AdamW's running means of the gradient and of its square stays at each step."""
+    weight_decay: Weight = 0.0
+    """AdamW's; biases and norms are spared."""
+    max_grad_norm: Annotated[float, Field(gt=0, le=HIGH)] = 1.0
+    """A gradient with a larger norm is scaled down to it."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     """How the learning rate goes to 0 over the run, after the warm-up."""
     warmup: Fraction = 0.0
@@ -126,32 +148,32 @@ class Optimizer(_Settings):
     parts: Parts = Parts()
 
 
-class Evaluation(_Settings):
+class Evaluation(Settings):
     """Held-out accuracy, greedy."""
 
-    tasks: list[str] = ["counting", "geometry"]
+    tasks: list[Text] = Field(default=["counting", "geometry"])
     """The trained task and those that what was learned may transfer to."""
-    prompt: str | None = None
+    prompt: Prose | None = None
     """The user's turn in evaluation; null for the one that is trained with."""
-    every: Annotated[int, Field(ge=0)] = 0
+    every: Count = 0
     """Steps between evaluations on the validation split; 0 for none during training."""
     samples: Positive = 128
     """Validation samples of each task at each evaluation."""
-    final_samples: Annotated[int, Field(ge=0)] = 512
+    final_samples: Count = 512
     """Test samples of each task, before and after the run; 0 for none."""
 
 
-class Data(_Settings):
+class Data(Settings):
     """What holds for all sources."""
 
     max_unusable: Fraction = 0.01
     """The share of a split's rows that may be unusable and left out; where more are, and over 5 rows, the run ends."""
 
 
-class Checkpoint(_Settings):
+class Checkpoint(Settings):
     """When the policy and all that a resumed run needs are saved. The end of a run is always saved."""
 
-    every: Annotated[int, Field(ge=0)] | None = None
+    every: Count | None = None
     """Steps between checkpoints; null for about ten in a run, 0 for the end alone."""
     keep: Positive = 2
     """The latest so many stay; older ones are removed."""
@@ -159,32 +181,35 @@ class Checkpoint(_Settings):
     """Whether the best on the validation split stays too, by accuracy on the trained tasks where they are evaluated."""
 
 
-class Config(_Settings):
+class Config(Settings):
     """A run."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Name
     """The run's folder below `output`."""
-    output: str = "runs"
-    seed: Annotated[int, Field(ge=0)] = 0
-    steps: Positive
-    """Optimiser steps: t of Eq. 3."""
-    method: str
-    model: str = "tiny"
+    output: Annotated[Location, AfterValidator(os.path.expanduser)] = "runs"
+    """The folder of the runs' folders."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of training samples, sampling and new weights. Held-out samples are the same for all seeds."""
+    steps: Annotated[int, Field(ge=1, le=999_999)]
+    """Optimiser steps: t of Eq. 3. Files of a step have its number in six digits."""
+    method: Text
+    """How rollouts become a gradient."""
+    model: Location = "tiny"
     """A bundled model's name, a Hugging Face folder, or a hub id."""
     loading: Loading = Loading()
     lora: LoRA = LoRA()
     gradient_checkpointing: bool = False
     """Whether activations are made again in the backward pass: less memory, a third more time."""
-    task: str | list[str]
+    task: Text | list[Text]
     """What is trained on, procedural tasks or sources; several take turns."""
-    sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], Source] = {}
+    sources: dict[Name, Source] = Field(default={})
     """Data of one's own, by the name under which it is a task."""
     data: Data = Data()
-    prompt: str = PROMPT
+    prompt: Prose = PROMPT
     """The user's turn, behind the images; `{question}` is put in. A source's row that is a chat is taken as it is."""
     max_prompt_tokens: Positive | None = None
     """A row with a longer prompt is left out, not cut; null: what the model's positions leave beside a completion."""
-    image_cache: Annotated[int, Field(ge=0)] = 512
+    image_cache: Count = 512
     """MiB of the host's memory for images that come again, decoded and preprocessed; 0 to make them anew each time."""
     prompts_per_step: Positive = 16
     """Groups in a batch."""
@@ -194,7 +219,7 @@ class Config(_Settings):
     """Packed tokens, with padding, that pass through the model at once. Changes memory and speed, not the result."""
     samples_every: Positive = 1
     """Steps between batches that are kept with their images in `samples/`."""
-    rewards: dict[str, float] = REWARDS
+    rewards: dict[Text, Annotated[float, Field(ge=-HIGH, le=HIGH)]] = REWARDS
     """Weight of each reward in the total; Eq. 1's alpha is `rewards.format`."""
     rollout: Rollout = Rollout()
     kl: KL = KL()
@@ -224,36 +249,5 @@ class Config(_Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        from mr1.methods import METHODS, method_class
-        from mr1.rewards import check_reward
-        from mr1.tasks import TASKS
-
-        _known("method", self.method, METHODS)
-        if not self.tasks:
-            raise UserError("task: name at least one")
-        for name in self.sources:
-            if name in TASKS:
-                raise UserError(f"sources.{name}: there is a procedural task of this name; choose another")
-        for key, names in (("task", self.tasks), ("evaluation.tasks", self.evaluation.tasks)):
-            for name in names:
-                _known(key, name, [*TASKS, *self.sources])
-        for name in self.rewards:
-            check_reward(name)
-        for key, template in (("prompt", self.prompt), ("evaluation.prompt", self.evaluation.prompt)):
-            if template is not None and "{question}" not in template:
-                raise UserError(f"{key}: the template needs {{question}}, where the sample's question is put in")
-        for key, every in (("steps", self.steps), ("checkpoint.every", self.checkpoint.every)):
-            if every is not None and every % self.updates_per_rollout:
-                raise UserError(
-                    f"{key}: {every} is no multiple of updates_per_rollout={self.updates_per_rollout}; "
-                    "a batch of rollouts can't be left half used"
-                )
-        if self.checkpoint.keep_best and not self.evaluation.every:
-            raise UserError("checkpoint.keep_best: needs evaluation.every, which says when accuracy is measured")
-        method_class(self.method).check(self)
+        check(self)
         return self
-
-
-def _known(key: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise UserError(f"{key}: unknown '{name}'{nearest(name, known)}")

@@ -116,7 +116,7 @@ def _load(path: str, **options: Any) -> Any:
     datasets.logging.set_verbosity_error()
     try:
         return datasets.load_dataset(path, **options)
-    except (OSError, ValueError, RuntimeError, StopIteration, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, StopIteration, datasets.exceptions.DatasetsError) as error:
         cause = error.__cause__ or error
         where = options.get("data_files") or path
         raise UserError(f"path: {where} can't be read by datasets: {_first_line(cause)}") from error

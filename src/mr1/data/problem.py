@@ -15,7 +15,7 @@ from mr1.data.chat import read_chat
 from mr1.data.images import DATA_URI
 from mr1.data.rows import Row
 from mr1.data.settings import Source
-from mr1.errors import UnusableError, UserError, nearest
+from mr1.errors import UnusableError, UserError, nearest, shown
 
 LOOKED_AT = 100
 """Rows of each split, from whose keys and values the columns of text files are known."""
@@ -167,8 +167,8 @@ class Reader:
     def _mention(self, key: str, text: str) -> None:
         try:
             names = meta.find_undeclared_variables(self.environment.parse(text))
-        except TemplateError as error:
-            raise UserError(f"{key}: {text!r} can't be read: {error}") from error
+        except (TemplateError, ValueError, RecursionError) as error:
+            raise UserError(f"{key}: {shown(text)} can't be read: {error}") from error
         for name in sorted(names - {"question"} if key == "question" else names):
             if name not in self.known:
                 raise UserError(f"{key}: the rows have no column '{name}'{nearest(name, self.known)}")

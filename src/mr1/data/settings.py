@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mr1.errors import UserError, nearest
+from mr1.errors import nearest, shown
 
 Format = Literal["jsonl", "json", "csv", "parquet", "datasets"]
 Split = Literal["train", "validation", "test"]
@@ -19,88 +20,132 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 PRESETS = Path(__file__).parent / "presets"
 """A YAML file of settings for each published set whose columns are known."""
 
-
-class _Settings(BaseModel):
-    # Ids and names of columns may be numbers to YAML.
-    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False, coerce_numbers_to_str=True)
+MOST = 2**31 - 1
+"""No count goes above."""
 
 
-class Columns(_Settings):
+class Settings(BaseModel):
+    """A part of the settings' tree. Texts may be given as numbers, such as ids and names of columns."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True, use_attribute_docstrings=True
+    )
+
+
+def _sound(text: str) -> str:
+    """Refuse what no tokenizer and no file takes."""
+    if not text.strip():
+        raise ValueError("it is blank; write something, or leave the key out")
+    if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("it holds what is no text: a null character, or half of a surrogate pair")
+    return text
+
+
+def _one_line(text: str) -> str:
+    """Refuse what no message could name."""
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+        raise ValueError("it holds a line's end or another control character")
+    return text
+
+
+def _short(path: str) -> str:
+    """Refuse what the operating system would refuse as a path."""
+    if any(len(part.encode()) > 255 for part in path.split("/")):
+        raise ValueError("it is too long for a path")
+    return path
+
+
+Prose = Annotated[str, AfterValidator(_sound)]
+"""Any text of any length, such as a prompt's template."""
+Text = Annotated[Prose, Field(max_length=1000), AfterValidator(_one_line)]
+"""A name: one line."""
+Location = Annotated[Text, AfterValidator(_short)]
+"""A path, or a name on the hub."""
+
+
+class Columns(Settings):
     """Which column is what. Dots reach into nested ones: `metadata.subject`."""
 
-    question: str | None = None
+    question: Text | None = None
     """Text, or a chat as a list of messages; null for `question`, or else `prompt`."""
-    answer: str | None = None
+    answer: Text | None = None
     """The truth; null for `answer` where there is such a column, else the rows have none."""
-    images: str | list[str] | None = None
+    images: Text | list[Text] | None = None
     """A column, several, or a path made of columns (`{{ id }}/figure.png`); null for `images`, or else `image`."""
-    id: str | None = None
+    id: Text | None = None
     """What names a row; null for its number."""
-    reasoning: str | None = None
+    reasoning: Text | None = None
     """A correct reasoning that ends in the answer, for method sft."""
-    subject: str | None = None
-    difficulty: str | None = None
+    subject: Text | None = None
+    difficulty: Text | None = None
 
 
-class Source(_Settings):
+class Source(Settings):
     """A set of rows. It is a task by the name that it has in `sources`."""
 
-    preset: str | None = None
+    preset: Text | None = None
     """A published set whose settings these are put over. Null again once that is done."""
-    path: str
+    path: Location
     """A file, several by a pattern (`*`), a folder, or a data set's id on the hub."""
     format: Format | None = None
     """Null: by the files' ending; a hub id, and a folder without such files, is read by `datasets`."""
-    subset: str | None = None
+    subset: Text | None = None
     """The name of the configuration, where a hub data set has several."""
-    revision: str | None = None
+    revision: Text | None = None
     """A branch, tag or commit on the hub; null for the main branch."""
-    field: str | None = None
+    field: Text | None = None
     """Where a JSON file is one object: the key that holds the list of rows."""
-    splits: dict[Split, str] = {}
+    splits: dict[Split, Location] = {}
     """Each split's name in the source, or its files below `path`; empty for the source's own names."""
     held_out: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """The share of train that validation and test each get, by a hash of the row's id, where they have no rows."""
     columns: Columns = Columns()
-    image_root: str | None = None
+    image_root: Location | None = None
     """What paths of images are relative to; null for the folder of the file that names them."""
-    question: str | None = None
+    question: Prose | None = None
     """A Jinja template of the question over the row's columns; `question` in it is the mapped column."""
-    answer_pattern: str | None = None
+    answer_pattern: Prose | None = None
     """A regular expression whose one group is the answer inside the answer's column."""
-    filter: str | None = None
+    filter: Prose | None = None
     """A Jinja expression over the row's columns; rows for which it is false are left out, and counted."""
-    max_images: Annotated[int, Field(ge=0)] | None = None
+    max_images: Annotated[int, Field(ge=0, le=MOST)] | None = None
     """A row with more images can't be used; null for any number."""
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] | None = None
     """The first rows of each split that are used; null for all."""
-    skip: list[str] = []
+    skip: list[Text] = []
     """Ids of rows that are left out."""
-    ignore_columns: list[str] = []
+    ignore_columns: list[Text] = []
     """Columns of images, sound or video that nothing is to read."""
 
     @model_validator(mode="before")
     @classmethod
     def _with_preset(cls, settings: Any) -> Any:
         """Put the settings over those of the preset that they name."""
-        if not isinstance(settings, dict) or settings.get("preset") is None:
+        if not isinstance(settings, dict) or settings.get("preset") not in preset_names():
             return settings
         given = {key: value for key, value in settings.items() if key != "preset"}
-        known = read_preset(str(settings["preset"]))
+        known = _preset(settings["preset"])
         if isinstance(given.get("columns"), dict):
             given["columns"] = known.get("columns", {}) | given["columns"]
         return known | given
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Source:
-        if self.answer_pattern is not None:
-            try:
-                groups = re.compile(self.answer_pattern).groups
-            except re.error as error:
-                raise UserError(f"answer_pattern: {self.answer_pattern!r} is no regular expression: {error}") from error
-            if groups != 1:
-                raise UserError(f"answer_pattern: {self.answer_pattern!r} has {groups} groups; it needs one")
-        return self
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            raise ValueError(f"unknown {shown(name)}{nearest(name, preset_names())}")
+        return name
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        try:
+            groups = 1 if pattern is None else re.compile(pattern).groups
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"it is no regular expression ({error})") from error
+        if groups != 1:
+            raise ValueError(f"it has {groups} groups and needs one")
+        return pattern
 
 
 def preset_names() -> list[str]:
@@ -108,18 +153,7 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
-def read_preset(name: str) -> dict[str, Any]:
-    """A preset's settings.
-
-    Raises:
-        UserError: there is none of this name.
-    """
-    if name not in preset_names():
-        raise UserError(f"preset: unknown '{name}'{nearest(name, preset_names())}")
-    return dict(_read_yaml(PRESETS / f"{name}.yaml"))
-
-
 @cache
-def _read_yaml(path: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+def _preset(name: str) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))
     return settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mr1.errors import UserError
@@ -19,12 +20,23 @@ class Method(ABC):
     """One way to turn prompts into a gradient. The loop calls the hooks in the order in which they stand here."""
 
     uses: ClassVar[frozenset[str]]
-    """The optional settings that the method reads, such as `kl.weight`; it refuses the others."""
+    """Those of `OPTIONAL` that the method reads; it refuses the others."""
 
     steps_are_fixed: ClassVar[str] = ""
     """Why a run's `steps` can't grow when it is resumed; empty where they can."""
 
-    OPTIONAL: ClassVar[frozenset[str]] = frozenset({"kl.weight", "kl.minimum", "kl.maximum", "kl.exploration"})
+    OPTIONAL: ClassVar[tuple[str, ...]] = (
+        "rewards",
+        "kl.exploration",
+        "kl.maximum",
+        "kl.minimum",
+        "kl.weight",
+        "clip.low",
+        "clip.high",
+        "demonstrations.teacher",
+        "demonstrations.reasoning",
+    )
+    """The settings that not every method reads."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -36,14 +48,14 @@ class Method(ABC):
         Raises:
             UserError: names the first such setting.
         """
-        for key in sorted(cls.OPTIONAL):
-            section, _, name = key.partition(".")
-            given = getattr(getattr(config, section), name) is not None
-            if given and key not in cls.uses:
+        for key in cls.OPTIONAL:
+            value, default = _setting(config, key)
+            if value != default and key not in cls.uses:
                 raise UserError(
-                    f"{key}: method {config.method} does not use it; set it to null or choose another method"
+                    f"{key}: method {config.method} does not use it; leave it out, set it back to "
+                    f"{'null' if default is None else default}, or choose another method"
                 )
-            if not given and key in cls.uses:
+            if value is None and key in cls.uses:
                 raise UserError(f"{key}: missing; method {config.method} needs it")
 
     def require(self, vlm: VLM, prompt: Prompt) -> None:  # noqa: B027 - most can learn from any
@@ -89,3 +101,10 @@ class Method(ABC):
         """
         if state != self.state_dict():
             raise ValueError(f"the checkpoint's method state is {state}, this run's {self.state_dict()}")
+
+
+def _setting(config: Config, key: str) -> tuple[Any, Any]:
+    """A setting's value and its default."""
+    *path, name = key.split(".")
+    section = reduce(getattr, path, config)
+    return getattr(section, name), type(section).model_fields[name].default

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mr1.algo.advantage import group_advantage
 from mr1.algo.kl import ConstantKL, KLController
 from mr1.algo.objective import grpo_loss
+from mr1.errors import UserError
 from mr1.methods.base import Method
 from mr1.rewards import score_groups
 from mr1.types import Group, LossInputs, LossOutput, Prompt
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
 class GRPO(Method):
     """See the module."""
 
-    uses = frozenset({"kl.weight"})
+    uses = frozenset({"rewards", "kl.weight", "clip.low", "clip.high"})
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.kl = self.kl_controller(config)
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        super().check(config)
+        if not any(config.rewards.values()):
+            raise UserError("rewards: none has a weight other than 0; nothing would be learned")
 
     def kl_controller(self, config: Config) -> KLController:
         """Who decides the KL weight of each step."""

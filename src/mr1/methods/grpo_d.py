@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class GRPOD(GRPO):
     """See the module."""
 
-    uses = frozenset({"kl.minimum", "kl.maximum", "kl.exploration"})
+    uses = GRPO.uses - {"kl.weight"} | {"kl.minimum", "kl.maximum", "kl.exploration"}
     steps_are_fixed = "the KL weight of every step depends on it (t of Eq. 3)"
 
     @classmethod

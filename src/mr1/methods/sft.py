@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class SFT(Method):
     """See the module."""
 
-    uses = frozenset()
+    uses = frozenset({"demonstrations.teacher", "demonstrations.reasoning"})
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

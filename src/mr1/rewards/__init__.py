@@ -13,25 +13,16 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from mr1.errors import UserError, nearest
 from mr1.judge.pool import side_by_side
 from mr1.judge.tags import turn
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.format import well_formed
-from mr1.rewards.functions import load_function, score_by_function
+from mr1.rewards.functions import score_by_function
 from mr1.types import Group, Sample
 
 Reward = Callable[[str, Sample], float]
 
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "accuracy-r1v": accuracy_r1v, "format": well_formed}
-
-
-def check_reward(name: str) -> None:
-    """Raise UserError where a recipe's name is no reward."""
-    if ":" in name:
-        load_function(name)
-    elif name not in REWARDS:
-        raise UserError(f"rewards: unknown '{name}'{nearest(name, REWARDS)}")
 
 
 def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:

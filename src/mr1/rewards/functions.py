@@ -2,37 +2,32 @@
 
     def reward(prompts, completions, **columns) -> list[float | None]
 
-A recipe names it `file.py:function`, relative to where the command is run, or `package.module:function`. It is called
-once for each group, with lists of G. What it gets follows the row: where the prompt is a chat, prompts are lists of
-messages and a completion is a list of one message of the assistant; else both are texts. Further arguments are
-`completion_ids`, `images`, `question`, `answer`, and the row's columns by their names. None says that the reward does
-not apply to a completion.
+A recipe names it `file.py:function`, relative to where the command is run, or `package.module:function`. A file may
+import modules that stand beside it. The function is called once for each group, with lists of G. What it gets follows
+the row: where the prompt is a chat, prompts are lists of messages and a completion is a list of one message of the
+assistant; else both are texts. Further arguments are `completion_ids`, `images`, `question`, `answer`, and the row's
+columns by their names. None says that the reward does not apply to a completion.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import inspect
 import math
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mr1.errors import UserError, nearest
+from mr1.rewards.loading import load_module
 from mr1.types import Group
 
 PASSED_APART = ("prompt", "completion", "prompts", "completions", "completion_ids", "images")
 """Columns of these names are not passed: the function's own arguments have them."""
 
 
-@cache
 def load_function(name: str) -> Callable[..., Any]:
     """The function that a recipe calls `file.py:function` or `package.module:function`.
 
@@ -41,10 +36,10 @@ def load_function(name: str) -> Callable[..., Any]:
     """
     place, _, attribute = name.rpartition(":")
     try:
-        module = _run_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = load_module(place)
     except UserError:
         raise
-    except Exception as error:  # whatever the user's file raises
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         raise UserError(f"rewards: {place} can't be imported: {_said(error)}") from error
     function = getattr(module, attribute, None)
     if not callable(function):
@@ -84,7 +79,7 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
         raise UserError(f"rewards: {name} failed{where}: {_said(error)}") from error
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """An error's kind and words on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -110,14 +105,3 @@ def _arguments(group: Group) -> dict[str, Any]:
         "images": [list(sample.images)] * size,
         **{key: [value] * size for key, value in columns.items()},
     }
-
-
-def _run_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UserError(f"rewards: there is no file {path}; it is looked for from {Path.cwd()}")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None, "the path ends in .py"
-    assert specification.loader is not None, "the path ends in .py"
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module

@@ -1,0 +1,86 @@
+"""What settings ask of each other. Each check raises UserError, and names the key that is to be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mr1.errors import UserError, nearest, shown
+
+if TYPE_CHECKING:
+    from mr1.config.tree import Config
+
+
+def check(config: Config) -> None:
+    """Raise UserError for the first thing that can't work or would have no effect."""
+    from mr1.methods import METHODS, method_class
+
+    _known("method", config.method, METHODS)
+    _check_tasks(config)
+    _check_prompts(config)
+    _check_model(config)
+    _check_rewards(config)
+    _check_steps(config)
+    method_class(config.method).check(config)
+
+
+def _check_tasks(config: Config) -> None:
+    from mr1.tasks import TASKS
+
+    for name in config.sources:
+        if name in TASKS:
+            raise UserError(f"sources.{name}: there is a procedural task of this name; choose another")
+    if not config.tasks:
+        raise UserError("task: name at least one")
+    evaluated = config.evaluation.tasks
+    if not evaluated:
+        raise UserError(
+            "evaluation.tasks: name at least one; for none at all set evaluation.every=0 and evaluation.final_samples=0"
+        )
+    for key, names in (("task", config.tasks), ("evaluation.tasks", evaluated)):
+        for name in names:
+            _known(key, name, [*TASKS, *config.sources])
+    for name in evaluated:
+        if evaluated.count(name) > 1:
+            raise UserError(f"evaluation.tasks: {shown(name)} stands twice; once is enough")
+
+
+def _check_prompts(config: Config) -> None:
+    for key, template in (("prompt", config.prompt), ("evaluation.prompt", config.evaluation.prompt)):
+        if template is not None and "{question}" not in template:
+            raise UserError(f"{key}: the template needs {{question}}, where the sample's question is put in")
+
+
+def _check_model(config: Config) -> None:
+    loading, lora, rates = config.loading, config.lora, config.optimizer.parts
+    if loading.min_pixels and loading.max_pixels and loading.min_pixels > loading.max_pixels:
+        raise UserError(f"loading.min_pixels: {loading.min_pixels} is above loading.max_pixels={loading.max_pixels}")
+    for key, given in (("lora.alpha", lora.alpha is not None), ("lora.targets", bool(lora.targets))):
+        if given and lora.rank is None:
+            raise UserError(f"{key}: it has no effect without lora.rank; set both, or leave both out")
+    if rates.vision == rates.projector == rates.language == 0:
+        raise UserError("optimizer.parts: every part's learning rate is 0; nothing would learn")
+
+
+def _check_rewards(config: Config) -> None:
+    from mr1.rewards import REWARDS
+
+    for name in config.rewards:
+        if ":" not in name:
+            _known("rewards", name, REWARDS)
+
+
+def _check_steps(config: Config) -> None:
+    for key, every in (("steps", config.steps), ("checkpoint.every", config.checkpoint.every)):
+        if every is not None and every % config.updates_per_rollout:
+            raise UserError(
+                f"{key}: {every} is no multiple of updates_per_rollout={config.updates_per_rollout}; "
+                "a batch of rollouts can't be left half used"
+            )
+    if config.checkpoint.keep_best and not config.evaluation.every:
+        raise UserError("checkpoint.keep_best: needs evaluation.every, which says when accuracy is measured")
+
+
+def _known(key: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UserError(f"{key}: unknown {shown(name)}{nearest(name, known)}")

@@ -1,0 +1,97 @@
+"""Whatever text stands in a setting: what is dumped is read back to the same tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mr1.config import Config, dump_config, read_config
+from mr1.config.text import read_yaml, resolve, write_yaml
+from mr1.config.walk import nested_model
+from mr1.data.settings import Source
+from mr1.errors import UserError
+
+BITS = [
+    *("${", "\\", "\\${", "$", "{", "}", "${seed}", "???", "null", "~", "yes", "1e3", "0x10", "007", "2020-01-01"),
+    *("\n", "\r", "\t", " ", "#", ": ", "- ", "'", '"', "\x85", "\u2028", "\u2029", "\ufeff", "\x1b", "\x7f", "\xa0"),
+    *("\u200b", "\uffff", "é", "😀", "%", "&a", "*a", "!t", "|", ">", "?", "@", "`", ",", "[", "]", "<<", "=", "---"),
+]
+"""What means something to YAML, to OmegaConf, or to a terminal."""
+
+texts = st.lists(st.sampled_from(BITS) | st.text(max_size=3), min_size=1, max_size=8).map("".join)
+names = st.from_regex(r"\A\w([\w.-]{0,5}\w)?\Z")
+VALUES = [None, True, False, 0, 1, 2, 7, 1e-7, 0.1, 0.25, 123456.75, 2**31 - 1, "float32", "eager", "cosine", "jsonl"]
+
+
+@cache
+def fields_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of a model's fields, with what each takes by itself."""
+    fields: dict[str, st.SearchStrategy[Any]] = {}
+    for name, info in model.model_fields.items():
+        if nested := nested_model(info.annotation):
+            fields[name] = fields_of(nested)
+            continue
+        takes = validator(info.rebuild_annotation())
+        known = [st.sampled_from([*filter(takes, VALUES)])] if any(map(takes, VALUES)) else []
+        written = [texts.filter(takes)] if takes("some words") else []
+        several = [st.lists(texts, max_size=3).filter(takes)] if takes(["some words"]) else []
+        if chosen := [*known, *written, *several]:
+            fields[name] = st.one_of(chosen)
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def validator(annotation: Any) -> Callable[[Any], bool]:
+    """Says whether a value is valid."""
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+
+    def takes(value: Any) -> bool:
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    return takes
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    """A tree with anything in every field, but for what the fields ask of each other."""
+    source = draw(fields_of(Source)) | {"preset": None, "path": draw(names), "splits": {"test": draw(names)}}
+    source["answer_pattern"] = "(.*)" + re.escape(draw(texts))
+    own = draw(names.filter(lambda name: name not in ("counting", "geometry")))
+    drawn = draw(fields_of(Config))
+    drawn |= {"name": draw(names), "method": "grpo-d", "steps": 12, "updates_per_rollout": 2, "demonstrations": {}}
+    drawn |= {"task": [own, "counting"], "sources": {own: source}, "prompt": draw(texts) + "{question}" + draw(texts)}
+    drawn["rewards"] = draw(st.dictionaries(texts.map(lambda text: f"{text}:f"), st.floats(-9, 9), max_size=2))
+    drawn["rewards"]["format"] = 1
+    drawn["kl"] = {"minimum": 0, "maximum": draw(st.floats(0, 1e9)), "exploration": draw(st.floats(1e-9, 1))}
+    drawn["lora"] = drawn.get("lora", {}) | {"rank": 4}
+    drawn["checkpoint"] = drawn.get("checkpoint", {}) | {"every": 0}
+    evaluation = {"tasks": [own], "prompt": draw(texts) + "{question}"}
+    drawn["evaluation"] = drawn.get("evaluation", {}) | evaluation
+    try:
+        return Config.model_validate(drawn)
+    except (UserError, ValidationError):
+        reject()
+
+
+@settings(max_examples=50, deadline=None)
+@given(config=configs())
+def test_what_is_dumped_is_read_back(config: Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    recipe = tmp_path_factory.getbasetemp() / "dumped.yaml"
+    recipe.write_text(dump_config(config), encoding="utf-8")
+    assert read_config(recipe) == config
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(texts, texts | st.lists(texts, max_size=3) | st.dictionaries(texts, texts, max_size=2)))
+def test_any_text_is_written_and_read_as_it_is(values: dict[str, Any]) -> None:
+    assert resolve(read_yaml(write_yaml(values).encode())) == values
