@@ -61,9 +61,20 @@ def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "grpo"}, "kl.exploration: method grpo does not use it; set it to null or choose another method"),
+        ({"method": "grpo"}, "kl.exploration: method grpo does not use it; leave it out, set it back to null, or"),
         ({"method": "grpo", **WITHOUT_SCHEDULE}, "kl.weight: missing; method grpo needs it"),
-        ({"method": "sft", **WITHOUT_SCHEDULE, "kl__weight": 0}, "kl.weight: method sft does not use it; set it to"),
+        (
+            {"method": "sft", **WITHOUT_SCHEDULE, "kl__weight": 0},
+            "kl.weight: method sft does not use it; leave it out, set",
+        ),
+        (
+            {"method": "sft", **WITHOUT_SCHEDULE, "clip__low": 0.1},
+            "clip.low: method sft does not use it; leave it out, set it back to 0.2",
+        ),
+        ({"method": "sft", **WITHOUT_SCHEDULE, "clip__high": 0.3}, "clip.high: method sft does not use it"),
+        ({"method": "sft", **WITHOUT_SCHEDULE, "rewards__format": 0.5}, "rewards: method sft does not use it"),
+        ({"demonstrations__reasoning": False}, "demonstrations.reasoning: method grpo-d does not use it"),
+        ({"demonstrations__teacher": "hasty"}, "demonstrations.teacher: method grpo-d does not use it"),
         ({"kl__exploration": "null"}, "kl.exploration: missing; method grpo-d needs it"),
         ({"kl__minimum": "null"}, "kl.minimum: missing; method grpo-d needs it"),
     ],

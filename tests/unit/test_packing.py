@@ -74,6 +74,7 @@ def test_padding_is_the_familys_and_each_row_has_its_prompt() -> None:
         True,
     ]
     assert rows.position_ids.tolist() == [[[0, 1, 12, 0], [0, 11, 11, 11]]]
+    assert rows.position_ids.dtype == rows.input_ids.dtype == torch.long
     assert _mask(rows)[0, 0, 3].tolist() == [True, True, False, True]
 
 

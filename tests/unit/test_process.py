@@ -70,6 +70,8 @@ def _freed_and_kept(keep: bool) -> None:
 @linux
 @pytest.mark.parametrize("keep", [True, False])
 def test_freed_memory_is_kept(keep: bool) -> None:
+    if keep:
+        keep_freed_memory()  # here as well, so that a test that calls it is known to do so
     process = multiprocessing.get_context("spawn").Process(target=_freed_and_kept, args=(keep,))
     process.start()
     process.join()

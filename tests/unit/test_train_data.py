@@ -235,8 +235,10 @@ def test_what_is_kept_is_counted_and_the_longest_unused_goes_first(tiny: VLM) ->
     assert again[0]["pixel_values"] is seen[0]["pixel_values"]
     assert again[1]["pixel_values"] is not seen[1]["pixel_values"]
     assert torch.equal(again[1]["pixel_values"], seen[1]["pixel_values"])
-    cache.prompt(counting, "train", 0, 0, "{question}")  # never comes again
     assert cache.size == sizes[0] + sizes[1]
+    large = PromptCache(tiny, 2**30)
+    large.prompt(counting, "train", 0, 0, "{question}")  # never comes again
+    assert large.size == 0
     assert PromptCache(tiny, 0).prompt(counting, "test", 0, 0, "{question}").sample.id == made[0].sample.id
 
 

@@ -77,6 +77,9 @@ def test_batch_metrics_by_hand(make_groups: Callable[[int], list[Group]]) -> Non
     lengths = [len(completion) for group in groups for completion in group.completions]
     assert metrics["completion/length_mean"] == pytest.approx(sum(lengths) / 7)
     assert metrics["tokens"] == sum(lengths) + sum(len(group.prompt) for group in groups)
+    for group in groups:  # a demonstration, which nothing has judged
+        group.scores = {}
+    assert batch_metrics(groups, [])["reward/total"] is None
 
 
 def test_groups_alike_are_those_without_an_advantage(make_groups: Callable[[int], list[Group]]) -> None:

@@ -21,7 +21,7 @@ from mr1.models.vlm import VLM
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import plain_rows
 from mr1.train.scoring import token_logprobs
-from mr1.train.update import score_reference, update
+from mr1.train.update import run_ahead, score_reference, update
 from mr1.types import Completion, Group, LossInputs
 
 BETA = 0.3
@@ -36,7 +36,13 @@ GRPO_SETTINGS = {
     "clip__high": 0.3,
     "rollout__temperature": TEMPERATURE,
 }
-SFT_SETTINGS = {**GRPO_SETTINGS, "method": "sft", "kl__weight": "null"}
+SFT_SETTINGS = {
+    "method": "sft",
+    "kl__minimum": "null",
+    "kl__maximum": "null",
+    "kl__exploration": "null",
+    "rollout__temperature": TEMPERATURE,
+}
 
 
 class Watched(Optimizer):
@@ -77,12 +83,16 @@ def _completions(groups: Sequence[Group]) -> list[Completion]:
 
 def _score(vlm: VLM, groups: Sequence[Group]) -> list[torch.Tensor]:
     """Each completion's log-probs, masked tokens included, from rows of one completion without sharing anything."""
+    return [logprobs for logprobs, _ in _score_with_entropies(vlm, groups)]
+
+
+def _score_with_entropies(vlm: VLM, groups: Sequence[Group]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     scores = []
     for group in groups:
         for completion in group.completions:
             whole = replace(completion, mask=torch.ones(len(completion), dtype=torch.bool))
             rows = plain_rows([Group(group.prompt, [whole])], vlm.adapter)
-            scores.append(token_logprobs(vlm, rows, TEMPERATURE)[0])
+            scores.append(token_logprobs(vlm, rows, TEMPERATURE))
     return scores
 
 
@@ -146,8 +156,17 @@ def test_grpo_with_masked_tokens_by_its_equation(
     with torch.no_grad():
         for parameter in reference.model.parameters():
             parameter.mul_(1.02)
-    scores = _score(policy, groups)
+    both = _score_with_entropies(policy, groups)
+    scores = [score for score, _ in both]
     _shift(groups, scores)
+    completions = _completions(groups)
+    entropy = sum(
+        each[1][completion.mask].mean().item() / 7 for each, completion in zip(both, completions, strict=True)
+    )
+    for completion in completions:
+        assert completion.old_logprobs is not None
+        completion.logprobs = torch.full((len(completion),), -9.0)
+        completion.logprobs[completion.mask] = completion.old_logprobs + 0.25
 
     loss, kl, clipped = torch.zeros(()), 0.0, 0.0
     advantages = [0.5, -1.5, 1.0, 0.0, 2.0, -0.5, -1.5]
@@ -172,6 +191,8 @@ def test_grpo_with_masked_tokens_by_its_equation(
     assert kl > 0
     assert metrics["clip_fraction"] == pytest.approx(clipped, abs=1e-5)
     assert 0.1 < clipped < 0.9
+    assert metrics["entropy"] == pytest.approx(entropy, abs=1e-5)
+    assert metrics["sampler/logprob_gap"] == pytest.approx(0.25, abs=1e-5)
     _assert_equal_gradients(optimizer.gradient, expected)
 
 
@@ -220,6 +241,58 @@ def test_tokens_put_in_behind_the_end_change_nothing(
             close = None if value is None else pytest.approx(value, rel=1e-4, abs=1e-6)
             assert other[key] == close, key
         _assert_equal_gradients(moved.gradient, optimizer.gradient)
+
+
+def test_a_single_token_counts_whole(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM
+) -> None:
+    (group, _), config = masked(), make_config(**GRPO_SETTINGS)
+    completion = group.completions[2]
+    alone = Group(group.prompt, [completion], rewards=torch.ones(1), advantages=torch.ones(1))
+    completion.mask = torch.arange(len(completion)) == 1
+    completion.logprobs = _score(tiny, [alone])[0].detach() + 0.25
+    assert GRPO(config).token_weights([alone]) == [1.0]
+    metrics, _ = _updated(config, GRPO(config), [alone], tiny)
+    assert metrics["loss"] == pytest.approx(-1.0, abs=1e-5)
+    assert metrics["sampler/logprob_gap"] == pytest.approx(0.25, abs=1e-4)
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM
+) -> None:
+    groups, config = masked(), make_config(**GRPO_SETTINGS)
+    groups[0].advantages = torch.tensor([torch.inf, 0.0, 0.0, 0.0])
+    policy = _policy(config)
+    before = [parameter.detach().clone() for parameter in policy.model.parameters()]
+    score_reference(tiny, groups, config)
+    with pytest.raises(FloatingPointError, match=r"^step 7: the gradient's norm is nan; a lower optimizer.learning"):
+        update(policy, groups, GRPO(config), Optimizer(policy, config), config, 7)
+    assert all(torch.equal(one, other) for one, other in zip(before, policy.model.parameters(), strict=True))
+
+
+def test_prompts_are_run_ahead_where_that_takes_no_memory(
+    make_groups: Callable[[int], list[Group]],
+    make_config: Callable[..., Config],
+    tiny: VLM,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompts = [group.prompt for group in make_groups(2)]
+    size = sum(map(len, prompts)) + 2 * 4 * 48
+    asked: list[bool] = []
+    monkeypatch.setattr(VLM, "run_ahead", lambda _, got, prefixes: asked.append(prefixes and got is prompts))
+
+    def asks(frozen: bool = False, shares: bool = True, **settings: object) -> list[bool]:
+        asked.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(tiny, "features_frozen", frozen)
+            patch.setattr("mr1.train.update.can_share", lambda _: shares)
+            run_ahead(tiny, prompts, make_config(**{"tokens_per_microbatch": size, **settings}))
+        return [*asked]
+
+    assert asks() == asks(frozen=True) == [True]
+    assert asks(shares=False) == [False]  # the images alone
+    assert asks(frozen=True, shares=False) == []
+    assert asks(tokens_per_microbatch=size - 1) == asks(gradient_checkpointing=True) == []
 
 
 def test_the_clip_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config]) -> None:

@@ -17,4 +17,4 @@ def well_formed(text: str, sample: Sample | None = None) -> float:  # noqa: ARG0
     takes time in proportion to the text, where the regular expression takes the square on hostile ones.
     """
     framed = text.startswith(OPENING) and text.endswith(CLOSING)
-    return float(framed and BETWEEN.search(text, len(OPENING)) is not None)
+    return float(framed and BETWEEN.search(text) is not None)
