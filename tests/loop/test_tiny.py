@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from mr1.config import PROMPT
+from mr1.config import PROMPT, load_config
 from mr1.evaluate.evaluate import Protocol, evaluate
 from mr1.models.build_tiny import build_tokenizer
 from mr1.models.loading import BUNDLED
@@ -20,10 +21,20 @@ from mr1.tasks import load_task
 pytestmark = pytest.mark.loop
 
 FOLDER = BUNDLED["tiny"]
+ROOT = Path(__file__).parents[2]
 
 
 def test_it_is_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.rglob("*")) <= 12_000_000
+
+
+def test_each_part_of_make_tiny_takes_up_what_the_last_one_left() -> None:
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    see, habits = (load_config(ROOT / "recipes" / f"tiny-vlm-{part}.yaml") for part in ("1-see", "2-habits"))
+    assert f"build_tiny {see.model}\n" in made
+    assert habits.model == f"{see.folder}/checkpoints/step-{see.steps:06d}"
+    assert f"mr1 export {habits.folder}/checkpoints/step-{habits.steps:06d} runs/tiny\n" in made
+    assert f"mv runs/tiny {FOLDER.relative_to(ROOT)}\n" in made
 
 
 def test_transformers_alone_loads_and_runs_it() -> None:
@@ -53,7 +64,7 @@ def test_its_prompt_is_in_qwens_manner(tiny: VLM) -> None:
 
 
 def test_its_tokenizer_is_the_recipes(tiny: VLM) -> None:
-    assert set(build_tokenizer().get_vocab()) == set(tiny.tokenizer.get_vocab())
+    assert build_tokenizer().get_vocab() == tiny.tokenizer.get_vocab()
     text = "<think>1 red cube, 2 blue sphere</think><answer>2</answer> √π 面"
     assert tiny.tokenizer.decode(tiny.tokenizer(text)["input_ids"]) == text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from rich.console import Console as RichConsole
 from rich.text import Text
 
 from mr1.judge.score import summary as judged
@@ -52,6 +53,18 @@ SAYINGS: dict[str, Callable[[Console, str], None]] = {
     "check": _check_table,
     "judged": lambda console, name: console.show(judged_table(judged([Verdict.RIGHT]), name)),
 }
+
+
+def test_tables_show_what_is_right_without_the_image() -> None:
+    figures = FIGURES | {"baseline": {"name": "words alone", "share": 0.229}}
+    for table in (
+        accuracy_table({"before": {"t": figures}, "after": {"t": figures}}),
+        evaluation_table({"t": figures}),
+    ):
+        said = io.StringIO()
+        Console(RichConsole(file=said, width=120)).show(table)
+        assert "22.9%" in said.getvalue()
+        assert "words alone" in said.getvalue()
 
 
 @pytest.mark.parametrize("saying", SAYINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
@@ -13,6 +14,7 @@ from mr1.evaluate.intervals import wilson
 from mr1.evaluate.outcome import Evaluation, Outcome, interval, pass_at
 from mr1.judge.verdict import Verdict
 from mr1.tables import encode_images
+from mr1.tasks.base import Baseline
 
 RIGHT, WRONG, MISSING = Verdict.RIGHT, Verdict.WRONG, Verdict.MISSING
 
@@ -50,6 +52,17 @@ def test_one_attempt_each() -> None:
     assert figures["by_subject"]["angles"]["accuracy"] == pytest.approx(1 / 3)
     assert list(figures["by_difficulty"]) == ["2", "10"]  # by value, not by letter
     assert "attempts" not in figures
+
+
+def test_the_baseline_is_the_tasks_or_the_most_frequent_answer() -> None:
+    answers = ["4", "4", "7", "4", "2"]
+    outcomes = [replace(_outcome(i, WRONG, k), answer=answer) for i, answer in enumerate(answers) for k in range(2)]
+    measured = Evaluation("t", "test", outcomes)
+    assert measured.summary()["baseline"] == {"name": "most frequent answer", "share": 0.6}
+    known = Baseline("words alone", 0.25)
+    told = Evaluation("t", "test", outcomes, known=known)
+    assert told.summary()["baseline"] == {"name": "words alone", "share": 0.25}
+    assert Evaluation.from_table(told.table(), known=known).summary() == told.summary()
 
 
 def test_several_attempts_each() -> None:

@@ -68,6 +68,10 @@ def test_completions_are_shown_as_text_and_never_as_markup(full: Page) -> None:
     assert "evil.example" not in str([each.attributes for each in full.elements])
 
 
+def test_what_is_right_without_the_image_stands_beside_every_accuracy(full: Page) -> None:
+    assert full.text.count("words alone: 22.9%") == 4, "two tasks, before and after"
+
+
 def test_names_within_the_page_are_unique_and_lead_somewhere(full: Page) -> None:
     names = [each.attributes["id"] for each in full.elements if "id" in each.attributes]
     assert len(names) == len(set(names))

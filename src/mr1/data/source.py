@@ -87,6 +87,9 @@ class SourceTask:
         commit = next(iter(self.parts.values())).rows.commit
         return {"commit": commit} | {split: part.fingerprint for split, part in self.parts.items()}
 
+    def baseline(self, split: str) -> None:
+        """None: what its words tell is not known beforehand."""
+
     def size(self, split: str) -> int:
         """Usable rows of a split."""
         return len(self.parts[split].usable)

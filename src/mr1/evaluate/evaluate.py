@@ -85,7 +85,8 @@ def evaluate(
             keep(Evaluation(task.name, split, done).table())
         outcomes += [replace(outcome, images=()) for outcome in done]
     require_some(task, outcomes, left_out)
-    return Evaluation(task.name, split, outcomes, unusable=count - len({outcome.id for outcome in outcomes}))
+    unusable = count - len({outcome.id for outcome in outcomes})
+    return Evaluation(task.name, split, outcomes, unusable, task.baseline(split))
 
 
 def require_some(task: Task, outcomes: Sized, left_out: LeftOut) -> None:

@@ -28,7 +28,7 @@ from mr1.evaluate.outcome import COLUMNS, Evaluation
 from mr1.folders import Mode, OutputFolder
 from mr1.rollout.engine import Engine
 from mr1.tables import numbered, parquet_file, write_text
-from mr1.tasks.base import Task
+from mr1.tasks.base import Baseline, Task
 
 SETTINGS = "settings.json"
 CONTENTS = (SETTINGS, "outcomes", "unusable.jsonl", "summary.json", "report.html")
@@ -53,6 +53,8 @@ class EvaluationFolder:
             self._passing = TemporaryDirectory()
             folder = Path(self._passing.name) / "evaluation"
         self.folder, self.mode = folder, mode
+        self.known: dict[str, Baseline | None] = {}
+        """What each measured task tells of what is right without its images."""
         self._claimed = OutputFolder(folder, "evaluation", CONTENTS, key="--out")
         if mode == "resume" and not (folder / SETTINGS).is_file():
             raise UserError(f"--resume: there is no evaluation in {folder}; start it without --resume")
@@ -120,6 +122,7 @@ class EvaluationFolder:
         Raises:
             UserError: too many samples can't be used.
         """
+        self.known[task.name] = task.baseline(split)
         folder = self.folder / "outcomes" / task.name
         folder.mkdir(parents=True, exist_ok=True)
         left_out = left_out or LeftOut(0.0)
@@ -137,7 +140,7 @@ class EvaluationFolder:
         summary, left_out = {}, left_out or LeftOut(0.0)
         for task in measured_tasks(self.folder):
             table = read_outcomes(self.folder, task, [*COLUMNS])
-            summary[task] = Evaluation.from_table(table, left_out.count(task)).summary()
+            summary[task] = Evaluation.from_table(table, left_out.count(task), self.known.get(task)).summary()
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 

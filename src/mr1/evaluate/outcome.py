@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow as pa
 from mr1.evaluate.intervals import accuracy_interval
 from mr1.judge.verdict import Verdict
 from mr1.tables import make_table
+from mr1.tasks.base import Baseline
 
 KINDS = ("subject", "difficulty")
 """What a sample's `meta` may tell of its kind; accuracy is given for each value."""
@@ -70,6 +71,14 @@ class Evaluation:
     outcomes: list[Outcome]
     unusable: int = 0
     """Samples that were left out because they can't be used."""
+    known: Baseline | None = None
+    """What the task tells of its split."""
+
+    @property
+    def baseline(self) -> Baseline:
+        """What is right without a look at the images; where the task can't tell, by the likeliest of these answers."""
+        answers = Counter(sample[0].answer for sample in self._by_sample())
+        return self.known or Baseline("most frequent answer", max(answers.values()) / answers.total())
 
     @property
     def accuracy(self) -> float:
@@ -81,9 +90,9 @@ class Evaluation:
 
         Returns:
             `accuracy` with its 95 % interval `low` to `high` (see `interval`), `n` samples, `unusable` ones that were
-            left out, `format_rate`, the numbers of `missing` answers, `truncated` completions and `undecided` ones by
-            verdict; with k > 1 attempts, `attempts` and `pass@1`, `pass@2`, `pass@4`, ..., `pass@k`; `by_subject` and
-            `by_difficulty` where samples tell.
+            left out, the `baseline` to compare the accuracy with (`name` and `share`), `format_rate`, the numbers of
+            `missing` answers, `truncated` completions and `undecided` ones by verdict; with k > 1 attempts, `attempts`
+            and `pass@1`, `pass@2`, `pass@4`, ..., `pass@k`; `by_subject` and `by_difficulty` where samples tell.
         """
         samples = self._by_sample()
         attempts = len(samples[0])
@@ -95,6 +104,7 @@ class Evaluation:
             "high": high,
             "n": len(samples),
             "unusable": self.unusable,
+            "baseline": asdict(self.baseline),
             "format_rate": _mean([outcome.well_formed for outcome in self.outcomes]),
             "missing": verdicts[Verdict.MISSING],
             "truncated": sum(outcome.truncated for outcome in self.outcomes),
@@ -134,15 +144,15 @@ class Evaluation:
         return make_table(rows, COLUMNS)
 
     @classmethod
-    def from_table(cls, table: pa.Table, unusable: int = 0) -> Evaluation:
-        """What `table` gave, without the images, which may be left out of it."""
+    def from_table(cls, table: pa.Table, unusable: int = 0, known: Baseline | None = None) -> Evaluation:
+        """What `table` gave, without the images, which may be left out of it; the rest as in the evaluation itself."""
         rows = table.select([name for name in COLUMNS if name != "correct"]).to_pylist()
         task, split = rows[0]["task"], rows[0]["split"]
         outcomes = []
         for row in rows:
             fields = {name: value for name, value in row.items() if name not in ("task", "split", "verdict")}
             outcomes.append(Outcome(verdict=Verdict(row["verdict"]), **fields))
-        return cls(task, split, outcomes, unusable)
+        return cls(task, split, outcomes, unusable, known)
 
     def _by_sample(self) -> list[list[Outcome]]:
         samples: dict[str, list[Outcome]] = {}

@@ -121,10 +121,10 @@ def evaluation_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
     """A row for each task that was measured; intervals at 95 %."""
     table = Table(title="accuracy (95 % interval)")
     passes = [name for name in next(iter(results.values())) if name.startswith("pass@")]
-    for name in ("task", "accuracy", *passes, "format", "missing", "undecided", "samples"):
+    for name in ("task", "accuracy", "without image", *passes, "format", "missing", "undecided", "samples"):
         table.add_column(name, justify="left" if name == "task" else "right")
     for task, figures in results.items():
-        cells = [f"{figures['accuracy']:.1%}\n{figures['low']:.1%} to {figures['high']:.1%}"]
+        cells = [f"{figures['accuracy']:.1%}\n{figures['low']:.1%} to {figures['high']:.1%}", _baseline(figures)]
         cells += [f"{figures[name]:.1%}" for name in (*passes, "format_rate")]
         cells += [str(figures["missing"]), str(sum(figures["undecided"].values())), str(figures["n"])]
         table.add_row(task, *cells)
@@ -140,14 +140,21 @@ def accuracy_table(evaluations: Mapping[Any, Mapping[str, Mapping[str, Any]]]) -
     tasks = dict.fromkeys(task for stage in evaluations.values() for task in stage)
     if len(evaluations) == 2:
         table.add_column("change", justify="right")
+    table.add_column("without image", justify="right")
     table.add_column("samples", justify="right")
     for task in tasks:
         results = [stage[task] for stage in evaluations.values()]
         cells = [f"{r['accuracy']:.1%} ({r['low']:.1%} to {r['high']:.1%})" for r in results]
         if len(results) == 2:
             cells.append(f"{100 * (results[1]['accuracy'] - results[0]['accuracy']):+.1f} points")
-        table.add_row(task, *cells, str(results[-1]["n"]))
+        table.add_row(task, *cells, _baseline(results[-1]), str(results[-1]["n"]))
     return table
+
+
+def _baseline(figures: Mapping[str, Any]) -> str:
+    """What an accuracy is to be compared with; nothing where an older run didn't measure it."""
+    baseline = figures.get("baseline")
+    return f"{baseline['share']:.1%}\n{baseline['name']}" if baseline else ""
 
 
 def check_table(checks: Sequence[Check]) -> Table:

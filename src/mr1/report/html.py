@@ -24,6 +24,8 @@ class Result:
 
     accuracy: str
     interval: str
+    baseline: str
+    """What is right without a look at the image; empty where it isn't known."""
     format_rate: str
     low: float
     middle: float
@@ -55,9 +57,11 @@ def read_result(summary: Mapping[str, Any] | None) -> Result | None:
     """A summary's accuracy; its format rate is left empty where it has none."""
     if summary is None:
         return None
+    baseline = summary.get("baseline")
     return Result(
         accuracy=f"{summary['accuracy']:.1%}",
         interval=f"{summary['low']:.1%} to {summary['high']:.1%}",
+        baseline=f"{baseline['name']}: {baseline['share']:.1%}" if baseline else "",
         format_rate=f"{summary['format_rate']:.1%}" if "format_rate" in summary else "",
         low=100 * summary["low"],
         middle=100 * summary["accuracy"],

@@ -30,6 +30,14 @@ class Demonstration:
     answer: str
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """What is right without a look at the image, for an accuracy to be compared with."""
+
+    name: str
+    share: float
+
+
 class Task(Protocol):
     """A source of samples."""
 
@@ -46,6 +54,10 @@ class Task(Protocol):
 
     def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:
         """Solve a sample as the teacher would; the same sample is always solved in the same way."""
+        ...
+
+    def baseline(self, split: str) -> Baseline | None:
+        """What the words of a split's questions earn at best; None where nobody knows."""
         ...
 
 

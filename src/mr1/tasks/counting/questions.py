@@ -33,8 +33,11 @@ Described = Mapping[str, Any]
 
 def draw_query(objects: Sequence[Described], world: World, rng: np.random.Generator) -> dict[str, str]:
     """Draw the attributes to ask for; none of them means that all objects count."""
-    if rng.random() < ALL_SHARE:
-        return {}
+    return {} if rng.random() < ALL_SHARE else draw_attributes(objects, world, rng)
+
+
+def draw_attributes(objects: Sequence[Described], world: World, rng: np.random.Generator) -> dict[str, str]:
+    """Draw one to three attributes to ask for."""
     if rng.random() < NONE_SHARE:
         return _absent_query(objects, world, rng)
     by_count = defaultdict(list)
@@ -52,7 +55,7 @@ def _absent_query(objects: Sequence[Described], world: World, rng: np.random.Gen
     while True:
         subset = SUBSETS[int(rng.integers(len(SUBSETS)))]
         query = {name: vocabulary[name][int(rng.integers(len(vocabulary[name])))] for name in subset}
-        if not counted(objects, query):
+        if not matching(objects, query):
             return query
 
 
@@ -64,10 +67,14 @@ def ask(query: Mapping[str, str]) -> str:
     return f"How many {' '.join([*words, query.get('shape', 'object') + 's'])} are there in the image?"
 
 
+def matching(objects: Sequence[Described], query: Mapping[str, str]) -> list[Described]:
+    """The objects that a query asks for."""
+    return [item for item in objects if all(item[name] == value for name, value in query.items())]
+
+
 def counted(objects: Sequence[Described], query: Mapping[str, str]) -> list[Described]:
     """The objects that a query asks for, as one reads: by bands from the back to the front, each from left to right."""
-    matching = [item for item in objects if all(item[name] == value for name, value in query.items())]
-    return sorted(matching, key=lambda item: (int(BANDS * item["pixel"][1]), float(item["pixel"][0])))
+    return sorted(matching(objects, query), key=lambda item: (int(BANDS * item["pixel"][1]), float(item["pixel"][0])))
 
 
 def enumerate_objects(objects: Sequence[Described]) -> str:

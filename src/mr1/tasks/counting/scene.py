@@ -144,14 +144,16 @@ def scene_key(items: Sequence[Item]) -> str:
     return ";".join(sorted(f"{item.shape},{item.color},{item.material},{item.size}" for item in items))
 
 
+def world_of(split: str) -> World:
+    """The world that a split's scenes are of."""
+    return SHIFTED if split == "shifted" else CLEVR
+
+
 def draw_scene(split: str, rng: np.random.Generator) -> Scene:
     """Draw a scene that belongs to the split. The number of objects is uniform, whatever is drawn again."""
-    world = SHIFTED if split == "shifted" else CLEVR
     count = int(rng.integers(FEWEST, MOST + 1))
     while True:
-        items = _draw_items(world, count, rng)
-        if split != "shifted" and split_of(scene_key(items)) != split:
-            continue
+        items = draw_items(split, count, rng)
         for _ in range(PLACEMENTS):
             camera, light = _draw_camera(rng), _draw_light(rng)
             placed = _place(items, camera, rng)
@@ -159,14 +161,18 @@ def draw_scene(split: str, rng: np.random.Generator) -> Scene:
                 continue
             hits = cast(placed, camera, PROBE)
             if _in_sight(hits):
-                return Scene(tuple(placed), hits, camera, light, world)
+                return Scene(tuple(placed), hits, camera, light, world_of(split))
 
 
-def _draw_items(world: World, count: int, rng: np.random.Generator) -> list[Item]:
-    colors = tuple(world.colors)
-    vocabulary = (world.shapes, colors, MATERIALS, SIZE_NAMES)
-    picks = rng.integers([len(names) for names in vocabulary], size=(count, 4)).tolist()
-    return [Item(*(names[pick] for names, pick in zip(vocabulary, row, strict=True))) for row in picks]
+def draw_items(split: str, count: int, rng: np.random.Generator) -> list[Item]:
+    """Draw what is in a scene that belongs to the split; it stands nowhere yet."""
+    world = world_of(split)
+    vocabulary = (world.shapes, tuple(world.colors), MATERIALS, SIZE_NAMES)
+    while True:
+        picks = rng.integers([len(names) for names in vocabulary], size=(count, 4)).tolist()
+        items = [Item(*(names[pick] for names, pick in zip(vocabulary, row, strict=True))) for row in picks]
+        if split == "shifted" or split_of(scene_key(items)) == split:
+            return items
 
 
 def _draw_camera(rng: np.random.Generator) -> Camera:

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mr1.tasks.base import Demonstration, Teacher, generator, split_of
+from mr1.tasks.base import Baseline, Demonstration, Teacher, generator, split_of
+from mr1.tasks.baselines import WORDS_ALONE, Case, Words, ceiling
 from mr1.tasks.geometry.figures import draw
 from mr1.tasks.geometry.lines import LINES
 from mr1.tasks.geometry.problem import Names, Problem, Theorem, Values
@@ -80,6 +81,10 @@ class GeometryTask:
             return Demonstration(taken.reasoning, str(taken.answer))
         return Demonstration(sample.reasoning, sample.answer)
 
+    def baseline(self, split: str) -> Baseline:
+        """The most that any rule which knows the words alone can get right, exactly."""
+        return Baseline(WORDS_ALONE, ceiling(cases(split)))
+
 
 def pick(rng: np.random.Generator, choices: tuple[T, ...]) -> T:
     """One of the choices, all equally likely."""
@@ -96,6 +101,19 @@ def wordings(theorem: str, split: str) -> tuple[tuple[Names, Values], ...]:
     """The letters and numbers of a theorem that belong to a split; each is used with every variant."""
     every = product(THEOREMS[theorem].names, THEOREMS[theorem].values)
     return tuple(wording for wording in every if split_of(key(theorem, *wording)) == split)
+
+
+@cache
+def cases(split: str) -> tuple[Case, ...]:
+    """Everything that a split can ask, with its probability."""
+    found = []
+    for name, theorem in THEOREMS.items():
+        weight = 1 / (len(THEOREMS) * len(theorem.variants) * len(wordings(name, split)))
+        for wording in wordings(name, split):
+            problems = [theorem.build(variant, *wording, generator("any shape")) for variant in theorem.variants]
+            words = Words(problems[0].question, name, tuple(str(problem.answer) for problem in problems))
+            found += [Case(words, formula, weight) for formula in range(len(problems))]
+    return tuple(found)
 
 
 def describe(problem: Problem) -> dict[str, Any]:
