@@ -54,7 +54,10 @@ def measure(config: Config) -> dict[str, int]:
     """
     trainer = _Watched(config, Run(config, "overwrite"), Console(RichConsole(quiet=True)))
     trainer.run.open()
-    peaks = _gpu_peaks(trainer) if torch.cuda.is_available() else _cpu_peaks(trainer)
+    try:
+        peaks = _gpu_peaks(trainer) if torch.cuda.is_available() else _cpu_peaks(trainer)
+    finally:
+        trainer.run.close()
     peaks.pop("reward", None)
     if trainer.method.kl_weight(1) == 0:
         peaks.pop("score", None)

@@ -192,11 +192,12 @@ def _blocks(decoder: Decoder, vlm: VLM) -> list[Tensor]:
     """Lay the weights out for decoding as a CPU does: once more, in blocks."""
     if isinstance(decoder, SharedPrompts):
         held = [each for layer in decoder.model.layers for each in vars(layer).values()]
-        products = [each for each in held if isinstance(each, Product)]
+        products = [each for each in held if type(each) is Product]
         for product in products:
             product.weight = product.weight.clone()
-        head: Any = vlm.adapter.head()
-        return [*(product.weight for product in products), torch.empty_like(head.weight)]
+        head: Any = vlm.adapter.head().weight
+        blocks = [torch.empty_like(head)] if head.dtype == torch.float32 else []
+        return [*(product.weight for product in products), *blocks]
     return [
         torch.empty_like(module.weight)
         for name, module in vlm.model.named_modules()

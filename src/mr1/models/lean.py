@@ -3,6 +3,10 @@
 A token of a few rows is little arithmetic: most of a small model's time goes into starting operations, some sixty in
 each layer. Here queries, keys and values are one product and are rotated together, and gates and residuals are parts of
 products. What is computed is what the layers of `LAYERS` compute in transformers.
+
+In bfloat16 the order of operations is part of the result, because each of them rounds: there the model's own layers and
+norms are called, rotations are those of transformers, and low-rank weights stay beside the weights. Attention alone is
+not the model's own, and is float32 within.
 """
 
 from __future__ import annotations
@@ -35,7 +39,10 @@ LENGTHENED = ("dynamic", "longrope")
 """Rotary positions whose angles change with the longest position of a forward."""
 
 Attend = Callable[[int, Tensor], Tensor]
-"""(layer's number, (B, G, heads + 2 key heads, D) scaled and rotated queries, keys, values) -> (B * G, heads * D)."""
+"""(layer's number, (B, G, heads + 2 key heads, D) rotated queries, keys, values) -> (B * G, heads * D).
+
+Scores are still to be multiplied with `LeanModel.score_scale`.
+"""
 
 
 @dataclass
@@ -62,19 +69,22 @@ class LeanModel:
         self.axes = vlm.adapter.position_axes
         self.embed, self.rotary, self.norm = vlm.model.get_input_embeddings(), text.rotary_emb, text.norm
         self.heads, self.key_heads = text.config.num_attention_heads, text.config.num_key_value_heads
-        self.width, self.scale = attention.head_dim, attention.scaling
+        self.width, self.rounds = attention.head_dim, self.embed.weight.dtype != torch.float32
+        # A scale within the rotations would be rounded with them.
+        self.query_scale: float = 1.0 if self.rounds else attention.scaling
+        self.score_scale: float = attention.scaling if self.rounds else 1.0
         self.layers = [_lean_layer(layer) for layer in text.layers]
 
     def rotations(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """What turns queries, keys and values to these positions, (B, L): two of (L, B, 1, heads + 2 key heads, D).
 
         The first is multiplied with the states, the second with the states whose halves are swapped. Queries are scaled
-        by them as well, and values stay as they are.
+        by `query_scale` as well, and values stay as they are.
         """
         places = positions.expand(self.axes, -1, -1)
         cosines, sines = self.rotary(self.embed.weight[:1], places if self.axes > 1 else positions)
         below, above = sines.chunk(2, dim=-1)
-        scales = [self.scale] * self.heads + [1.0] * self.key_heads + [0.0] * self.key_heads
+        scales = [self.query_scale] * self.heads + [1.0] * self.key_heads + [0.0] * self.key_heads
         shares = cosines.new_tensor(scales)[:, None]
         cosines, sines = cosines[:, :, None] * shares, torch.cat([-below, above], dim=-1)[:, :, None] * shares
         cosines[:, :, -self.key_heads :] = 1.0
@@ -96,11 +106,17 @@ class LeanModel:
         hidden = self.embed(tokens)
         for number, layer in enumerate(self.layers):
             states = self._normed(layer, layer.states(_rms_norm(layer.attention_norm, hidden)).view(grid))
-            states = torch.addcmul(states * cosines, states.roll(self.width // 2, -1), sines)
+            states = self._rotated(states, cosines, sines)
             hidden = layer.output.plus(attend(number, states), hidden)
             normed = _rms_norm(layer.mlp_norm, hidden)
             hidden = layer.down.plus(layer.up.times(normed, layer.gate.silu(normed)), hidden)
         return _rms_norm(self.norm, hidden)
+
+    def _rotated(self, states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        swapped = states.roll(self.width // 2, -1)
+        if self.rounds:
+            return states * cosines + swapped * sines
+        return torch.addcmul(states * cosines, swapped, sines)
 
     def _normed(self, layer: _Layer, states: Tensor) -> Tensor:
         if layer.query_norm is None or layer.key_norm is None:
@@ -144,8 +160,21 @@ def _lean_layer(layer: Any) -> _Layer:
     )
 
 
+class OwnLayers(Product):
+    """Linear layers of the same states, each called as it is; one's outputs behind the other's."""
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers, self.fused = layers, False
+
+    def __call__(self, states: Tensor) -> Tensor:
+        outputs = [layer(states) for layer in self.layers]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+
+
 def _product(*layers: Any) -> Product:
     """Linear layers of the same states as one product, one's outputs behind the other's."""
+    if getattr(layers[0], "base_layer", layers[0]).weight.dtype != torch.float32:
+        return OwnLayers(*layers)
     weights, biases = [whole_weight(layer) for layer in layers], [layer.bias for layer in layers]
     if len(layers) == 1:
         return Product(weights[0], biases[0])
@@ -155,4 +184,6 @@ def _product(*layers: Any) -> Product:
 
 
 def _rms_norm(norm: Any, hidden: Tensor) -> Tensor:
+    if hidden.dtype != torch.float32:
+        return norm(hidden)
     return functional.rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)

@@ -2,6 +2,9 @@
 
 A new token's scores against its prompt are one matrix product for the whole group, against a memory that is not
 repeated; those against its own completion are beside them under one softmax. `rollout.repeated` is the plain way.
+
+Keys and values are kept in the model's dtype. Products, scores and softmax are float32: in bfloat16 a layer's keys and
+values are widened for the moment, because separate products would round their scores, which the fused kernel keeps.
 """
 
 from __future__ import annotations
@@ -21,12 +24,8 @@ AHEAD = 32
 
 
 def can_share(vlm: VLM) -> bool:
-    """Whether `SharedPrompts` decodes what the model does.
-
-    The model must be lean, and in float32: attention by separate products is then as exact as the fused kernel, and in
-    other dtypes it would round where that does not.
-    """
-    return vlm.adapter.shares and vlm.model.dtype == torch.float32 and is_lean(vlm)
+    """Whether `SharedPrompts` decodes what the model does."""
+    return vlm.adapter.shares and is_lean(vlm)
 
 
 class SharedPrompts:
@@ -116,11 +115,13 @@ class SharedPrompts:
         (prompts, size), width, shared = self.grid, states.shape[3], self.given[layer].shape[2]
         new = states[:, :, -2 * shared :].view(prompts, size, 2, shared, width)
         self.own[layer][:, :, :, :, self.place] = new.permute(2, 0, 3, 1, 4)
-        own_keys, own_values = self.own[layer].flatten(1, 3)[:, :, : self.place + 1]
-        given_keys, given_values = self.given[layer].flatten(1, 2)
+        own_keys, own_values = self.own[layer].flatten(1, 3)[:, :, : self.place + 1].float()
+        given_keys, given_values = self.given[layer].flatten(1, 2).float()
 
         queries = states[:, :, : -2 * shared].view(prompts, size, shared, -1, width).transpose(1, 2)
-        group = queries.reshape(prompts * shared, -1, width)  # all that look at the same prompt's keys
+        group = queries.reshape(prompts * shared, -1, width).float()  # all that look at the same prompt's keys
+        if self.model.score_scale != 1:
+            group = group * self.model.score_scale
         rows = (len(own_keys), -1)  # all that look at the same completion's keys
         to_prompt = group @ given_keys.mT
         if self.padding is not None:
@@ -130,7 +131,8 @@ class SharedPrompts:
         of_own = weights.view(*rows, weights.shape[2])[:, :, -own_keys.shape[1] :]
         of_prompt = weights[:, :, : given_keys.shape[1]] @ given_values
         output = torch.baddbmm(of_prompt.view(*rows, width), of_own, own_values)
-        return output.view(prompts, shared, size, -1).transpose(1, 2).reshape(prompts * size, -1)
+        output = output.view(prompts, shared, size, -1).transpose(1, 2).reshape(prompts * size, -1)
+        return output.to(states.dtype)
 
     def _rotations(self) -> tuple[Tensor, Tensor]:
         """Those of this place; see `LeanModel.rotations`."""
