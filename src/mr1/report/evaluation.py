@@ -119,7 +119,7 @@ def _figures(reader: Reader, task: str, outcomes: Mapping[str, pa.Table]) -> dic
 
 def _line(name: str, figures: Mapping[str, Any]) -> Line:
     details = {key: f"{value:.1%}" for key, value in figures.items() if key.startswith("pass@") or key == "format_rate"}
-    details |= {key: str(figures[key]) for key in ("missing", "truncated") if key in figures}
+    details |= {key: str(figures[key]) for key in ("missing", "truncated", "unusable") if key in figures}
     result = read_result(figures)
     assert result is not None, "there are figures"
     return Line(name, result, figures["n"], details)
