@@ -353,9 +353,9 @@ def check_data(
 
       mr1 data check problems.jsonl columns.answer=solution --model Qwen/Qwen2-VL-2B-Instruct
     """
-    from mr1.config import PROMPT, Loading, load_config, load_source_settings
+    from mr1.config import PROMPT, Loading, load_source_settings, read_config
 
-    config = load_config(Path(source), overrides or []) if source.endswith((".yaml", ".yml")) else None
+    config = read_config(Path(source), overrides or []) if source.endswith((".yaml", ".yml")) else None
     sources = config.sources if config else {"data": load_source_settings(source, overrides or [])}
     if not sources:
         raise UserError(f"sources: {source} has none; `mr1 data show` looks at procedural tasks")

@@ -49,6 +49,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no weights": (["model=empty"], "model: the folder empty has no weights (*.safetensors)"),
     "no such folder": (["model=./nowhere"], "model: there is no folder ./nowhere"),
     "no such model": (["model=tinny"], "model: tinny"),
+    "no value": (["seed="], "override 'seed=': no value stands behind '='"),
+    "two arguments": (["prompt={question}", "x"], "put both between quotes: 'prompt={question} x'"),
     "unwritable output": (["output=/dev/null/runs"], "name: /dev/null/runs/x can't be made: Not a directory"),
     "existing run": ([], "the run folder runs/x exists; go on with it by --resume, replace it by --overwrite"),
     "nothing to resume": (["name=y", "--resume"], "--resume: there is no run in runs/y"),

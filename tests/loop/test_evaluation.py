@@ -261,3 +261,22 @@ def test_what_can_not_be_measured(names: list[str], data: list[str], given: dict
     with pytest.raises(UserError) as caught:
         measurements(names, data, _choice(**given))
     assert message in str(caught.value)
+
+
+def test_data_is_called_as_its_folder_or_told_by_what_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a-set"
+    folder.mkdir()
+    (folder / "test.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
+    monkeypatch.chdir(folder)
+    assert [each.task.name for each in measurements([], ["."], _choice())] == ["a-set"]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for what, message in (
+        (".", r"--data \.: path: \. can't be read by datasets"),
+        ("", "--data: it is empty; give a file, a folder, a hub id, a preset, PRESET=PATH or a recipe"),
+        ("rows.jsonl", r"--data rows.jsonl: path: there is no file rows.jsonl"),
+    ):
+        with pytest.raises(UserError, match=message):
+            measurements([], [what], _choice())

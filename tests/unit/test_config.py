@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mr1.config import Config, dump_config, load_config
+from mr1.config import Config, dump_config, load_config, read_config
 from mr1.errors import UserError
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -57,6 +57,28 @@ def test_the_resolved_config_can_be_run_again(make_config: Callable[..., Config]
         ({"prompt": "Count."}, "prompt: the template needs {question}"),
         ({"name": "a/b"}, "name: it names a folder"),
         ({"optimizer__learning_rate": "nan"}, "optimizer.learning_rate: input should be a finite number"),
+        ({"optimizer__betas": "[0.9,1.0]"}, "optimizer.betas.1: input should be less than 1, got 1.0"),
+        ({"optimizer__betas": "0.9,0.99"}, "optimizer.betas: should be a list, such as [a, b], got '0.9,0.99'"),
+        ({"steps": "true"}, "steps: input should be a valid integer, got 'true'"),
+        ({"steps": "1000000"}, "steps: input should be less than or equal to 999999, got 1000000"),
+        ({"seed": 2**63}, "seed: input should be less than 9223372036854775808"),
+        ({"name": "."}, "name: it names a folder"),
+        ({"name": ".."}, "name: it names a folder"),
+        ({"name": "null"}, "name: should be a text, got null"),
+        ({"output": "' '"}, "output: it is blank; write something, or leave the key out"),
+        ({"task": "[]"}, "task: name at least one"),
+        ({"evaluation__tasks": "[]"}, "evaluation.tasks: name at least one; for none at all set evaluation.every=0"),
+        ({"evaluation__tasks": "[counting,counting]"}, "evaluation.tasks: 'counting' stands twice"),
+        ({"rewards__accuracy": 0, "rewards__format": 0}, "rewards: none has a weight other than 0"),
+        ({"lora__alpha": 3}, "lora.alpha: it has no effect without lora.rank"),
+        ({"lora__targets": "[q_proj]"}, "lora.targets: it has no effect without lora.rank"),
+        ({"loading__min_pixels": 9, "loading__max_pixels": 3}, "loading.min_pixels: 9 is above loading.max_pixels=3"),
+        ({"optimizer__parts": "{vision: 0, projector: 0, language: 0}"}, "optimizer.parts: every part's learning rate"),
+        ({"demonstrations__teacher": "hasty"}, "demonstrations.teacher: method grpo-d does not use it"),
+        ({"rollout__top_p": "1e-320"}, "rollout.top_p: input should be greater than or equal to"),
+        ({"sources__own": "{preset: mathvist}"}, "sources.own.preset: unknown 'mathvist'; did you mean 'mathvista'?"),
+        ({"sources__own": "{path: x, answer_pattern: x}"}, "sources.own.answer_pattern: it has 0 groups and needs one"),
+        ({"prompt": "${stepz} {question}"}, "prompt: '${' begins a reference to another setting"),
     ],
 )
 def test_mistakes_are_named_in_one_line(
@@ -83,7 +105,90 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_an_override_without_a_value_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["steps"], "override 'steps': expected key=value"),
+        (["seed="], "override 'seed=': no value stands behind '='; write seed=VALUE, or leave it out for the recipe's"),
+        (["kl.weight="], "no value stands behind '='; write kl.weight=VALUE, or kl.weight=null for none"),
+        (["prompt={question}", "Think", "first."], "put both between quotes: 'prompt={question} Think first.'"),
+        (["task=[counting,", "geometry]"], "put both between quotes: 'task=[counting, geometry]'"),
+        (["task=[counting"], "task is no YAML list; put it between quotes for the shell, such as 'task=[a, b]'"),
+        (["kl={minimum"], "kl is no YAML mapping; put it between quotes for the shell, such as 'kl={a: 1, b: 2}'"),
+        (["kl=3"], "kl has keys of its own; set one of them (kl.KEY=VALUE)"),
+        (["steps.x=3"], "unknown key 'steps.x'; steps has no keys of its own"),
+    ],
+)
+def test_an_override_that_the_shell_took_apart_is_told(tmp_path: Path, overrides: list[str], message: str) -> None:
     (tmp_path / "r.yaml").write_text("name: x")
-    with pytest.raises(UserError, match="expected key=value"):
-        load_config(tmp_path / "r.yaml", ["steps"])
+    with pytest.raises(UserError) as caught:
+        load_config(tmp_path / "r.yaml", overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["7", "007", "1e3", "yes", "no", "0x10", "2020-01-01", "1_000"])
+def test_a_text_is_what_was_typed(make_config: Callable[..., Config], tmp_path: Path, word: str) -> None:
+    assert make_config(name=word).name == word
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("name: run", f"name: {word}"))
+    assert load_config(recipe).name == word
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("{question} x", "{question} x"),
+        ("{question} # x: y", "{question} # x: y"),
+        ("'{question}: x'", "{question}: x"),
+        ('"{question}\\n"', "{question}\n"),
+        ("{question} at ${steps}", "{question} at 3"),
+        ("{question} at \\${steps}", "{question} at ${steps}"),
+        ('{question} as {"answer": 1}', '{question} as {"answer": 1}'),
+    ],
+)
+def test_a_prompt_needs_no_quotes_of_its_own(make_config: Callable[..., Config], typed: str, meant: str) -> None:
+    assert make_config(prompt=typed).prompt == meant
+
+
+def test_rewards_of_a_recipe_replace_the_defaults(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    make_config()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "rewards: {}\n")
+    with pytest.raises(UserError, match="rewards: none has a weight other than 0; nothing would be learned"):
+        load_config(recipe)
+    assert load_config(recipe, ["rewards.format=2"]).rewards == {"format": 2}
+
+
+def test_a_name_with_dots_is_found_by_an_override(tmp_path: Path, make_config: Callable[..., Config]) -> None:
+    make_config()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "sources: {my.set: {path: x}}\nrewards: {a/b.py:f: 1}\n")
+    config = read_config(recipe, ["sources.my.set.path=y.jsonl", "rewards.a/b.py:f=3"])
+    assert config.sources["my.set"].path == "y.jsonl"
+    assert config.rewards == {"a/b.py:f": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b", "the key 'name' stands a second time in line 2"),
+        ("a: &a [*a]", "it is nested too deeply, or contains itself"),
+        ("a: !mine 3", "could not determine a constructor for the tag '!mine' in line 1"),
+        ("a: *nothing", "found undefined alias 'nothing' in line 1"),
+    ],
+)
+def test_a_recipe_that_is_no_yaml_is_told_by_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config(tmp_path / "r.yaml")
+    assert str(caught.value) == f"recipe: {tmp_path / 'r.yaml'} can't be read: {message}"
+
+
+def test_a_none_that_is_not_the_default_is_dumped(make_config: Callable[..., Config]) -> None:
+    class Other(Config):
+        samples_every: int | None = 3  # type: ignore[assignment]
+
+    config = Other.model_validate(make_config().model_dump() | {"samples_every": None})
+    assert "samples_every: null" in dump_config(config)
+    assert "weight: null" not in dump_config(config)

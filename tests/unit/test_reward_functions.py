@@ -228,3 +228,12 @@ def test_siblings_of_one_name_are_refused(group: Group, tmp_path: Path) -> None:
 def test_a_file_that_fails_is_run_again_once_it_is_mended(group: Group, function: Callable[..., str]) -> None:
     assert "can't be imported: SystemExit: 3" in message(function("import sys\nsys.exit(3)\n"), group)
     assert score_by_function(function("def reward(**_):\n    return [1] * 4\n"), group).tolist() == [1] * 4
+
+
+def test_settings_are_read_without_running_anybodys_code(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    from mr1.config import read_config
+
+    make_config()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "rewards: {gone.py:reward: 1}\n")
+    assert read_config(recipe).rewards == {"gone.py:reward": 1}

@@ -72,6 +72,7 @@ class LoRA(Settings):
     """Low-rank adaptation; without a rank all weights learn."""
 
     rank: Positive | None = None
+    """Of the low-rank products; null for none of them."""
     alpha: Annotated[float, Field(gt=0, le=HIGH)] | None = None
     """The low-rank product is scaled by alpha / rank; null for twice the rank."""
     targets: list[Text] = Field(default=[])
@@ -97,20 +98,22 @@ class KL(Settings):
     """The price of leaving the reference. A method takes either the constant weight or the schedule's three."""
 
     weight: Weight | None = None
-    """beta, constant (method grpo)."""
+    """beta, the same at every step."""
     minimum: Weight | None = None
-    """beta_min of Eq. 3 (method grpo-d)."""
+    """beta_min of Eq. 3."""
     maximum: Weight | None = None
-    """beta_max of Eq. 3 (method grpo-d)."""
+    """beta_max of Eq. 3."""
     exploration: Annotated[float, Field(gt=0, le=1)] | None = None
-    """w of Eq. 3 as a fraction of `steps` (method grpo-d)."""
+    """w of Eq. 3 as a fraction of `steps`."""
 
 
 class Clip(Settings):
     """The range of the ratio between the policy and the one that sampled: [1 - low, 1 + high]."""
 
     low: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """How far below 1 the ratio still counts."""
     high: Annotated[float, Field(gt=0, le=HIGH)] = 0.2
+    """How far above 1."""
 
 
 class Demonstrations(Settings):
@@ -126,8 +129,11 @@ class Parts(Settings):
     """Learning rates of the model's parts; null for `optimizer.learning_rate`, 0 to freeze the part."""
 
     vision: Rate | None = None
+    """The vision tower's."""
     projector: Rate | None = None
+    """Of what makes the tower's features the language model's."""
     language: Rate | None = None
+    """The language model's."""
 
 
 class Optimizer(Settings):

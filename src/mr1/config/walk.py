@@ -17,9 +17,7 @@ def settings(tree: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
         yield f"{prefix}{key}", info
         if model := nested_model(info.annotation):
             yield from settings(model, f"{prefix}{key}.")
-        elif typing.get_origin(info.annotation) is dict and (
-            model := nested_model(typing.get_args(info.annotation)[1])
-        ):
+        elif model := named_model(info.annotation):
             yield from settings(model, f"{prefix}{key}.NAME.")
 
 
@@ -31,6 +29,11 @@ def keys(tree: type[BaseModel], prefix: str = "") -> list[str]:
 def nested_model(annotation: Any) -> type[BaseModel] | None:
     """The model that an annotation is."""
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def named_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a mapping's values, whose keys are names that the user gives."""
+    return nested_model(typing.get_args(annotation)[1]) if typing.get_origin(annotation) is dict else None
 
 
 def parts(annotation: Any) -> Iterator[Any]:

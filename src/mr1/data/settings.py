@@ -77,7 +77,9 @@ class Columns(Settings):
     reasoning: Text | None = None
     """A correct reasoning that ends in the answer, for method sft."""
     subject: Text | None = None
+    """What accuracy is also counted by."""
     difficulty: Text | None = None
+    """The same."""
 
 
 class Source(Settings):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mr1.config import PROMPT, load_config, load_source_settings
+from mr1.config import PROMPT, load_source_settings, read_config
 from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, available
 from mr1.evaluate.presets import find_preset
@@ -62,18 +62,29 @@ def measurements(names: Sequence[str], data: Sequence[str], choice: Choice) -> l
 
 def _data_tasks(what: str, preset: str | None) -> list[Task]:
     """The sources of a recipe, or one source by its preset, its path or hub id, or both (`preset=path`)."""
-    columns, _, path = what.rpartition("=")
-    if columns:
-        preset, what = columns, path
+    if not what.strip():
+        raise UserError("--data: it is empty; give a file, a folder, a hub id, a preset, PRESET=PATH or a recipe")
+    if not Path(what).exists() and "=" in what:
+        preset, _, what = what.partition("=")
     if what.endswith((".yaml", ".yml")):
-        sources = load_config(Path(what)).sources
+        sources = read_config(Path(what)).sources
         if not sources:
             raise UserError(f"--data: {what} has no sources")
-    elif preset is not None and what != preset:
-        sources = {preset: load_source_settings(preset, [f"path={what}"])}
+        return [load_task(name, sources) for name in sources]
+    if preset is not None and what != preset:
+        name, source = preset, load_source_settings(preset, path=what)
     else:
-        sources = {Path(what).stem: load_source_settings(what)}
-    return [load_task(name, sources) for name in sources]
+        name, source = _name(what), load_source_settings(what)
+    try:
+        return [load_task(name, {name: source})]
+    except UserError as error:
+        raise UserError(f"--data {what}: {str(error).removeprefix(f'sources.{name}.')}") from error
+
+
+def _name(what: str) -> str:
+    """What data is called: as its file, its folder, or its set on the hub."""
+    path = Path(what)
+    return (path.resolve() if path.exists() else path).stem or "data"
 
 
 def _protocol(choice: Choice) -> Protocol:

@@ -26,12 +26,10 @@ def make_policy(vlm: VLM, config: Config, resumed: bool = False) -> VLM:
     came with are merged into it, unless they are those of this run (`resumed`).
 
     Raises:
-        UserError: no part learns, or the family lacks what is asked for.
+        UserError: the family lacks what is asked for.
     """
     rates = part_rates(config)
     learning = {part for part, rate in rates.items() if rate > 0}
-    if not learning:
-        raise UserError("optimizer.parts: every part's learning rate is 0; nothing would learn")
     if not resumed:
         merge_lora(vlm)
     _without_dropout(vlm.model)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mr1.config import Config, load_config
+from mr1.config import Config, read_config
 from mr1.errors import UserError
 from mr1.report.html import Result, read_result, render_page, signed
 from mr1.report.plots import Evaluations, Metrics, Outline, outline, run_plots
@@ -64,7 +64,7 @@ def _settings(reader: Reader) -> tuple[Config | None, str]:
     if not text.strip():
         return None, text
     try:
-        return load_config(reader.folder / SETTINGS), text
+        return read_config(reader.folder / SETTINGS), text
     except UserError as error:
         reader.note(SETTINGS, f"holds no settings that can be read ({error})")
     return None, text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mr1.config import load_config
+from mr1.config import read_config
 from mr1.errors import UserError
 from mr1.evaluate.folder import measured_tasks
 from mr1.report.evaluation import evaluation_page
@@ -54,7 +54,7 @@ def _kind(folder: Path) -> Literal["run", "evaluation"]:
     if kept or any((folder / name).is_file() for name in ("metrics.jsonl", "evaluation.json")):
         return "run"
     try:
-        load_config(folder / "config.yaml")
+        read_config(folder / "config.yaml")
     except UserError as error:
         raise UserError(
             f"{folder} is the folder neither of a run (config.yaml, metrics.jsonl) nor of an evaluation "

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from mr1.config import Config, dump_config, load_config
+from mr1.config import Config, dump_config, read_config
 from mr1.data.unusable import BadRow, write_unusable
 from mr1.errors import UserError, note
 from mr1.evaluate.outcome import Evaluation
@@ -76,7 +76,7 @@ class Run:
             if mode == "resume":
                 self.checkpoint = self.checkpoints.latest()
                 saved = self.checkpoint.settings
-                self.changes = compare_settings(load_config(saved), config, self.checkpoint.step, str(saved))
+                self.changes = compare_settings(read_config(saved), config, self.checkpoint.step, str(saved))
         except BaseException:
             self.close()
             raise
