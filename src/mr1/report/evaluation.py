@@ -145,7 +145,7 @@ def _answered(reader: Reader, outcomes: Mapping[str, pa.Table], wanted: set[str]
     """The samples with these ids; one file's images are in memory at a time."""
     found: dict[str, Answered] = {}
     for name, table in outcomes.items():
-        rows = table.filter(pc.field("id").isin([*wanted - found.keys()])).to_pylist()
+        rows = table.filter(pc.field("id").isin(pa.array(sorted(wanted - found.keys()), pa.string()))).to_pylist()
         if not rows:
             continue
         shown = reader.table(name, {"id": pa.string(), "images": IMAGES}, keys=("id",))
