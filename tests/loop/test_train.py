@@ -219,6 +219,7 @@ def test_sft_learns_what_the_teacher_shows(train: Trained, make_config: Callable
         name="sft",
         method="sft",
         steps=8,
+        updates_per_rollout=8,  # on the same samples, so that their losses compare
         kl__minimum="null",
         kl__maximum="null",
         kl__exploration="null",

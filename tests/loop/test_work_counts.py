@@ -50,9 +50,10 @@ class Counting(Trainer):
 
 
 @pytest.fixture
-def make_trainer(make_config: Callable[..., Config], tmp_path: Path) -> Callable[..., Counting]:
-    """A run of one step on a file of six images, two batches of them to an epoch."""
+def make_trainer(make_config: Callable[..., Config], tmp_path: Path) -> Iterator[Callable[..., Counting]]:
+    """A run of one step on a file of six images, two batches of them to an epoch; each takes the place of the last."""
     write_example(tmp_path / "data", rows=2 * GROUPS)
+    runs: list[Run] = []
 
     def make(**settings: object) -> Counting:
         config = make_config(
@@ -69,9 +70,14 @@ def make_trainer(make_config: Callable[..., Config], tmp_path: Path) -> Callable
                 **settings,
             }
         )
-        return Counting(config, Run(config, "overwrite"), Console(RichConsole(file=io.StringIO())))
+        for run in runs:
+            run.close()
+        runs.append(Run(config, "overwrite"))
+        return Counting(config, runs[-1], Console(RichConsole(file=io.StringIO())))
 
-    return make
+    yield make
+    for run in runs:
+        run.close()
 
 
 def test_each_image_and_each_prompt_token_is_computed_once_in_each_phase(

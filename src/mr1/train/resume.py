@@ -124,7 +124,7 @@ def find_origin(policy: VLM, sources: Iterable[SourceTask]) -> dict[str, Any]:
     """What a run begins with, for its checkpoints: the model's weights and its commit on the hub, the sources' rows."""
     return {
         "weights": weights_fingerprint(policy, low_rank=False),
-        "commit": getattr(policy.model.config, "_commit_hash", None),
+        "commit": policy.commit,
         "data": identities(sources),
     }
 
