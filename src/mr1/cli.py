@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mr1 import __version__
+from mr1.cli_data import data
 from mr1.errors import UserError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from mr1.folders import Mode
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
@@ -29,7 +30,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Look at tasks and data.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
 
@@ -77,8 +77,7 @@ def train(
 
       mr1 train runs/counting-seed-1/config.yaml --resume
     """
-    if resume and overwrite:
-        raise UserError("--resume: it goes on with the run folder, --overwrite replaces it; give one of them")
+    mode = _mode(resume, overwrite)
     from mr1.config import load_config
 
     with _stoppable():
@@ -90,7 +89,7 @@ def train(
         if resume and read_mark(recipe.parent).get("kind") == "run":  # where it is now, should it have been moved
             moved = {"output": str(recipe.parent.parent), "name": recipe.parent.resolve().name}
             config = config.model_copy(update=moved)
-        with Run(config, "resume" if resume else "overwrite" if overwrite else "new") as run:
+        with Run(config, mode) as run:
             from mr1.train.loop import Trainer
 
             Trainer(config, run, Console()).train()
@@ -149,11 +148,9 @@ def evaluate(
 
       mr1 eval Qwen/Qwen2-VL-2B-Instruct --preset superclevr-200 --data superclevr_test200_counting_problems.jsonl
     """
-    if resume and overwrite:
-        raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
+    mode = _mode(resume, overwrite)
     if resume and out is None:
         raise UserError("--resume: which folder? give --out")
-    mode: Literal["new", "overwrite", "resume"] = "resume" if resume else "overwrite" if overwrite else "new"
     with _stoppable():
         from mr1.evaluate.run import run_evaluation
         from mr1.evaluate.select import Choice, measurements
@@ -310,84 +307,10 @@ def estimate(
         raise typer.Exit(1)
 
 
-@data.command("show")
-def show(
-    task: Annotated[str, typer.Argument(help="counting or geometry.")],
-    out: Annotated[Path, typer.Option(help="The picture to write.")],
-    split: Annotated[str, typer.Option(help="Which split.")] = "train",
-    seed: Annotated[int, typer.Option(min=0, help="Which seed of the split.")] = 0,
-    count: Annotated[int, typer.Option(min=1, max=400, help="How many samples.")] = 16,
-    size: Annotated[int, typer.Option(min=56, max=2048, help="Side of each image in pixels.")] = 224,
-) -> None:
-    """Draw a contact sheet: images with their questions and answers.
-
-    Example: mr1 data show counting --split shifted --out sheet.png
-    """
-    from mr1.report.sheet import contact_sheet
-    from mr1.tasks import load_task
-
-    source = load_task(task, image_size=size)
-    if split not in source.splits:
-        raise UserError(f"--split: task {task} has no split '{split}'; it has {', '.join(source.splits)}")
-    sheet = contact_sheet([source.sample(split, seed, index) for index in range(count)], size)
-    _save_picture(sheet, out, "--out")
-    typer.echo(f"{out}: {count} samples of {task}, split {split}")
-
-
-@data.command("check")
-def check_data(
-    source: Annotated[str, typer.Argument(help="A recipe with sources, a preset such as geometry3k, or a path.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's or the source's.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Whose prompts to count; a recipe's own where left out.")] = None,
-    max_prompt_tokens: Annotated[int | None, typer.Option(min=1, help="Longest prompt allowed.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="A picture of samples to write.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every unusable row.")] = False,
-) -> None:
-    """Read all rows of a source, decode all images, count all prompts' tokens. Exits with 1 if a row can't be used.
-
-    Examples:
-
-      mr1 data check recipes/own-jsonl.yaml --sheet sheet.png
-
-      mr1 data check problems.jsonl columns.answer=solution --model Qwen/Qwen2-VL-2B-Instruct
-    """
-    from mr1.config import PROMPT, Loading, load_source_settings, read_config
-
-    config = read_config(Path(source), overrides or []) if source.endswith((".yaml", ".yml")) else None
-    sources = config.sources if config else {"data": load_source_settings(source, overrides or [])}
-    if not sources:
-        raise UserError(f"sources: {source} has none; `mr1 data show` looks at procedural tasks")
-    from mr1.data.check import check_split
-    from mr1.data.source import load_source
-    from mr1.models.loading import load_vlm
-    from mr1.models.policy import prompt_limit
-
-    tasks = [load_source(name, settings) for name, settings in sources.items()]
-    named = model or (config.model if config else None)
-    vlm = load_vlm(named, config.loading if config else Loading(), weights=False) if named else None
-    limit = max_prompt_tokens or (prompt_limit(vlm.model.config, config) if vlm else None)
-    template, keep = config.prompt if config else PROMPT, 16 if sheet else 0
-    found = [check_split(task, split, vlm, limit, template, keep) for task in tasks for split in task.splits]
-    if sheet:
-        from mr1.report.sheet import contact_sheet
-
-        _save_picture(contact_sheet([sample for _, kept in found for sample in kept][:64], 224), sheet, "--sheet")
-    checks = [check for check, _ in found]
-    if as_json:
-        typer.echo(json.dumps([check.summary() for check in checks], indent=2, ensure_ascii=False))
-    else:
-        typer.echo("\n".join(line for check in checks for line in check.lines()))
-    if any(check.unusable for check in checks):
-        raise typer.Exit(1)
-
-
-def _save_picture(picture: Image, path: Path, option: str) -> None:
-    try:
-        picture.save(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{option}: {path} can't be written: {error}") from error
+def _mode(resume: bool, overwrite: bool) -> Mode:
+    if resume and overwrite:
+        raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
+    return "resume" if resume else "overwrite" if overwrite else "new"
 
 
 def _given(

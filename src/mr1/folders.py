@@ -13,19 +13,42 @@ import json
 import os
 import shutil
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
 from mr1 import __version__
-from mr1.errors import UserError
+from mr1.errors import UserError, note
 
 Kind = Literal["run", "evaluation"]
 Mode = Literal["new", "overwrite", "resume"]
 
 MARK, LOCK = ".mr1.json", ".lock"
+
+
+class Recording(ABC):
+    """What this process alone writes into an `OutputFolder` until `close`; an error on the way says how to go on."""
+
+    _claimed: OutputFolder
+
+    def close(self) -> None:
+        """Let others write into the folder; one that was only claimed is removed again."""
+        self._claimed.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and self._claimed.taken_up:
+            note(error, self.how_to_go_on())
+        self.close()
+
+    @abstractmethod
+    def how_to_go_on(self) -> str:
+        """What to type after it has stopped, by what is on the disk; empty where nothing is."""
 
 
 class OutputFolder:
@@ -43,6 +66,8 @@ class OutputFolder:
         self.path, self.kind, self.key = path, kind, key
         self.contents = frozenset(contents)
         self._lock = FileLock(path / LOCK, timeout=0)
+        self.taken_up = False
+        """Whether what is in it is what this process goes on with or has written, not what it may still replace."""
         self._made: list[Path] = []
         """The folders that `claim` made, innermost first."""
 
@@ -61,6 +86,7 @@ class OutputFolder:
             if mode != "resume":
                 self._check(mode)  # again, now that nobody else can change it
             self._write_mark()
+            self.taken_up = mode == "resume"
         except BaseException:
             if self._lock.is_locked and not (self.path / MARK).exists():
                 (self.path / LOCK).unlink(missing_ok=True)
@@ -69,6 +95,7 @@ class OutputFolder:
 
     def empty(self) -> list[str]:
         """Remove what MR1 wrote into the folder; returns the names of what is left, which others put there."""
+        self.taken_up = True
         for name in self.contents:
             for path in (self.path / name, self.path / f".{name}"):
                 if path.is_dir() and not path.is_symlink():

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def interrupted(*arguments: str, after: str, cwd: Path) -> tuple[int, str]:
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background jobs ignore Ctrl-C, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert any(after in line for line in process.stdout)
@@ -141,6 +142,7 @@ def test_ctrl_c_during_an_evaluation_advises_by_what_is_on_the_disk(tmp_path: Pa
     assert said == "stopped\nnothing was kept; give --out a folder, and it can be gone on with\n"
     missing = mr1("eval", "nowhere/model", "--task", "counting", "--out", "out", "--overwrite", cwd=tmp_path)
     assert missing.returncode == 2
+    assert len(missing.stderr.splitlines()) == 1  # its batches are another model's: no advice to go on
     assert (tmp_path / "out" / "settings.json").is_file()  # a mistyped model costs nothing
     assert mr1("eval", "no/model", "--task", "counting", "--out", "new", cwd=tmp_path).returncode == 2
     assert not (tmp_path / "new").exists()

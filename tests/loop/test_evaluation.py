@@ -16,11 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console as RichConsole
 
 from mr1.config import PROMPT, Loading
 from mr1.data.images import decode
+from mr1.data.source import _OPENED
 from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, evaluate
 from mr1.evaluate.folder import EvaluationFolder, read_outcomes
@@ -29,6 +31,7 @@ from mr1.evaluate.run import run_evaluation
 from mr1.evaluate.select import Choice, measurements
 from mr1.folders import Mode
 from mr1.judge.verdict import Verdict
+from mr1.models import load_vlm
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.report.write import write_page
@@ -280,3 +283,32 @@ def test_data_is_called_as_its_folder_or_told_by_what_was_typed(
     ):
         with pytest.raises(UserError, match=message):
             measurements([], [what], _choice())
+
+
+def test_a_resume_takes_no_outcomes_of_another_model_or_other_rows(tiny: VLM, tmp_path: Path) -> None:
+    model, rows, out = tmp_path / "model", _rows(tmp_path), tmp_path / "out"
+    tiny.save(model)
+
+    def measure(file: Path, mode: Mode) -> Any:
+        chosen = measurements([], [str(file)], _choice(max_new_tokens=4))
+        return run_evaluation(str(model), Loading(), chosen, out, mode, Console(RichConsole(quiet=True)))
+
+    figures = measure(rows, "new")
+    assert measure(rows, "resume") == figures
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with pytest.raises(UserError, match=r"--resume: tasks\.rows\.source\.path was "):  # a file of the same name
+        measure(_rows(elsewhere), "resume")
+    written = rows.read_text()
+    rows.write_text(written.replace('"answer": "', '"answer": "1', 1))
+    _OPENED.clear()
+    with pytest.raises(UserError, match=r"--resume: tasks\.rows\.rows was "):
+        measure(rows, "resume")
+    rows.write_text(written)
+    _OPENED.clear()
+    changed = load_vlm(str(model))
+    with torch.no_grad():
+        next(changed.model.parameters()).add_(1e-3)
+    changed.save(model)
+    with pytest.raises(UserError, match="--resume: weights was "):
+        measure(rows, "resume")

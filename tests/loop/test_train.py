@@ -20,8 +20,9 @@ from mr1.errors import UserError
 from mr1.folders import Mode
 from mr1.models import load_vlm
 from mr1.report.console import Console
+from mr1.report.reading import Reader
 from mr1.train.loop import Trainer
-from mr1.train.run import Run, read_lines
+from mr1.train.run import Run
 
 pytestmark = pytest.mark.loop
 
@@ -137,7 +138,7 @@ def test_stopped_and_resumed_equals_not_stopped(
         patch.setattr(Run, "record", die)
         with pytest.raises(SystemExit):
             train(parts)
-    assert len(read_lines(parts.folder / "metrics.jsonl")) == 5
+    assert len(Reader(parts.folder).lines("metrics.jsonl")) == 5
     with (parts.folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "lo')  # torn
     checkpoints = parts.folder / "checkpoints"

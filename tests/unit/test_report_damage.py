@@ -23,7 +23,8 @@ from mr1.cli import app
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge.verdict import Verdict
-from mr1.report.plots import column, outline, run_plots
+from mr1.report.outline import outline
+from mr1.report.plots import column, run_plots
 from mr1.report.reading import Reader, printable, read_metrics
 from mr1.report.write import write_page
 from mr1.tables import parquet_file

@@ -85,8 +85,12 @@ def test_rows_and_weights_that_have_changed(make_config: Callable[..., Config]) 
     was = {"own": {"commit": None, "train": "abc"}}
     compare_data(was, {"own": {"commit": None, "train": "abc"}, "more": {"commit": None}})
     compare_data(was, {})  # no longer read
-    with pytest.raises(UserError, match=r"--resume: the rows of source own have changed .*\(train: abc"):
+    with pytest.raises(
+        UserError, match=r"the rows of source own have changed .*\(train: was abc, now it is abd\); bring"
+    ):
         compare_data(was, {"own": {"commit": None, "train": "abd"}})
+    with pytest.raises(UserError, match=r"\(commit: was c0, now it is c1\); set sources\.own\.revision=c0, or"):
+        compare_data({"own": {"commit": "c0"}}, {"own": {"commit": "c1"}})
     compare_model("m", "1", "1")
     with pytest.raises(UserError, match="the weights of model m have changed since the run was started"):
         compare_model("m", "1", "2")

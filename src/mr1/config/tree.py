@@ -246,6 +246,13 @@ class Config(Settings):
         return Path(self.output) / self.name
 
     @property
+    def measured_splits(self) -> dict[str, int]:
+        """How many samples of each evaluation task are measured, by the split; those that are not are left out."""
+        evaluation = self.evaluation
+        counts = {"test": evaluation.final_samples, "validation": evaluation.samples if evaluation.every else 0}
+        return {split: count for split, count in counts.items() if count}
+
+    @property
     def steps_between_checkpoints(self) -> int:
         """0 for the end alone."""
         if self.checkpoint.every is not None:

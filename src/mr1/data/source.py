@@ -297,9 +297,7 @@ def open_sources(config: Config) -> list[SourceTask]:
         UserError: a source that can't be read, or lacks a split or the answers that the run needs.
     """
     needed: dict[str, list[str]] = {name: ["train"] for name in config.tasks}
-    evaluated = (["test"] if config.evaluation.final_samples else []) + (
-        ["validation"] if config.evaluation.every else []
-    )
+    evaluated = [*config.measured_splits]
     for name in config.evaluation.tasks if evaluated else ():
         needed[name] = needed.get(name, []) + evaluated
     opened = [load_source(name, config.sources[name]) for name in needed if name in config.sources]

@@ -29,7 +29,7 @@ from mr1.rollout.engine import Choose, Decoder, Engine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
-from mr1.train.evaluations import measured_splits, protocol
+from mr1.train.evaluations import protocol
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
 from mr1.train.update import run_ahead, score_reference, update
@@ -241,7 +241,7 @@ def held_out(vlm: VLM, config: Config) -> list[Prompt]:
     """The batch of most tokens among those of the run's evaluations, of each task and split; none where it has none."""
     how, batches = protocol(config), [list[Prompt]()]
     for name in dict.fromkeys(config.evaluation.tasks):
-        for split, samples in measured_splits(config).items():
+        for split, samples in config.measured_splits.items():
             count = min(available(load_task(name, config.sources), split, samples), how.batch_size)
             batches.append(_batch(_looked_at(vlm, config, name, split, how.prompt), count))
     return max(batches, key=lambda prompts: sum(map(len, prompts)))

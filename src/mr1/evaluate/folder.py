@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from mr1.config import flat
 from mr1.data.unusable import LeftOut
-from mr1.errors import UserError, note
+from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch, require_some
 from mr1.evaluate.outcome import COLUMNS, Evaluation
-from mr1.folders import Mode, OutputFolder
+from mr1.folders import Mode, OutputFolder, Recording
 from mr1.rollout.engine import Engine
 from mr1.tables import numbered, parquet_file, write_text
 from mr1.tasks.base import Baseline, Task
@@ -34,7 +34,7 @@ SETTINGS = "settings.json"
 CONTENTS = (SETTINGS, "outcomes", "unusable.jsonl", "summary.json", "report.html")
 
 
-class EvaluationFolder:
+class EvaluationFolder(Recording):
     """An evaluation's folder, which this process alone writes into until `close`."""
 
     def __init__(self, folder: Path | None, mode: Mode) -> None:
@@ -76,21 +76,11 @@ class EvaluationFolder:
         write_text(self.folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
 
     def close(self) -> None:
-        """Let others write into the folder; one that was only claimed is removed again."""
-        self._claimed.release()
+        super().close()
         if self._passing:
             self._passing.cleanup()
 
-    def __enter__(self) -> EvaluationFolder:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None:
-            note(error, self.how_to_go_on())
-        self.close()
-
     def how_to_go_on(self) -> str:
-        """What to type after the evaluation has stopped, by what is on the disk; empty where nothing is."""
         if not (self.folder / SETTINGS).is_file():
             return ""
         if self._passing:

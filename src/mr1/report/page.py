@@ -14,7 +14,8 @@ from markupsafe import Markup
 from mr1.config import Config, read_config
 from mr1.errors import UserError
 from mr1.report.html import Result, read_result, render_page, signed
-from mr1.report.plots import Evaluations, Metrics, Outline, outline, run_plots
+from mr1.report.outline import Evaluations, Metrics, Outline, outline
+from mr1.report.plots import run_plots
 from mr1.report.reading import Reader, read_figures, read_metrics
 from mr1.report.samples import Flips, flips, read_stages, sample_pairs, training_groups
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from mr1.judge.tags import CLOSE, THINK
 from mr1.types import Sample
 
-OPENING, CLOSING = "<think>", "</answer>"
 BETWEEN = re.compile(r"</think>\s*<answer>")
 
 
@@ -16,5 +16,5 @@ def well_formed(text: str, sample: Sample | None = None) -> float:  # noqa: ARG0
     The dots stand for anything at all, so it is the ends and the place between the parts that decide; looking for these
     takes time in proportion to the text, where the regular expression takes the square on hostile ones.
     """
-    framed = text.startswith(OPENING) and text.endswith(CLOSING)
+    framed = text.startswith(THINK) and text.endswith(CLOSE)
     return float(framed and BETWEEN.search(text) is not None)

@@ -13,12 +13,3 @@ def protocol(config: Config) -> Protocol:
         max_new_tokens=config.rollout.max_new_tokens,
         batch_size=min(BATCH, config.rollout.batch_size),
     )
-
-
-def measured_splits(config: Config) -> dict[str, int]:
-    """How many samples of each task are measured, by the split; one that the run doesn't measure is left out."""
-    counts = {
-        "test": config.evaluation.final_samples,
-        "validation": config.evaluation.samples if config.evaluation.every else 0,
-    }
-    return {split: count for split, count in counts.items() if count}

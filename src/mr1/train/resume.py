@@ -53,6 +53,7 @@ RULES: dict[str, Rule] = {
     # Where the rows are; that they are the same rows is looked at apart.
     "sources.*.path": Rule.LOGGED,
     "sources.*.format": Rule.LOGGED,
+    "sources.*.revision": Rule.LOGGED,
     "sources.*.field": Rule.LOGGED,
     "sources.*.image_root": Rule.LOGGED,
     "sources.*.skip": Rule.LOGGED,
@@ -139,10 +140,10 @@ def compare_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for name, identity in was.items():
         for part, value in identity.items():
             if name in now and now[name].get(part) != value:
+                mend = f"set sources.{name}.revision={value}" if part == "commit" else "bring them back as they were"
                 raise UserError(
-                    f"--resume: the rows of source {name} have changed since the run was started ({part}: "
-                    f"{_shown(value)} was {'' if value is None else 'recorded, '}now {_shown(now[name].get(part))}); "
-                    "bring back the rows as they were, or start a run of another name"
+                    f"--resume: the rows of source {name} have changed since the run was started ({part}: was "
+                    f"{_shown(value)}, now it is {_shown(now[name].get(part))}); {mend}, or start a run of another name"
                 )
 
 

@@ -20,18 +20,18 @@ import math
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from mr1.config import Config, dump_config, read_config
 from mr1.data.unusable import BadRow, write_unusable
-from mr1.errors import UserError, note
+from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
-from mr1.folders import Mode, OutputFolder
+from mr1.folders import Mode, OutputFolder, Recording
 from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
+from mr1.report.reading import Reader
 from mr1.tables import encode_images, make_table, numbered, parquet_file, sync, write_text
 from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
@@ -52,7 +52,7 @@ CONTENTS = (
 )
 
 
-class Run:
+class Run(Recording):
     """A run's folder, which this process alone writes into until `close`."""
 
     def __init__(self, config: Config, mode: Mode = "new") -> None:
@@ -96,20 +96,7 @@ class Run:
         (self.folder / "metrics.jsonl").touch()
         return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
 
-    def close(self) -> None:
-        """Let others write into the folder; one that was only claimed is removed again."""
-        self._claimed.release()
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None:
-            note(error, self.how_to_go_on())
-        self.close()
-
     def how_to_go_on(self) -> str:
-        """What to type after the run has stopped, by what is on the disk; empty where nothing is."""
         steps = self.checkpoints.steps()
         if steps:
             command = f"mr1 train {shlex.quote(str(self.folder / SETTINGS))} --resume"
@@ -153,7 +140,7 @@ class Run:
         said = [f"{reason}; going on from {checkpoint.path.name}" for reason in checkpoint.damaged]
         self.checkpoints.tidy(checkpoint.step)
         path = self.folder / "metrics.jsonl"
-        lines = {line["step"]: line for line in read_lines(path) if line.get("step", -1) in range(checkpoint.step)}
+        lines = {line["step"]: line for line in self.metrics() if line.get("step", -1) in range(checkpoint.step)}
         write_text(path, "".join(json.dumps(lines[step]) + "\n" for step in sorted(lines)))
         if lost := checkpoint.step - len(lines):
             said.append(f"{path}: {lost} of {checkpoint.step} lines can't be read, and are left out")
@@ -169,26 +156,13 @@ class Run:
         return said
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All that has been recorded so far."""
-        return read_lines(self.folder / "metrics.jsonl")
+        """All that has been recorded so far; a line that can't be read, such as a torn last one, is left out."""
+        return Reader(self.folder).lines("metrics.jsonl")
 
     def evaluations(self) -> dict[Stage, dict[str, dict[str, Any]]]:
         """What `evaluation.json` holds; empty where nothing was evaluated."""
         path = self.folder / "evaluation.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file with one on each line; lines that can't be read, such as a torn last one, are left out."""
-    found = []
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            read = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(read, dict):
-            found.append(read)
-    return found
 
 
 def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
