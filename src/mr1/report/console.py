@@ -19,7 +19,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from mr1.models.check import Check
 
-LOG_WIDTH = 100
+LOG_WIDTH = 120
 """Columns where there is no terminal, so that the table's cells keep to one line."""
 DESCRIPTION = TextColumn("{task.description}", markup=False)
 
