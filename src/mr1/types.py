@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from mr1.judge.truth import Truth
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
@@ -26,13 +28,20 @@ class Sample:
     images: tuple[Image, ...]
     question: str
     answer: str
-    """The truth, as text: what a completion must state to be right."""
+    """The truth, as text: what a completion states to be right, and a demonstration shows."""
     reasoning: str = ""
     """A correct reference reasoning that ends in the answer; empty where the task has none."""
     meta: dict[str, Any] = field(default_factory=dict)
     """What the problem was made from (the scene, the points, the theorem) or the source's further columns."""
     messages: tuple[dict[str, Any], ...] = ()
     """The prompt where the source has it as a chat, images as placeholders; empty for one user turn by the template."""
+    stated: Truth | None = None
+    """What is accepted as right, where the source says more than `answer` does."""
+
+    @property
+    def truth(self) -> Truth:
+        """What a completion is judged by."""
+        return self.stated or Truth((self.answer,))
 
 
 @dataclass

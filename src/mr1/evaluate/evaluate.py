@@ -16,8 +16,8 @@ from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge import strict
 from mr1.judge.pool import side_by_side
+from mr1.judge.presets import Rule
 from mr1.judge.tags import turn
-from mr1.judge.verdict import Verdict
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
 from mr1.tables import encode_images
@@ -44,7 +44,7 @@ class Protocol:
     """Of sampling. The samples themselves are always those of seed 0: all models are measured on the same ones."""
     batch_size: int = BATCH
     """Samples in memory at once, decoded side by side."""
-    rule: Callable[[str, str], Verdict] = strict.judge
+    rule: Rule = strict.judge
     """(the assistant's turn, truth) -> verdict."""
 
 
@@ -167,7 +167,7 @@ def _outcome(
         question=sample.question,
         answer=sample.answer,
         completion=text,
-        verdict=protocol.rule(text, sample.answer),
+        verdict=protocol.rule(text, sample.truth),
         well_formed=well_formed(text) == 1.0,
         truncated=completion.finish_reason == "length",
         subject=None if subject is None else str(subject),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,7 @@ from mr1.evaluate.evaluate import Protocol, available
 from mr1.evaluate.presets import find_preset
 from mr1.evaluate.run import Measurement
 from mr1.judge import r1v, strict
-from mr1.judge.presets import find_rule
-from mr1.judge.verdict import Verdict
+from mr1.judge.presets import Rule, find_rule
 from mr1.tasks import load_task
 from mr1.tasks.base import Task
 
@@ -101,7 +100,7 @@ def _protocol(choice: Choice) -> Protocol:
     )
 
 
-def _rule(choice: Choice) -> Callable[[str, str], Verdict]:
+def _rule(choice: Choice) -> Rule:
     if choice.preset:
         return find_rule(choice.preset, choice.scorer)
     return strict.judge if choice.scorer == "strict" else r1v.training_reward

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from mr1.errors import UserError, nearest
 from mr1.judge import r1v, strict
+from mr1.judge.truth import Truth
 from mr1.judge.verdict import Verdict
 
-Rule = Callable[[str, str], Verdict]
+Rule = Callable[[str, str | Truth], Verdict]
 """(output, truth) -> verdict."""
 
 R1V_RULES: dict[str, Rule] = {"superclevr-200": r1v.tagged_integer, "geoqa-test": r1v.whole_output}

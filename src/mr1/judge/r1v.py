@@ -10,14 +10,15 @@ import re
 
 from mr1.judge.pool import ask
 from mr1.judge.tags import CLOSE, OPEN
+from mr1.judge.truth import Truth, as_truth
 from mr1.judge.verdict import LONGEST_OUTPUT, Verdict
 
 _INTEGER = re.compile(r"<answer>\s*(\d+)\s*</answer>")
 
 
-def tagged_integer(output: str, truth: str) -> Verdict:
+def tagged_integer(output: str, truth: str | Truth) -> Verdict:
     """SuperCLEVR's evaluation: the first <answer> tag that holds an integer and nothing else equals the truth."""
-    gold = _integer(truth)
+    gold = _integer(_text(truth))
     if gold is None:
         return Verdict.UNREADABLE_TRUTH
     if len(output) > LONGEST_OUTPUT:
@@ -28,8 +29,9 @@ def tagged_integer(output: str, truth: str) -> Verdict:
     return Verdict.RIGHT if _integer(found[1]) == gold else Verdict.WRONG
 
 
-def whole_output(output: str, truth: str) -> Verdict:
+def whole_output(output: str, truth: str | Truth) -> Verdict:
     """GeoQA's evaluation: math-verify, with its defaults, on the whole output."""
+    truth = _text(truth)
     if len(truth) > LONGEST_OUTPUT:
         return Verdict.UNREADABLE_TRUTH
     if len(output) > LONGEST_OUTPUT:
@@ -37,15 +39,21 @@ def whole_output(output: str, truth: str) -> Verdict:
     return ask("whole output", output, truth)
 
 
-def training_reward(output: str, truth: str) -> Verdict:
+def training_reward(output: str, truth: str | Truth) -> Verdict:
     """The accuracy reward: math-verify on the whole output, or else the first <answer> tag's text equals the truth's.
 
     Tags of the truth are taken off for the second; an output or truth without tags is compared as a whole; the tag
     must not span lines. The second is asked first, because it costs nothing.
     """
+    truth = _text(truth)
     if max(len(output), len(truth)) <= LONGEST_OUTPUT and _tagged_text(output) == _tagged_text(truth):
         return Verdict.RIGHT
     return whole_output(output, truth)
+
+
+def _text(truth: str | Truth) -> str:
+    """R1-V knows one text, and no rules for it."""
+    return as_truth(truth).accepted[0]
 
 
 def _integer(text: str) -> int | None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from mr1.judge.pool import ask
 from mr1.judge.reading import Reading, is_equation, read
 from mr1.judge.tags import last_answer
+from mr1.judge.truth import Truth, as_truth
 from mr1.judge.units import PERCENT
 from mr1.judge.verdict import Verdict, too_large
 
@@ -18,7 +19,7 @@ FEWEST_DIGITS = 3
 """Significant digits that a decimal needs to stand for an exact truth: 0.333 for 1/3, 7.21 for 2√13."""
 
 
-def judge(output: str, truth: str) -> Verdict:
+def judge(output: str, truth: str | Truth) -> Verdict:
     """Whether the last <answer> tag of an output states the truth; MISSING where there is no tag."""
     answer = last_answer(output)
     if answer is None:
@@ -26,7 +27,7 @@ def judge(output: str, truth: str) -> Verdict:
     return judge_answer(answer, truth)
 
 
-def judge_answer(answer: str, truth: str, otherwise: Verdict = Verdict.WRONG) -> Verdict:
+def judge_answer(answer: str, truth: str | Truth, otherwise: Verdict = Verdict.WRONG) -> Verdict:
     """Whether a bare answer states the truth.
 
     Args:
@@ -34,7 +35,19 @@ def judge_answer(answer: str, truth: str, otherwise: Verdict = Verdict.WRONG) ->
         truth: the gold answer. Where it can't be read that is the verdict, whatever the answer is.
         otherwise: the verdict instead of WRONG.
     """
-    answer, truth = answer.strip(), truth.strip()
+    verdicts = [_judge_text(answer.strip(), text.strip(), otherwise) for text in as_truth(truth).accepted]
+    return Verdict.RIGHT if Verdict.RIGHT in verdicts else verdicts[0]
+
+
+def unreadable(truth: str | Truth) -> str:
+    """Why a truth can't be compared with anything; empty where it can."""
+    for text in as_truth(truth).accepted:
+        if judge_answer("", text) is Verdict.UNREADABLE_TRUTH:
+            return f"its answer {text[:60]!r} says nothing that can be compared"
+    return ""
+
+
+def _judge_text(answer: str, truth: str, otherwise: Verdict) -> Verdict:
     if too_large(truth):
         return Verdict.UNREADABLE_TRUTH
     if too_large(answer):

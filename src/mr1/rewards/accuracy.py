@@ -36,12 +36,12 @@ def accuracy(text: str, sample: Sample) -> float:
     Only the tag's content is judged. R1-V also accepts a completion whose text as a whole parses to the truth; there a
     number of the reasoning can be taken for the answer, which a policy would learn to exploit.
     """
-    return _reward(strict.judge(text, sample.answer))
+    return _reward(strict.judge(text, sample.truth))
 
 
 def accuracy_r1v(text: str, sample: Sample) -> float:
     """R1-V's accuracy reward to the letter, for runs that are to compare with it (`judge.r1v.training_reward`)."""
-    return _reward(r1v.training_reward(text, sample.answer))
+    return _reward(r1v.training_reward(text, sample.truth))
 
 
 def take_undecided() -> int:
