@@ -120,8 +120,10 @@ class Group:
     completions: list[Completion]
     scores: dict[str, Tensor] = field(default_factory=dict)
     """Each reward's raw score, (G,) float32, by the reward's name."""
+    not_finite: dict[str, Tensor] = field(default_factory=dict)
+    """(G,) bool, of rewards of one's own: where one gave NaN or infinity. Its score is NaN there, as for None."""
     rewards: Tensor | None = None
-    """(G,) float32: the weighted sum of the scores."""
+    """(G,) float32: the weighted sum of the scores; NaN for a completion that does not count."""
     advantages: Tensor | None = None
     """(G,) float32: one per completion, shared by all of its tokens."""
 

@@ -106,7 +106,7 @@ def test_a_function_of_the_users_own_gets_the_completion_alone(tiny: VLM, tmp_pa
     file.write_text("def reward(prompts, completions, **_):\n    return [float(completions[0] == 'x</think>')]\n")
     vlm = opening(tiny, "<think>\n")
     group = Group(counting_prompt(vlm), [vlm.written("x</think>")])
-    assert score_by_function(f"{file}:reward", group).tolist() == [1.0]
+    assert score_by_function(f"{file}:reward", group)[0].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("reasoning", [True, False])

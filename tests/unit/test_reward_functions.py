@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mr1.algo.advantage import group_advantage
 from mr1.config import Config
 from mr1.errors import UserError
-from mr1.rewards import score_groups
+from mr1.rewards import not_finite, score_groups
 from mr1.rewards.functions import score_by_function
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group
@@ -55,8 +57,9 @@ def test_a_plain_row_gives_texts_and_its_columns(group: Group, function: Callabl
         "    seen.append((prompts, completions, columns))\n"
         "    return [float(len(each)) for each in completions]\n"
     )
-    scores = score_by_function(name, group)
+    scores, not_finite = score_by_function(name, group)
     assert scores.tolist() == [float(len(each.text)) for each in group.completions]
+    assert not not_finite.any()
     from mr1.rewards.functions import load_function
 
     prompts, completions, columns = load_function(name).__globals__["seen"][0]
@@ -79,7 +82,7 @@ def test_a_chat_gives_messages(group: Group, function: Callable[..., str]) -> No
         "    assert all(each[0]['role'] == 'assistant' for each in completions)\n"
         "    return [float(len(each[0]['content'])) for each in completions]\n"
     )
-    assert score_by_function(name, group).tolist() == [float(len(each.text)) for each in group.completions]
+    assert score_by_function(name, group)[0].tolist() == [float(len(each.text)) for each in group.completions]
 
 
 def test_none_does_not_count_and_nothing_at_all_teaches_nothing(group: Group, function: Callable[..., str]) -> None:
@@ -100,6 +103,56 @@ def test_none_does_not_count_and_nothing_at_all_teaches_nothing(group: Group, fu
     assert batch_metrics([group], [])["reward/total"] is None
 
 
+WEIGHT = st.sampled_from([0.0, 1.0, -0.5])
+SCORE = st.one_of(st.none(), st.floats(width=32), st.integers(-3, 3), st.just(10**400), st.just(1e300), st.booleans())
+"""What a function may give for a completion; the last numbers are more than float32, or any float, holds."""
+
+
+@given(scores=st.lists(SCORE, min_size=4, max_size=4), other=st.lists(SCORE, min_size=4, max_size=4), weight=WEIGHT)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_no_score_is_told_from_what_does_not_apply(
+    group: Group, monkeypatch: pytest.MonkeyPatch, scores: list[Any], other: list[Any], weight: float
+) -> None:
+    given_by = {"own:first": scores, "own:second": other}
+    monkeypatch.setattr("mr1.rewards.functions.load_function", lambda name: lambda **_: given_by[name])
+    score_groups([group], {"own:first": 1.0, "own:second": weight})
+    assert group.rewards is not None
+    for name, each in given_by.items():
+        wrong = [score is not None and not math.isfinite(_as_float32(score)) for score in each]
+        assert group.not_finite[name].tolist() == wrong
+        assert group.scores[name].isnan().tolist() == [
+            bad or score is None for bad, score in zip(wrong, each, strict=True)
+        ]
+        assert batch_metrics([group], [name])[f"not_finite/{name}"] == sum(wrong)
+        assert (name in not_finite([group])) == any(wrong)
+    counted = ["own:first"] if weight == 0 else ["own:first", "own:second"]
+    for place, total in enumerate(group.rewards.tolist()):
+        unknown = any(group.not_finite[name][place] for name in counted)
+        applies = any(given_by[name][place] is not None for name in counted)
+        assert math.isnan(total) == (unknown or not applies)
+
+
+def _as_float32(score: float) -> float:
+    try:
+        return torch.tensor(float(score)).item()
+    except OverflowError:
+        return math.inf
+
+
+def test_a_function_that_gives_no_score_is_named_with_the_sample(group: Group, function: Callable[..., str]) -> None:
+    name = function("def reward(**_):\n    return [float('nan'), None, 1.0, float('-inf')]\n")
+    score_groups([group], {name: 1.0, "format": 1.0})
+    assert group.rewards is not None
+    assert group.rewards.isnan().tolist() == [True, False, False, True]
+    assert not_finite([group]) == {
+        name: f"rewards: {name} gave NaN or infinity for 2 completions, the first of them to "
+        f"{group.prompt.sample.id}; they don't count"
+    }
+    score_groups([group], {name: 0.0, "format": 1.0})
+    assert not group.rewards.isnan().any()
+    assert batch_metrics([group], [name])[f"not_finite/{name}"] == 2
+
+
 def test_advantages_with_gaps_are_trls() -> None:
     from trl.trainer.utils import nanstd
 
@@ -109,7 +162,7 @@ def test_advantages_with_gaps_are_trls() -> None:
 
 
 def test_an_async_function_is_waited_for(group: Group, function: Callable[..., str]) -> None:
-    assert score_by_function(function("async def reward(**_):\n    return [1, 2, 3, 4]\n"), group).tolist() == [
+    assert score_by_function(function("async def reward(**_):\n    return [1, 2, 3, 4]\n"), group)[0].tolist() == [
         1,
         2,
         3,
@@ -120,7 +173,7 @@ def test_an_async_function_is_waited_for(group: Group, function: Callable[..., s
 def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_package_of_rewards.py").write_text("def reward(**_):\n    return [0.5] * 4\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert score_by_function("my_package_of_rewards:reward", group).tolist() == [0.5] * 4
+    assert score_by_function("my_package_of_rewards:reward", group)[0].tolist() == [0.5] * 4
 
 
 @pytest.mark.parametrize(
@@ -128,7 +181,12 @@ def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytes
     [
         ("def reward(completions, **_):\n    return [1.0]\n", "returned 1 scores for 4 completions"),
         ("def reward(completions, **_):\n    return ['x'] * 4\n", "returned what is neither a number nor None"),
-        ("def reward(completions, **_):\n    return [float('inf')] * 4\n", "returned an infinite score"),
+        ("def reward(completions, **_):\n    return ['1.0'] * 4\n", "neither a number nor None: the text '1.0'"),
+        ("def reward(completions, **_):\n    return '1111'\n", "returned a str; return a list of a number or None"),
+        ("def reward(completions, **_):\n    return dict.fromkeys(range(4), 0.0)\n", "returned a dict; return a list"),
+        ("def reward(completions, **_):\n    return {1, 2, 3, 4}\n", "returned a set; return a list"),
+        ("import torch\ndef reward(**_):\n    return torch.zeros(4, 2)\n", "neither a number nor None: "),
+        ("import torch\ndef reward(**_):\n    return torch.tensor(1.0)\n", "iteration over a 0-d tensor"),
         (
             "def reward(completions, **_):\n    return 1\n",
             "mine.py:reward failed: TypeError: 'int' object is not iterable",
@@ -182,7 +240,7 @@ def test_a_file_may_use_what_needs_its_module(group: Group, function: Callable[.
         "    assert sys.modules[__name__].reward is pickle.loads(pickle.dumps(reward))\n"
         "    return [kept.value] * len(completions)\n"
     )
-    assert score_by_function(name, group).tolist() == [0.25] * 4
+    assert score_by_function(name, group)[0].tolist() == [0.25] * 4
 
 
 def test_a_file_may_import_what_stands_beside_it(group: Group, tmp_path: Path) -> None:
@@ -196,7 +254,7 @@ def test_a_file_may_import_what_stands_beside_it(group: Group, tmp_path: Path) -
         "    return [WORTH + late_sibling.WORTH] * len(completions)\n"
     )
     before = [*sys.path]
-    assert score_by_function(f"{tmp_path}/with_siblings.py:reward", group).tolist() == [3.0] * 4
+    assert score_by_function(f"{tmp_path}/with_siblings.py:reward", group)[0].tolist() == [3.0] * 4
     assert sys.path == [*before, str(tmp_path)]
 
 
@@ -210,7 +268,7 @@ def test_files_of_one_name_are_two_modules(group: Group, tmp_path: Path, monkeyp
     # The same words from elsewhere are another file.
     for folder, worth in (("one", 1.0), ("two", 2.0)):
         monkeypatch.chdir(tmp_path / folder)
-        assert score_by_function("same.py:reward", group).tolist() == [worth] * 4
+        assert score_by_function("same.py:reward", group)[0].tolist() == [worth] * 4
 
 
 def test_siblings_of_one_name_are_refused(group: Group, tmp_path: Path) -> None:
@@ -220,14 +278,14 @@ def test_siblings_of_one_name_are_refused(group: Group, tmp_path: Path) -> None:
         (tmp_path / folder / f"uses_{folder}.py").write_text(
             "import twin_helpers\ndef reward(**_):\n    return [len(twin_helpers.FOLDER)] * 4\n"
         )
-    assert score_by_function(f"{tmp_path}/one/uses_one.py:reward", group).tolist() == [3.0] * 4
+    assert score_by_function(f"{tmp_path}/one/uses_one.py:reward", group)[0].tolist() == [3.0] * 4
     said = message(f"{tmp_path}/two/uses_two.py:reward", group)
     assert said.endswith("two/twin_helpers.py are both imported as 'twin_helpers'; rename one of them")
 
 
 def test_a_file_that_fails_is_run_again_once_it_is_mended(group: Group, function: Callable[..., str]) -> None:
     assert "can't be imported: SystemExit: 3" in message(function("import sys\nsys.exit(3)\n"), group)
-    assert score_by_function(function("def reward(**_):\n    return [1] * 4\n"), group).tolist() == [1] * 4
+    assert score_by_function(function("def reward(**_):\n    return [1] * 4\n"), group)[0].tolist() == [1] * 4
 
 
 def test_settings_are_read_without_running_anybodys_code(make_config: Callable[..., Config], tmp_path: Path) -> None:

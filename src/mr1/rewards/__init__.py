@@ -7,7 +7,7 @@ function of the user's own (see `functions.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import torch
@@ -29,8 +29,9 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     """Fill in the groups' scores, one (G,) tensor for each reward named in `weights`, and their weighted sums.
 
     A score is NaN where a function of the user's own says that it does not apply; the sum is of the others, and NaN
-    where there is no other. It is added up in float64 and rounded once, so that totals that are equal on paper, such
-    as 0.1 + 0.2 and 0.3, are equal.
+    where there is no other: such a completion does not count. Nor does one for which a function gives NaN or infinity,
+    as nobody knows what it is worth. A reward of weight 0 decides nothing of this. The sum is added up in float64 and
+    rounded once, so that totals that are equal on paper, such as 0.1 + 0.2 and 0.3, are equal.
 
     The rewards of `REWARDS` are asked for all completions side by side; functions of the user's own group by group, in
     order, in the thread of the caller.
@@ -44,19 +45,37 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     ]
     said = iter(side_by_side(lambda each: each[0](each[1], each[2]), asked))
     for group in groups:
-        group.scores = {
-            name: score_by_function(name, group)
-            if ":" in name
-            else torch.tensor([*islice(said, len(group.completions))])
-            for name in weights
-        }
+        group.scores, group.not_finite = {}, {}
+        for name in weights:
+            if ":" in name:
+                group.scores[name], group.not_finite[name] = score_by_function(name, group)
+            else:
+                group.scores[name] = torch.tensor([*islice(said, len(group.completions))])
         group.rewards = _total(group, weights)
+
+
+def not_finite(groups: Iterable[Group]) -> dict[str, str]:
+    """By the name of each function that gave NaN or infinity for a completion: what is to be said of it, in a line."""
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        for name, where in group.not_finite.items():
+            found.setdefault(name, []).extend([group] * int(where.sum()))
+    return {
+        name: f"rewards: {name} gave NaN or infinity for {len(of)} completions, the first of them to "
+        f"{of[0].prompt.sample.id}; they don't count"
+        for name, of in found.items()
+        if of
+    }
 
 
 def _total(group: Group, weights: dict[str, float]) -> Tensor:
     count = len(group.completions)
     total, applies = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
+    unknown = torch.zeros(count, dtype=torch.bool)
     for name, weight in weights.items():
+        if weight == 0:
+            continue
         total = total + weight * group.scores[name].double().nan_to_num(nan=0.0)
         applies |= ~group.scores[name].isnan()
-    return total.masked_fill(~applies, torch.nan).float()
+        unknown |= group.not_finite.get(name, unknown)
+    return total.masked_fill(~applies | unknown, torch.nan).float()

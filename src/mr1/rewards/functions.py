@@ -6,7 +6,8 @@ A recipe names it `file.py:function`, relative to where the command is run, or `
 import modules that stand beside it. The function is called once for each group, with lists of G. What it gets follows
 the row: where the prompt is a chat, prompts are lists of messages and a completion is a list of one message of the
 assistant; else both are texts. Further arguments are `completion_ids`, `images`, `question`, `answer`, and the row's
-columns by their names. None says that the reward does not apply to a completion.
+columns by their names. None says that the reward does not apply to a completion. NaN and infinity are mistakes, which
+are counted; such a completion does not count.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import torch
@@ -48,22 +49,34 @@ def load_function(name: str) -> Callable[..., Any]:
     return function
 
 
-def score_by_function(name: str, group: Group) -> Tensor:
-    """(G,) float32 scores of a group's completions; NaN where the function says None.
+def score_by_function(name: str, group: Group) -> tuple[Tensor, Tensor]:
+    """A group's completions scored.
+
+    Returns:
+        (G,) float32 scores, NaN where the function gives None, NaN or what float32 holds as infinity; and (G,) bool,
+        where it is one of the latter two.
 
     Raises:
-        UserError: the function fails, or doesn't return a number or None for each completion.
+        UserError: the function fails, or doesn't return a sequence of a number or None for each completion.
     """
     scores = _called(name, _arguments(group))
     if len(scores) != len(group.completions):
-        raise UserError(f"rewards: {name} returned {len(scores)} scores for {len(group.completions)} completions")
+        count = len(group.completions)
+        raise UserError(f"rewards: {name} returned {len(scores)} scores for {count} completions; return one for each")
+    numbers = torch.tensor([math.nan if score is None else _number(name, score) for score in scores])
+    not_finite = torch.tensor([score is not None for score in scores]) & ~numbers.isfinite()
+    return numbers.masked_fill(not_finite, math.nan), not_finite
+
+
+def _number(name: str, score: Any) -> float:
     try:
-        numbers = [math.nan if score is None else float(score) for score in scores]
-    except (TypeError, ValueError) as error:
+        if isinstance(score, str | bytes):
+            raise TypeError(f"the text {score[:20]!r}")
+        return float(score)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError, RuntimeError) as error:  # the last from a tensor of several numbers
         raise UserError(f"rewards: {name} returned what is neither a number nor None: {error}") from error
-    if any(map(math.isinf, numbers)):
-        raise UserError(f"rewards: {name} returned an infinite score")
-    return torch.tensor(numbers)
 
 
 def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
@@ -72,11 +85,18 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
         result = function(**arguments)
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(result))
-        return list(result)
+        # Of a mapping, a set or a text nobody can say which of its parts is whose score.
+        ordered = not isinstance(result, Mapping | Set | str | bytes)
+        scores = list(result) if ordered else []
     except Exception as error:  # whatever the user's function raises
         step = inspect.trace()[-1]
         where = "" if step.filename == __file__ else f" in {step.filename}, line {step.lineno}"
         raise UserError(f"rewards: {name} failed{where}: {_said(error)}") from error
+    if not ordered:
+        raise UserError(
+            f"rewards: {name} returned a {type(result).__name__}; return a list of a number or None for each completion"
+        )
+    return scores
 
 
 def _said(error: BaseException) -> str:

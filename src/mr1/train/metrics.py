@@ -17,6 +17,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
 
     Returns:
         `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
+        `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity;
         `advantage/zero_std_fraction`, the share of groups whose completions all got the same total and teach nothing;
         `completion/length_mean` in tokens, `completion/truncated_fraction`; `tokens`, those of the prompts, each once,
         and of the completions.
@@ -29,6 +30,10 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
     for name in rewards:
         scores = [group.scores[name] for group in groups if name in group.scores]
         metrics[f"reward/{name}"] = _mean(scores)
+        if ":" in name:
+            metrics[f"not_finite/{name}"] = sum(
+                int(group.not_finite[name].sum()) for group in groups if group.not_finite
+            )
     equal = [bool(alike(total)) for total in totals]
     metrics["advantage/zero_std_fraction"] = sum(equal) / len(equal) if equal else None
     metrics["completion/length_mean"] = sum(map(len, completions)) / len(completions)
