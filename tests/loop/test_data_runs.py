@@ -60,14 +60,24 @@ def test_a_jsonl_of_ones_own(recipe: Callable[..., Config], tmp_path: Path) -> N
     file = tmp_path / "own-data/problems.jsonl"
     good = json.loads(file.read_text().splitlines()[0])
     spoil(file, good | {"id": "null", "answer": None}, good | {"id": "gone", "images": ["[gone].png"]})
-    run, said = train(recipe("own-jsonl", f"sources.own.path={file}", "evaluation.final_samples=64"))
-    assert "own: 2 of 26 rows can't be used:" in said
+    spoil(file, good | {"id": "either", "answer": "7 or 8"})
+    (tmp_path / "odd.py").write_text("def odd(completions, **_):\n    return [None, float('nan'), 1.0, 1.0]\n")
+    config = recipe("own-jsonl", f"sources.own.path={file}", "evaluation.final_samples=64")
+    odd = f"{tmp_path}/odd.py:odd"
+    run, said = train(config.model_copy(update={"rewards": {**config.rewards, odd: 0.0}}))
+    assert "own: 3 of 27 rows can't be used:" in said
     assert "row 25 (id null): its answer is empty; write one or take the row out" in said
     assert "/own-data/[gone].png doesn't exist" in said
+    assert "row 27 (id either): its answer '7 or 8' says nothing that can be compared" in said
+    assert f"left out: {file}" not in said
+    assert said.count("gave NaN or infinity for 3 completions") == 1
+    assert [line[f"not_finite/{odd}"] for line in run.metrics()] == [3, 3]
+    assert [line["reward/total"] is None for line in run.metrics()] == [False, False]
     unusable = [json.loads(line) for line in (run.folder / "unusable.jsonl").read_text().splitlines()]
     assert [(row["id"], row["split"], row["source"]) for row in unusable] == [
         ("null", "train", "own"),
         ("gone", "train", "own"),
+        ("either", "train", "own"),
     ]
     assert [line["step"] for line in run.metrics()] == [0, 1]
     size = load_task("own", run.config.sources).size("test")

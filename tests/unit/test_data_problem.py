@@ -176,4 +176,6 @@ def test_choices_as_lettered_lines(options: Any, lines: list[str]) -> None:
 
 
 def test_choices_end_with_the_alphabet() -> None:
-    assert lettered(["x"] * 30).splitlines()[-1] == "(Z) x"
+    assert lettered(["x"] * 26).splitlines()[-1] == "(Z) x"
+    with pytest.raises(UnusableError, match="it has 27 choices, more than letters"):
+        lettered(["x"] * 27)

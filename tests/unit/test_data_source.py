@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import pyarrow as pa
@@ -17,12 +17,14 @@ from trl.data_utils import prepare_multimodal_messages
 
 from mr1.config import Config
 from mr1.data.chat import read_chat
+from mr1.data.prompts import usable_prompt
 from mr1.data.rows import ArrowRows
 from mr1.data.settings import Source
-from mr1.data.source import SourceTask, open_sources
+from mr1.data.source import SourceTask, expected_rows, open_sources
+from mr1.data.unusable import BadRow, LeftOut
 from mr1.errors import UnusableError, UserError
 from mr1.tasks import load_task
-from mr1.types import Sample
+from mr1.types import Prompt, Sample
 
 Rows = list[dict[str, Any]]
 
@@ -132,7 +134,7 @@ def test_unusable_rows_are_left_out_counted_and_named(tmp_path: Path) -> None:
         good | {"id": "null", "answer": None},
         good | {"id": "gone", "images": ["gone.png"]},
         good | {"id": "many", "images": ["a.png", "b.png", "a.png"]},
-        good | {"id": "list", "answer": ["1", "2"]},
+        good | {"id": "object", "answer": {"is": "1"}},
         {"id": "lacking", "question": "?"},
     ]
     task = source(tmp_path, rows, max_images=2, **NAMED)
@@ -145,7 +147,7 @@ def test_unusable_rows_are_left_out_counted_and_named(tmp_path: Path) -> None:
         f"  {file}, row 3 (id null): its answer is empty; write one or take the row out",
         f"  {file}, row 4 (id gone): image {tmp_path}/gone.png doesn't exist; mend the path or set image_root",
         f"  {file}, row 5 (id many): it has 3 images, max_images is 2; raise it or take the row out",
-        f"  {file}, row 6 (id list): its answer is a list, not a text or a number",
+        f"  {file}, row 6 (id object): its answer is a dict, not a text or a number",
         f"  {file}, row 7 (id lacking): its answer is empty; write one or take the row out",
     ]
 
@@ -239,6 +241,7 @@ FIGURE: dict[str, Any] = {"id": "0", "question": "?", "answer": "1", "images": [
         {"images": ["b.png"]},
         {"prompt": [{"role": "user", "content": "?"}], "question": None},
         {"why": "because"},
+        {"answer": ["1", "one"]},
     ],
 )
 def test_a_fingerprint_tells_every_change_of_a_row(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -247,6 +250,14 @@ def test_a_fingerprint_tells_every_change_of_a_row(tmp_path: Path, change: dict[
     assert before["commit"] is None
     assert source(tmp_path, [FIGURE], columns={"id": "id"}).identity() == before
     assert source(tmp_path, [FIGURE | change], columns=columns).identity()["train"] != before["train"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"answer_kind": "text"}, {"tolerance": {"relative": 0.05}}, {"percent": "strict"}, {"units": "required"}],
+)
+def test_a_fingerprint_tells_how_answers_are_meant(tmp_path: Path, change: dict[str, Any]) -> None:
+    assert source(tmp_path, [FIGURE]).identity() != source(tmp_path, [FIGURE], **change).identity()
 
 
 def test_a_fingerprint_is_of_the_usable_rows_in_their_order_wherever_they_lie(tmp_path: Path) -> None:
@@ -330,6 +341,57 @@ def test_many_unusable_rows_of_a_split_that_the_run_reads_end_it_at_once(
     assert first.startswith("data.max_unusable: 6 of 46 rows of own, split train, can't be used, where 0.01 of them")
     assert named[0].endswith("row 41 (id 41): its answer is empty; write one or take the row out")
     assert len(open_sources(make_config(data__max_unusable=0.2, **settings))) == 1
+
+
+UNREADABLE: Rows = [{"id": f"r{number}", "question": "?", "answer": "7 or 8"} for number in (40, 41)]
+
+
+@pytest.mark.parametrize(
+    ("reward", "settings", "judged"),
+    [
+        ("accuracy", {}, True),
+        ("format", {}, False),
+        ("accuracy-r1v", {}, False),
+        ("format", {"evaluation__tasks": "[own]", "sources__own__held_out": 0.4}, True),
+        ("accuracy", {"sources__own__answer_kind": "text"}, False),
+    ],
+)
+def test_answers_that_nothing_can_be_compared_with_are_left_out_where_they_would_be(
+    make_config: Callable[..., Config], tmp_path: Path, reward: str, settings: dict[str, Any], judged: bool
+) -> None:
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in [*numbered(40), *UNREADABLE]))
+    own = {"task": "own", "sources__own__path": tmp_path / "rows.jsonl", "evaluation__tasks": "[counting]"}
+    config = make_config(**own | {"sources__own__columns__id": "id"} | settings)
+    config = config.model_copy(update={"rewards": {reward: 1.0}})
+    (task,) = open_sources(config)
+    expected = expected_rows(config, task)
+    assert {row.id for row in expected} <= {"r40", "r41"}
+    assert bool(expected) == judged
+    for row in expected:
+        assert row.reason.startswith("its answer '7 or 8' says nothing that can be compared; mend it, or say by")
+    said = task.describe(expected)
+    assert (f"{len(expected)} of 42 rows can't be used" in said) == judged
+    left_out = LeftOut(0.0)
+    left_out.expect(expected)
+    train = [task.name_row("train", 0, index)[0] for index in range(task.size("train"))]
+    made = [usable_prompt(_unmade, task, "train", 0, index, "", left_out) for index in range(task.size("train"))]
+    assert [isinstance(each, BadRow) for each in made] == [
+        any(row.id == each and row.split == "train" for row in expected) for each in train
+    ]
+
+
+def _unmade(*_: Any) -> Prompt:
+    return cast(Prompt, None)
+
+
+def test_many_answers_that_cannot_be_compared_end_the_run_at_once(
+    make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in [*numbered(9), *(UNREADABLE * 3)]))
+    settings = {"task": "own", "sources__own__path": tmp_path / "rows.jsonl", "evaluation__tasks": "[counting]"}
+    with pytest.raises(UserError, match="6 of 15 rows of own, split train, can't be used") as caught:
+        open_sources(make_config(**settings))
+    assert "row 10 (id 10): its answer '7 or 8' says nothing" in str(caught.value)
 
 
 def chat(tmp_path: Path, prompt: Any, **row: Any) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,13 @@ def test_rows_of_the_scan_count_too_and_the_last_straw_is_told_before_the_end() 
     with pytest.raises(TooManyError, match="6 of 1000 rows of own"):
         left_out.add(bad(12), 1000)
     assert told[-1] == bad(12)
+
+
+def test_rows_that_are_expected_count_as_met_and_are_not_told() -> None:
+    told: list[BadRow] = []
+    left_out = LeftOut(0.0, [bad(0)], told.append)
+    left_out.expect([bad(0), bad(1), bad(2)])
+    left_out.add(bad(2), 1000)
+    assert (left_out.rows, told, left_out.count("own")) == ([bad(0), bad(1), bad(2)], [], 2)
+    left_out.load_state_dict([asdict(bad(number)) for number in (2, 3, 0)])
+    assert left_out.rows == [bad(number) for number in range(4)]

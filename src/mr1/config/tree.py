@@ -253,6 +253,14 @@ class Config(Settings):
         return {split: count for split, count in counts.items() if count}
 
     @property
+    def judged_splits(self) -> set[str]:
+        """The splits on which the judge compares what is written with the rows' answers."""
+        from mr1.methods import method_class
+
+        trained = "accuracy" in self.rewards and "rewards" in method_class(self.method).uses
+        return {*self.measured_splits, *(["train"] if trained else [])}
+
+    @property
     def steps_between_checkpoints(self) -> int:
         """0 for the end alone."""
         if self.checkpoint.every is not None:

@@ -57,6 +57,8 @@ class SplitCheck:
     """Of every prompt; empty where no model was named."""
     answers: Counter[str] = field(default_factory=Counter)
     """Rows by their answer's kind."""
+    stood: Counter[str] = field(default_factory=Counter)
+    """Rows by where their answer was taken out, where it was."""
 
     def summary(self) -> dict[str, Any]:
         """As JSON."""
@@ -71,6 +73,7 @@ class SplitCheck:
             "prompt_tokens": dict(zip(*_spread(sorted(self.tokens)), strict=True)),
             "max_prompt_tokens": self.limit,
             "answers": dict(self.answers.most_common()),
+            "answers_taken_out": dict(self.stood),
             "unusable": [{"id": row.id, "where": row.where, "reason": row.reason} for row in self.unusable],
         }
 
@@ -88,6 +91,7 @@ class SplitCheck:
             f"  image sizes     {sizes or 'no images'}",
             f"  prompt tokens   {f'{tokens}; {limit}' if tokens else 'not counted; --model counts them'}",
             f"  answers         {_counts(found['answers'])}",
+            *(f"                  {count} stand {where}, and are taken out" for where, count in self.stood.items()),
             f"  can't be used   {len(self.unusable)}",
             *(f"    {row}" for row in self.unusable[:NAMED]),
             *([f"    and {len(self.unusable) - NAMED} more; --json has all"] if len(self.unusable) > NAMED else []),
@@ -108,13 +112,19 @@ def check_split(
         keep: usable samples to give back, for a sheet.
     """
     part = task.parts[split]
-    found = SplitCheck(task.name, split, task.size(split), part.filtered, part.skipped, [*part.unusable], limit)
+    unreadable = {row.where: row for row in task.unreadable(split)}
+    bad = [*part.unusable, *unreadable.values()]
+    rows = task.size(split) - len(unreadable)
+    found = SplitCheck(task.name, split, rows, part.filtered, part.skipped, bad, limit)
+    found.stood = part.stood
     kept: list[Sample] = []
     for row in task.every(split):
         if isinstance(row, BadRow):
             found.unusable.append(row)
             continue
         place, sample = row
+        if place in unreadable:
+            continue
         found.images[len(sample.images)] += 1
         found.sizes += [image.size for image in sample.images]
         found.answers[answer_kind(sample.answer)] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from mr1.data.problem import Problem
 class Fingerprint:
     """A SHA-256 over rows in their order, added one by one; none is kept.
 
-    A row is its identity, question, answer, messages, reasoning, further columns, and for each image: the path below
-    the source's folder and the file's size; the bytes that a text file holds; of bytes in an Arrow file, which aren't
-    read for it, their number. So what changes inside an image's file without changing its size is not seen.
+    A row is its identity, question, answer and how it is meant, messages, reasoning, further columns, and for each
+    image: the path below the source's folder and the file's size; the bytes that a text file holds; of bytes in an
+    Arrow file, which aren't read for it, their number. So what changes inside an image's file without changing its size
+    is not seen.
     """
 
     def __init__(self) -> None:
@@ -33,8 +35,9 @@ class Fingerprint:
             root: what its paths are relative to.
         """
         words = [identity, problem.question, problem.answer, problem.reasoning, problem.messages, problem.meta]
+        stated = [] if problem.stated is None else [asdict(problem.stated)]
         held = [_image(found, root) for found in images]
-        line = json.dumps([*words, held], ensure_ascii=False, sort_keys=True, default=str)
+        line = json.dumps([*words, *stated, held], ensure_ascii=False, sort_keys=True, default=str)
         # A lone surrogate is legal in JSON's text.
         self._hash.update(line.encode("utf-8", "surrogatepass") + b"\n")
 

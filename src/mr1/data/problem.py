@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 from jinja2 import TemplateError, meta
@@ -15,7 +17,20 @@ from mr1.data.chat import read_chat
 from mr1.data.images import DATA_URI
 from mr1.data.rows import Row
 from mr1.data.settings import Source
+from mr1.data.truths import (
+    LETTERS,
+    SEVERAL,
+    as_choices,
+    as_decimals,
+    as_kind,
+    as_truth,
+    letter,
+    listed,
+    settled,
+    unwrapped,
+)
 from mr1.errors import UnusableError, UserError, nearest, shown
+from mr1.judge.truth import Truth
 
 LOOKED_AT = 100
 """Rows of each split, from whose keys and values the columns of text files are known."""
@@ -43,6 +58,15 @@ class Problem:
     reasoning: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
     """The further columns, without images."""
+    stated: Truth | None = None
+    """What is accepted as right, where that is more than `answer` says."""
+    stood: str = ""
+    """Where the answer was taken out: one of `truths.WRAPPINGS`, or nothing."""
+
+    @property
+    def truth(self) -> Truth:
+        """What is accepted as right."""
+        return self.stated or Truth((self.answer,))
 
 
 class Reader:
@@ -70,16 +94,25 @@ class Reader:
         images = columns.images if columns.images is not None else self._first("images", "image") or []
         self.images = [images] if isinstance(images, str) else images
         environment = SandboxedEnvironment()
-        environment.filters["lettered"] = lettered
+        environment.filters |= {"lettered": lettered, "letter": letter, "listed": listed}
         self.environment = environment
         self.mentioned: set[str] = set()
         self.template = self._template("question", source.question)
         self.paths = {name: self._template("columns.images", name) for name in self.images if "{{" in name}
-        self.accepts = self._expression(source.filter)
+        kind = columns.answer_kind
+        self.kind = self._template("columns.answer_kind", kind) if kind and "{{" in kind else None
+        self.accepts = self._expression("filter", source.filter)
+        self.answers = self._expression("answer", source.answer)
+        self.stated = settled(source)
         self.pattern = re.compile(source.answer_pattern, re.DOTALL) if source.answer_pattern else None
         self._check_columns()
         self._check_media(rows, media)
         self.media = {*media, *(name for name in self.images if name not in self.paths)}
+
+    @property
+    def answered(self) -> bool:
+        """Whether the rows have answers."""
+        return self.answer is not None or self.answers is not None
 
     def accepted(self, row: Row) -> bool:
         """Whether the source's filter lets a row through. Raises UnusableError where it can't be said."""
@@ -111,13 +144,16 @@ class Reader:
         for name in ("subject", "difficulty"):
             if column := getattr(columns, name):
                 further[name] = _text(name, _joined(cell(row, column)))
+        truth, stood = self._truth(row) if self.answered else (Truth(("",)), "")
         return Problem(
             question=question,
-            answer=self._answer(row),
+            answer=truth.accepted[0],
             images=images,
             messages=messages,
             reasoning=_text("reasoning", cell(row, columns.reasoning)) if columns.reasoning else "",
             meta=further,
+            stated=None if truth == Truth(truth.accepted[:1]) else truth,
+            stood=stood,
         )
 
     def identity(self, row: Row) -> str | None:
@@ -125,20 +161,50 @@ class Reader:
         value = cell(row, self.source.columns.id) if self.source.columns.id else None
         return None if value is None else str(value)
 
-    def _answer(self, row: Row) -> str:
-        if self.answer is None:
-            return ""
-        answer = _text("answer", cell(row, self.answer))
+    def _truth(self, row: Row) -> tuple[Truth, str]:
+        """What is accepted as right, and where it stood."""
+        held = cell(row, self.answer) if self.answer else None
+        if self.answers is not None:
+            held = _filled_in("answer", self.answers, self._context(row) | {"answer": held})
+        stated, choices = self._stated(row), self.source.columns.choices
+        if isinstance(held, list) and stated.kind in SEVERAL and not all(isinstance(each, str) for each in held):
+            raise UnusableError(
+                f"its answer is a list, of which any item is right, and answer_kind is {stated.kind}; write each "
+                "truth as a text of its own, such as '2, 3'"
+            )
+        found = [self._answer(each) for each in (held if isinstance(held, list) else [held])]
+        if not found:
+            raise UnusableError("its answer is an empty list; write one or take the row out")
+        truth = as_truth(stated, [text for text, _ in found], as_choices(cell(row, choices)) if choices else ())
+        return truth, next((name for _, name in found if name), "")
+
+    def _stated(self, row: Row) -> Truth:
+        """How a row's answer is meant; its texts are to be put in."""
+        stated, columns = self.stated, self.source.columns
+        if columns.answer_kind:
+            template = self.kind
+            name = _filled_in("columns.answer_kind", template.render, self._context(row)) if template else None
+            kind = as_kind(_text("answer_kind", cell(row, columns.answer_kind) if name is None else name))
+            stated = replace(stated, kind=kind or stated.kind)
+        if columns.decimals and (decimals := as_decimals(cell(row, columns.decimals))) is not None:
+            stated = replace(stated, tolerance=replace(stated.tolerance, decimals=decimals))
+        return stated
+
+    def _answer(self, held: Any) -> tuple[str, str]:
+        """One answer as text, and where it stood."""
+        answer, stood = _text("answer", held), ""
+        if answer and self.pattern is None:
+            answer, stood = unwrapped(answer)
+        elif answer and self.pattern is not None:
+            found = self.pattern.search(answer)
+            if found is None or not found[1].strip():
+                raise UnusableError(
+                    f"answer_pattern finds nothing in its answer {answer[:60]!r}; mend the pattern or the row"
+                )
+            answer = found[1].strip()
         if not answer:
             raise UnusableError("its answer is empty; write one or take the row out")
-        if self.pattern is None:
-            return answer
-        found = self.pattern.search(answer)
-        if found is None or not found[1].strip():
-            raise UnusableError(
-                f"answer_pattern finds nothing in its answer {answer[:60]!r}; mend the pattern or the row"
-            )
-        return found[1].strip()
+        return answer, stood
 
     def _held(self, row: Row, name: str) -> list[Any]:
         if name in self.paths:
@@ -158,10 +224,10 @@ class Reader:
         self._mention(key, text)
         return self.environment.from_string(text)
 
-    def _expression(self, text: str | None) -> Any:
+    def _expression(self, key: str, text: str | None) -> Any:
         if text is None:
             return None
-        self._mention("filter", f"{{{{ {text} }}}}")
+        self._mention(key, f"{{{{ {text} }}}}")
         return self.environment.compile_expression(text)
 
     def _mention(self, key: str, text: str) -> None:
@@ -169,13 +235,14 @@ class Reader:
             names = meta.find_undeclared_variables(self.environment.parse(text))
         except (TemplateError, ValueError, RecursionError) as error:
             raise UserError(f"{key}: {shown(text)} can't be read: {error}") from error
-        for name in sorted(names - {"question"} if key == "question" else names):
+        for name in sorted(names - {key}):  # in a template of its own, `question` or `answer` is the mapped column
             if name not in self.known:
                 raise UserError(f"{key}: the rows have no column '{name}'{nearest(name, self.known)}")
         self.mentioned |= names
 
     def _check_columns(self) -> None:
-        named = self.source.columns.model_dump(exclude={"images"}, exclude_none=True)
+        apart = {"images"} if self.kind is None else {"images", "answer_kind"}
+        named = self.source.columns.model_dump(exclude=apart, exclude_none=True)
         plain = [("images", name) for name in self.images if name not in self.paths]
         for key, name in (*named.items(), *plain):
             if name.partition(".")[0] not in self.known:
@@ -213,18 +280,9 @@ def _filled_in(key: str, template: Callable[..., Any], context: Row) -> Any:
 
 
 def lettered(options: Any) -> str:
-    """Choices as lines, `(A) ...`; a list, the text of a list, or nothing. A choice that is its letter stands alone."""
-    if isinstance(options, str):
-        try:
-            options = ast.literal_eval(options)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # also where it is nested too deeply
-            options = [options] if options.strip() else []
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    lines = [
-        f"({letter})" if str(option) == letter else f"({letter}) {option}"
-        for letter, option in zip(letters, options or [], strict=False)
-    ]
-    return "\n".join(lines)
+    """Choices as lines, `(A) ...`; see `as_choices`. A choice that is its letter stands alone."""
+    named = zip(LETTERS, as_choices(options), strict=False)
+    return "\n".join(f"({name})" if text == name else f"({name}) {text}" for name, text in named)
 
 
 def _text(what: str, value: Any) -> str:
@@ -233,11 +291,20 @@ def _text(what: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        if math.isnan(value):
+            return ""
+        raise UnusableError(f"its {what} is {value}, which is no number to write; write it as text, such as \\infty")
+    if isinstance(value, float | Decimal) and value == int(value):
         return str(int(value))
-    if isinstance(value, str | int | float):
-        return str(value).strip()
-    raise UnusableError(f"its {what} is a {type(value).__name__}, not a text or a number")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if not isinstance(value, str | int | float | Decimal):
+        raise UnusableError(f"its {what} is a {type(value).__name__}, not a text or a number")
+    text = str(value).strip()
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise UnusableError(f"its {what} holds half of a surrogate pair, which is no text; mend it")
+    return text
 
 
 def _joined(value: Any) -> Any:

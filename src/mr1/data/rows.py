@@ -118,7 +118,7 @@ class TextRows:
                 raise UserError(f"path: {where} has {len(cells)} cells where the header has {len(header)}")
             return dict(zip(header, cells, strict=True))
         try:
-            row = json.loads(file.readline())
+            row = read_json(file.readline())
         except (ValueError, RecursionError) as error:
             raise UserError(f"path: {where} is no JSON ({error}); mend the line or take it out") from error
         if not isinstance(row, dict):
@@ -194,10 +194,15 @@ class ArrowRows:
 
     def _rows(self, table: Any) -> list[Row]:
         columns = {
-            column: [_value(self.features[column], value) for value in table[column].to_pylist()]
+            column: [_value(self.features[column], value) for value in _filled(table[column]).to_pylist()]
             for column in table.column_names
         }
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a JSON text says; NaN, as pandas writes what is missing, is none. Raises ValueError where it is no JSON."""
+    return json.loads(text, parse_constant=lambda name: None if name == "NaN" else float(name))
 
 
 def _line_offsets(file: Path) -> Iterator[int]:
@@ -241,7 +246,7 @@ def _header(file: Path) -> list[str]:
 
 def _load_json(file: Path, field: str | None) -> list[Row]:
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
+        loaded = read_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"path: {file} is no JSON ({error}); one object a line is JSONL and ends in .jsonl") from error
     if field is not None:
@@ -267,6 +272,16 @@ def _undecoded(feature: Any) -> Any:
     if name == "Value" and "binary" in str(feature.dtype):
         return feature
     return None
+
+
+def _filled(column: Any) -> Any:
+    """A column in which NaN, as pandas writes what is missing, is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
 def _value(feature: Any, value: Any) -> Any:

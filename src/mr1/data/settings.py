@@ -15,6 +15,11 @@ from mr1.errors import nearest, shown
 
 Format = Literal["jsonl", "json", "csv", "parquet", "datasets"]
 Split = Literal["train", "validation", "test"]
+AnswerKind = Literal[
+    "number", "ratio", "range", "date", "time", "duration", "score", "version", "tuple", "list", "set", "matrix",
+    "interval", "inequality", "equation", "expression", "choice", "yes/no", "base", "text",
+]  # fmt: skip
+"""The names of `mr1.judge.truth.Kind`."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 PRESETS = Path(__file__).parent / "presets"
@@ -69,7 +74,13 @@ class Columns(Settings):
     question: Text | None = None
     """Text, or a chat as a list of messages; null for `question`, or else `prompt`."""
     answer: Text | None = None
-    """The truth; null for `answer` where there is such a column, else the rows have none."""
+    """The truth, or a list of which any is right; null for `answer`; without such a column there is none."""
+    choices: Text | None = None
+    """The choices' texts, in the order of their letters; a row without any is no multiple choice."""
+    answer_kind: Text | None = None
+    """What names a row's own `answer_kind`, where rows differ: a column, or made of columns (`{{ ... }}`)."""
+    decimals: Text | None = None
+    """A row's own `tolerance.decimals`."""
     images: Text | list[Text] | None = None
     """A column, several, or a path made of columns (`{{ id }}/figure.png`); null for `images`, or else `image`."""
     id: Text | None = None
@@ -80,6 +91,15 @@ class Columns(Settings):
     """What accuracy is also counted by."""
     difficulty: Text | None = None
     """The same."""
+
+
+class Tolerance(Settings):
+    """How far an answer that is a number may be from the truth."""
+
+    relative: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """A share of the truth; 0.05 is ChartQA's relaxed accuracy."""
+    decimals: Annotated[int, Field(ge=0, le=15)] | None = None
+    """Both are rounded to so many digits behind the point; null for no rounding."""
 
 
 class Source(Settings):
@@ -106,8 +126,19 @@ class Source(Settings):
     """What paths of images are relative to; null for the folder of the file that names them."""
     question: Prose | None = None
     """A Jinja template of the question over the row's columns; `question` in it is the mapped column."""
+    answer: Prose | None = None
+    """A Jinja expression of the answer over the row's columns; `answer` in it is the mapped column."""
     answer_pattern: Prose | None = None
     """A regular expression whose one group is the answer inside the answer's column."""
+    answer_kind: AnswerKind | None = None
+    """What answers are, where their text alone can't tell; `text` takes any. Null: what each text says."""
+    tolerance: Tolerance = Tolerance()
+    percent: Literal["either", "strict"] = "either"
+    """Whether a bare number, 3 or 0.03, states a truth of 3 %."""
+    units: Literal["optional", "required"] = "optional"
+    """Whether a value without the truth's unit states it."""
+    case: bool = False
+    """Whether upper and lower case differ in words."""
     filter: Prose | None = None
     """A Jinja expression over the row's columns; rows for which it is false are left out, and counted."""
     max_images: Annotated[int, Field(ge=0, le=MOST)] | None = None
@@ -127,8 +158,9 @@ class Source(Settings):
             return settings
         given = {key: value for key, value in settings.items() if key != "preset"}
         known = _preset(settings["preset"])
-        if isinstance(given.get("columns"), dict):
-            given["columns"] = known.get("columns", {}) | given["columns"]
+        for section in ("columns", "tolerance"):
+            if isinstance(given.get(section), dict):
+                given[section] = known.get(section, {}) | given[section]
         return known | given
 
     @field_validator("preset")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from mr1.data.opening import open_splits
 from mr1.data.problem import LOOKED_AT, Problem, Reader
 from mr1.data.rows import Row, Rows
 from mr1.data.settings import Source, Split
+from mr1.data.truths import unreadable
 from mr1.data.unusable import BadRow, name_rows, refuse_many
 from mr1.errors import UnusableError, UserError
 from mr1.tasks.base import Demonstration, Teacher, generator
@@ -43,6 +45,8 @@ class Part:
     """Of its rows' contents in their order: usable ones and skipped ones, and those that `held_out` moves."""
     filtered: int = 0
     skipped: int = 0
+    stood: Counter[str] = field(default_factory=Counter)
+    """Usable rows by where their answer was taken out, where it was (`truths.WRAPPINGS`)."""
 
 
 class SourceTask:
@@ -66,16 +70,42 @@ class SourceTask:
             raise UserError(f"sources.{name}.{error}") from error
         self.splits = tuple(self.parts)
         self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._unreadable: dict[int, dict[int, str]] = {}
 
     @property
     def answered(self) -> bool:
         """Whether the rows have answers."""
-        return self.reader.answer is not None
+        return self.reader.answered
 
     @property
     def unusable(self) -> list[BadRow]:
         """All rows that can't be used."""
         return [row for part in self.parts.values() for row in part.unusable]
+
+    def unreadable(self, split: str, first: int | None = None) -> list[BadRow]:
+        """The usable rows whose answers the judge can't compare with anything. They are read when this is first asked.
+
+        Args:
+            split: of which.
+            first: look at the samples of seed 0 before this number alone.
+        """
+        part = self.parts[split]
+        reasons = self._unreadable.get(id(part.rows))
+        if reasons is None:
+            usable = {number for each in self.parts.values() if each.rows is part.rows for number in each.usable}
+            problems = ((number, row) for number, row in enumerate(part.rows.brief()) if number in usable)
+            truths = ((number, self.reader.problem(row).truth) for number, row in problems) if self.answered else ()
+            reasons = self._unreadable[id(part.rows)] = dict(unreadable(truths))
+        numbers = [int(number) for number in part.usable if int(number) in reasons]
+        if first is not None and reasons:
+            asked = {self._place(split, 0, index)[0] for index in range(first)}
+            numbers = [number for number in numbers if number in asked]
+        return [
+            BadRow(
+                self.name, split, self._identity(part.rows[number], number), part.rows.where(number), reasons[number]
+            )
+            for number in numbers
+        ]
 
     def identity(self) -> dict[str, str | None]:
         """What the samples depend on beside the settings, to be compared when a run or an evaluation goes on.
@@ -127,8 +157,7 @@ class SourceTask:
             try:
                 yield rows.where(number), self._sample(split, number)
             except UnusableError as error:
-                identity = self._identity(rows[number], number)
-                yield BadRow(self.name, split, identity, rows.where(number), str(error))
+                yield self._bad(split, number, str(error))
 
     def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:
         """The row's own reasoning and answer.
@@ -142,23 +171,31 @@ class SourceTask:
             raise UserError(f"sources.{self.name}.columns.answer: the rows have no answers, which method sft learns")
         return Demonstration(sample.reasoning, sample.answer)
 
-    def describe(self) -> str:
-        """One line: usable rows of each split, and what was left out. Unusable rows follow, the first of them named."""
-        sizes = ", ".join(f"{self.size(split)} {split}" for split in self.splits)
-        left_out = [
-            f"{count} {how}"
-            for how, count in (
-                ("by its filter", sum(part.filtered for part in self.parts.values())),
-                ("by skip", sum(part.skipped for part in self.parts.values())),
-            )
-            if count
-        ]
-        line = f"{self.name}: {sizes} rows" + (f"; left out: {', '.join(left_out)}" if left_out else "")
-        bad = self.unusable
-        if not bad:
-            return line
-        looked_at = sum(map(self.looked_at, self.splits))
-        return "\n".join([line, f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *name_rows(bad)])
+    def describe(self, expected: Sequence[BadRow] = ()) -> str:
+        """One line: usable rows of each split, and what was left out. Unusable rows follow, the first of them named.
+
+        Args:
+            expected: rows that are left out beside those that the scan found unusable.
+        """
+        of_split = Counter(row.split for row in expected)
+        sizes = ", ".join(f"{self.size(split) - of_split[split]} {split}" for split in self.splits)
+        parts = self.parts.values()
+        counts = {
+            "by its filter": sum(part.filtered for part in parts),
+            "by skip": sum(part.skipped for part in parts),
+        }
+        left_out = [f"{count} {how}" for how, count in counts.items() if count]
+        lines = [f"{self.name}: {sizes} rows" + (f"; left out: {', '.join(left_out)}" if left_out else "")]
+        for where, count in sum((part.stood for part in parts), Counter[str]()).items():
+            lines.append(f"{self.name}: {count} answers stand {where}, and are taken out")
+        if bad := [*self.unusable, *expected]:
+            looked_at = sum(map(self.looked_at, self.splits))
+            lines += [f"{self.name}: {len(bad)} of {looked_at} rows can't be used:", *name_rows(bad)]
+        return "\n".join(lines)
+
+    def _bad(self, split: str, number: int, reason: str) -> BadRow:
+        rows = self.parts[split].rows
+        return BadRow(self.name, split, self._identity(rows[number], number), rows.where(number), reason)
 
     def _place(self, split: str, seed: int, index: int) -> tuple[int, str]:
         """The row of a sample, and what its id ends in.
@@ -185,6 +222,7 @@ class SourceTask:
             question=problem.question,
             answer=problem.answer,
             reasoning=problem.reasoning,
+            stated=problem.stated,
             meta=problem.meta,
             messages=problem.messages,
         )
@@ -214,6 +252,8 @@ class SourceTask:
             fingerprint.add(identity, *read, root)
             if skipped:
                 continue
+            if where := read[0].stood:
+                part.stood[where] += 1
             if identity in seen:
                 raise UserError(
                     f"columns.id: '{self.source.columns.id}' names two rows '{identity}' ({rows.where(seen[identity])} "
@@ -291,15 +331,13 @@ def load_source(name: str, source: Source) -> SourceTask:
 
 
 def open_sources(config: Config) -> list[SourceTask]:
-    """The sources that a run uses, each looked at.
+    """The sources that a run uses, each looked at; where the judge is to compare answers, it has read them.
 
     Raises:
-        UserError: a source that can't be read, or lacks a split or the answers that the run needs.
+        UserError: a source that can't be read, lacks a split or the answers that the run needs, or has too many rows
+            that can't be used.
     """
-    needed: dict[str, list[str]] = {name: ["train"] for name in config.tasks}
-    evaluated = [*config.measured_splits]
-    for name in config.evaluation.tasks if evaluated else ():
-        needed[name] = needed.get(name, []) + evaluated
+    needed = _needed_splits(config)
     opened = [load_source(name, config.sources[name]) for name in needed if name in config.sources]
     for task in opened:
         for split in needed[task.name]:
@@ -308,13 +346,29 @@ def open_sources(config: Config) -> list[SourceTask]:
                     f"sources.{task.name}.splits: it has no split {split}, which the run reads; name one, or set "
                     f"sources.{task.name}.held_out" + (", or evaluation.tasks" if split != "train" else "")
                 )
-            refuse_many(
-                task.parts[split].unusable, task.looked_at(split), config.data.max_unusable, "data.max_unusable"
-            )
-        judged = task.name in config.evaluation.tasks and evaluated
-        if not task.answered and (judged or any(name.startswith("accuracy") for name in config.rewards)):
+        evaluated = task.name in config.evaluation.tasks and config.measured_splits
+        if not task.answered and (evaluated or any(name.startswith("accuracy") for name in config.rewards)):
             raise UserError(
                 f"sources.{task.name}.columns.answer: the rows have no answers, which reward accuracy and evaluation "
                 "compare with; name their column, or do without both"
             )
+        expected = expected_rows(config, task)
+        for split in needed[task.name]:
+            rows = [*task.parts[split].unusable, *(row for row in expected if row.split == split)]
+            refuse_many(rows, task.looked_at(split), config.data.max_unusable, "data.max_unusable")
     return opened
+
+
+def expected_rows(config: Config, task: SourceTask) -> list[BadRow]:
+    """The rows that a run leaves out because it would compare with an answer that can't be compared."""
+    judged = [split for split in _needed_splits(config)[task.name] if split in config.judged_splits]
+    return [row for split in judged for row in task.unreadable(split)]
+
+
+def _needed_splits(config: Config) -> dict[str, list[str]]:
+    """The splits that a run reads of each task."""
+    needed: dict[str, list[str]] = {name: ["train"] for name in config.tasks}
+    evaluated = [*config.measured_splits]
+    for name in config.evaluation.tasks if evaluated else ():
+        needed[name] = needed.get(name, []) + evaluated
+    return needed

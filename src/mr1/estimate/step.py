@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mr1.config import Config
 from mr1.data.prompts import fresh_prompt, usable_prompt
-from mr1.data.source import open_sources
+from mr1.data.source import SourceTask, expected_rows, open_sources
 from mr1.data.unusable import LeftOut
 from mr1.errors import UserError
 from mr1.estimate.dry import Device, dry_run
@@ -251,8 +251,11 @@ def _looked_at(vlm: VLM, config: Config, name: str, split: str, template: str) -
     """The first prompts of a task, as the run makes them."""
     task = load_task(name, config.sources)
     seed = config.seed if split == "train" else 0  # all runs are measured on the same samples
+    left_out = LeftOut(0.0)
+    if isinstance(task, SourceTask):
+        left_out.expect(expected_rows(config, task))
     found = [
-        usable_prompt(partial(fresh_prompt, vlm), task, split, seed, number, template, LeftOut(0.0))
+        usable_prompt(partial(fresh_prompt, vlm), task, split, seed, number, template, left_out)
         for number in range(available(task, split, LOOKED_AT))
     ]
     made = [each for each in found if isinstance(each, Prompt)]

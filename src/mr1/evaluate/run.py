@@ -78,7 +78,8 @@ def run_evaluation(
         left_out = _left_out(measurements, folder.folder, mode, console, max_unusable)
         for each in measurements:
             if isinstance(each.task, SourceTask):
-                console.say(each.task.describe())
+                expected = [row for row in left_out.met.values() if row.source == each.task.name]
+                console.say(each.task.describe(expected))
             with console.counting(each.task.name, each.samples) as done:
                 folder.measure(engine, each.task, each.split, each.samples, each.protocol, done, left_out)
         summary = folder.summarise(left_out)
@@ -88,22 +89,26 @@ def run_evaluation(
 
 
 def _left_out(measurements: Sequence[Measurement], folder: Path, mode: Mode, console: Console, share: float) -> LeftOut:
-    """The rows that are not measured: those that the sources' scan has found, and those that a stopped evaluation met.
+    """The rows that are not measured: those that the sources' scan has found, those whose answers the judge can't
+    compare with, and those that a stopped evaluation met.
 
     Each that is met from now on is written down and said.
     """
-    found = []
+    found, expected = [], []
     for each in measurements:
         if isinstance(each.task, SourceTask):
             rows = each.task.parts[each.split].unusable
-            refuse_many(rows, each.task.looked_at(each.split), share, SHARE)
+            uncompared = each.task.unreadable(each.split, each.samples) if each.scorer == "strict" else []
+            refuse_many([*rows, *uncompared], each.task.looked_at(each.split), share, SHARE)
             found += rows
+            expected += uncompared
 
     def tell(row: BadRow) -> None:
         write_unusable(folder, left_out.rows)
         console.say(f"left out: {row}")
 
     left_out = LeftOut(share, found, tell, SHARE)
+    left_out.expect(expected)
     if mode == "resume":
         left_out.load_state_dict(read_unusable(folder))
     write_unusable(folder, left_out.rows)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from mr1.config import Config
-from mr1.data.source import open_sources
+from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
 from mr1.evaluate.evaluate import Keep, evaluate
 from mr1.evaluate.outcome import Evaluation
@@ -27,6 +27,7 @@ from mr1.models.policy import Reference, describe_policy, make_policy, make_refe
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.report.write import write_page
+from mr1.rewards import not_finite
 from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
 from mr1.tasks import load_task
@@ -57,7 +58,10 @@ class Trainer:
         self.config, self.run, self.console = config, run, console
         self.sources = open_sources(config)
         found = [row for source in self.sources for row in source.unusable]
+        self.expected = {source.name: expected_rows(config, source) for source in self.sources}
         self.left_out = LeftOut(config.data.max_unusable, found, self._leave_out)
+        for rows in self.expected.values():
+            self.left_out.expect(rows)
         resumed = run.checkpoint
         self.policy = make_policy(
             load_vlm(str(resumed.path) if resumed else config.model, config.loading), config, resumed=bool(resumed)
@@ -83,6 +87,7 @@ class Trainer:
             self.source.load_state_dict(resumed.state["data"]["source"])
         self.engine = Engine(self.policy)
         self.groups: list[Group] = []
+        self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
 
     def train(self) -> None:
@@ -99,7 +104,7 @@ class Trainer:
             self.console.say(line)
         self.console.say(describe_policy(self.policy))
         for source in self.sources:
-            self.console.say(source.describe())
+            self.console.say(source.describe(self.expected[source.name]))
         self.run.record_unusable(self.left_out.rows)
         self.console.say(str(needed_disk(self.config, self.policy, self.run.folder)))
         if self.start == 0:
@@ -128,6 +133,7 @@ class Trainer:
                 self.groups = method.rollout(self.engine, prompts, step)
             with self.timed("reward"):
                 method.score(self.groups)
+                self.warn_of_scores()
                 method.assign_advantages(self.groups)
         if method.kl_weight(step) > 0:
             assert self.reference is not None, "loaded where any step's weight is above 0"
@@ -143,6 +149,13 @@ class Trainer:
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
         self.console.step(metrics)
+
+    def warn_of_scores(self) -> None:
+        """Say it once of each reward function that gives what is no score; the metrics count it at every step."""
+        for name, line in not_finite(self.groups).items():
+            if name not in self.warned:
+                self.warned.add(name)
+                self.console.say(f"{line}; not_finite/{name} in metrics.jsonl counts them")
 
     def save_where_due(self, step: int, interrupt: Interrupt) -> None:
         """Save a checkpoint after this step where the recipe, the run's end or the user asks for one.
