@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mr1.data.images import LARGEST_KEPT, decode, find
+from mr1.data.images import HOLDERS, LARGEST_KEPT, LONGEST_PATH, decode, find, holds_image
 from mr1.errors import UnusableError
 
 
@@ -47,6 +49,75 @@ def test_every_way_to_hold_an_image_gives_the_same_pixels(tmp_path: Path) -> Non
     ):
         image = decode(find(held, tmp_path))
         assert (image.mode, image.size, pixel(image)) == ("RGB", (6, 4), (255, 0, 0))
+
+
+PLAIN = encoded(Image.effect_noise((9, 8), 50).convert("RGB"))
+SMALLEST = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""A GIF of 42 bytes."""
+PREFIXES = ("", "data:image/png;base64,", "data:image;base64,", "DATA:IMAGE/PNG;charset=utf-8;BASE64,", "data:;base64,")
+CONTAINERS: tuple[Callable[[Any], Any], ...] = (
+    lambda held: held,
+    lambda held: {"bytes": held, "path": None},
+    lambda held: {"bytes": held, "path": "the-name-it-had.png"},
+    lambda held: {"type": "image_url", "image_url": {"url": held}},
+    lambda held: {"image_url": held},
+    lambda held: {"base64": held},
+    lambda held: {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": held}},
+)
+
+
+@given(
+    file=st.sampled_from([PLAIN, SMALLEST, *(encoded(RED, kind) for kind in ("JPEG", "GIF", "BMP", "WEBP", "TIFF"))]),
+    prefix=st.sampled_from(PREFIXES),
+    url_safe=st.booleans(),
+    padded=st.sampled_from(["", "=", "==", "all"]),
+    lines=st.sampled_from([0, 76]),
+    kind=st.sampled_from(["text", "bytes", "str(bytes)"]),
+    holds=st.sampled_from(CONTAINERS),
+)
+@settings(deadline=None)
+def test_every_spelling_of_base64_gives_the_same_pixels(
+    file: bytes, prefix: str, url_safe: bool, padded: str, lines: int, kind: str, holds: Callable[[Any], Any]
+) -> None:
+    text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(file).decode()
+    text = text if padded == "all" else text.rstrip("=") + padded
+    text = "\n".join(text[place : place + lines] for place in range(0, len(text), lines)) if lines else text
+    held: Any = prefix + text
+    held = held.encode() if kind != "text" else held
+    found = decode(find(holds(str(held) if kind == "str(bytes)" else held), Path("nowhere")))
+    assert found.tobytes() == decode(file).tobytes()
+
+
+@pytest.mark.parametrize("raw", [PLAIN, bytearray(PLAIN), memoryview(PLAIN), [*PLAIN], str(PLAIN)])
+@pytest.mark.parametrize("holds", CONTAINERS)
+def test_every_kind_of_bytes_gives_the_same_pixels(raw: Any, holds: Callable[[Any], Any]) -> None:
+    assert decode(find(holds(raw), Path("nowhere"))).tobytes() == decode(PLAIN).tobytes()
+
+
+def test_base64_with_percent_signs() -> None:
+    text = quote(base64.b64encode(PLAIN).decode(), safe="")
+    assert find(f"data:image/png;base64,{text}", Path()) == PLAIN
+    assert find(text, Path()) == PLAIN
+
+
+@pytest.mark.parametrize("name", ["a.png", "a b.png", "50%.png", "x" * 60, "ab/cd/" * 12 + "e"])
+def test_every_way_to_name_a_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(PLAIN)
+    ways: list[Any] = [name, str(path), path, {"path": name}, {"path": name, "bytes": b""}, {"url": name}]
+    ways += [path.as_uri(), f"file://{path}", f"file://localhost{path}", f"FILE:{path}", f"file://{name}"]
+    ways += [{"type": "image", "image": path.as_uri()}, {"image_url": {"url": path.as_uri()}}]
+    assert {find(way, tmp_path) for way in ways} == {path}
+
+
+def test_what_is_surely_an_image_is_told_from_words() -> None:
+    text = base64.b64encode(PLAIN).decode()
+    assert holds_image(text)
+    assert holds_image(f"data:image/png;base64,{text}")
+    assert not any(
+        map(holds_image, ("", "a.png", "a/b" * 30, "How many are there? " * 9, "data:video/mp4;base64,AAAA"))
+    )
 
 
 def test_transparency_is_put_on_white() -> None:
@@ -101,6 +172,19 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
         ({"bytes": None, "path": None}, "an image is None"),
         (b"hello", "is no image in a known format; replace it"),
         ("data:image/png;base64,a", "base64 of image 'data:image/png;base64,a' is damaged"),
+        ("data:image/png;base64,AAAA!AAA", "base64 of image 'data:image/png;base64,AAAA!AAA' is damaged"),
+        ("data:image/svg+xml,%3Csvg/%3E", "is no base64; encode it so, or name a file"),
+        ("data:image/png;base64,", "is no image in a known format"),
+        ("s3://bucket/a.png", "is an address; download it and name the file"),
+        ("file://elsewhere/a.png", "elsewhere/a.png doesn't exist"),
+        ("file:///[", "/[ doesn't exist"),
+        (".", "is a folder; name the file in it"),
+        ("QUJD" * 2000, "is no image in a known format"),
+        ("QUJD" * 40, "doesn't exist; mend the path"),
+        ("a\n" * 99, "doesn't exist; mend the path"),
+        ("\ud800.png", "/\\ud800.png' doesn't exist"),
+        ({"url": {"url": {"url": {"url": {"url": "a.png"}}}}}, "which is no path, bytes, base64 or PIL image"),
+        (Image.new("RGB", (0, 5)), "has no pixels (0x5)"),
         (encoded(Image.effect_noise((64, 64), 90).convert("RGB"), "JPEG")[:900], "is damaged"),
         (encoded(Image.new("1", (14_000, 14_000))), "has more than 178956970 pixels; scale it down"),
         (encoded(Image.new("F", (2, 2)), "TIFF"), "has floating-point pixels"),
@@ -111,6 +195,8 @@ def test_what_is_no_usable_image_is_named(held: Any, message: str, tmp_path: Pat
         decode(find(held, tmp_path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).encode()
 
 
 @pytest.mark.parametrize(
@@ -130,10 +216,33 @@ def test_cells_of_other_kinds_are_named(held: Any, message: str, tmp_path: Path)
     assert message in str(caught.value)
 
 
-def test_bytes_that_a_text_file_holds_as_base64(tmp_path: Path) -> None:
-    file = encoded(Image.effect_noise((9, 8), 50).convert("RGB"))
-    held = {"bytes": base64.b64encode(file).decode(), "path": None}
-    assert decode(find(held, tmp_path)).size == (9, 8)
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(), st.binary()),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(HOLDERS) | st.text(), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+ODD = st.one_of(
+    JSON,
+    st.text(st.characters(categories=["L", "N", "Cs"]), min_size=LONGEST_PATH, max_size=LONGEST_PATH + 9),
+    st.from_regex(r"(data:[a-z/;]{0,20}(;base64)?,)?[A-Za-z0-9+/=%_\-\s]{0,90}", fullmatch=True),
+    st.from_regex(r"b'(\\x[0-9a-f]{2}|[a-zA-Z\\']){0,40}'", fullmatch=True),
+    st.from_regex(r"(file|http|s3):/{0,3}[a-z%\[\]?#@:/]{0,30}", fullmatch=True),
+)
+
+
+@given(ODD)
+@settings(deadline=None)
+def test_whatever_a_cell_holds_is_an_image_or_named(held: Any) -> None:
+    said = ""
+    try:
+        assert decode(find(held, Path("nowhere"))).mode == "RGB"
+    except UnusableError as error:
+        said = str(error)
+    assert "\n" not in said
+    assert len(said) < 1000
+    assert said.encode() is not None
 
 
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX", "SGI", "DDS", "JPEG2000")

@@ -21,7 +21,7 @@ from mr1.data.prompts import usable_prompt
 from mr1.data.rows import ArrowRows
 from mr1.data.settings import Source
 from mr1.data.source import SourceTask, expected_rows, open_sources
-from mr1.data.unusable import BadRow, LeftOut
+from mr1.data.unusable import BadRow, LeftOut, read_unusable, write_unusable
 from mr1.errors import UnusableError, UserError
 from mr1.tasks import load_task
 from mr1.types import Prompt, Sample
@@ -161,6 +161,19 @@ def test_a_row_that_template_filter_or_pattern_fails_on_is_named(tmp_path: Path)
     assert reasons[0].startswith("filter fails on it ('>' not supported")
     assert reasons[1].startswith("question fails on it (unsupported operand")
     assert reasons[2] == "answer_pattern finds nothing in its answer 'x'; mend the pattern or the row"
+
+
+def test_what_cannot_be_written_is_named_in_what_can(tmp_path: Path) -> None:
+    rows: Rows = [
+        {"id": "\ud800", "question": "?", "answer": "\udfff"},
+        {"id": "\ud801", "question": "\ud800", "answer": "1", "images": ["\ud800.png"]},
+        {"id": "\ud802", "question": "?", "answer": "1"},
+    ]
+    task = source(tmp_path, rows, **NAMED)
+    write_unusable(tmp_path, task.unusable)
+    assert [row["id"] for row in read_unusable(tmp_path)] == ["\\ud800", "\\ud801"]
+    assert task.describe().encode()
+    assert task.sample("train", 0, 0).id == "own/train/\\ud802"
 
 
 def test_many_unusable_rows_are_counted(tmp_path: Path) -> None:

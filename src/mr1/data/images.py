@@ -1,19 +1,23 @@
 """Images as rows hold them, and how they become pixels.
 
-A row holds an image as a path, bytes, base64 (with or without `data:image/...;base64,` before it), `datasets`' struct
-of bytes and path, or a PIL image. It stays that until its sample is made.
+A row holds an image as a path or a `file://` URL, bytes, base64 in any of its spellings, a mapping that holds one of
+these, such as `datasets`' struct of bytes and path or OpenAI's `image_url`, or a PIL image. It stays that until its
+sample is made.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
-import binascii
 import io
 import re
+import reprlib
 import warnings
 from collections.abc import Mapping
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -29,12 +33,31 @@ LARGEST_KEPT = 4096 * 4096
 # PIL warns from half of LARGEST on. Filters that are set for a while are no matter of one thread alone.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,")
-BASE64 = re.compile(r"[A-Za-z0-9+/\s]++={0,2}\s*+")
-"""What is taken is never given back: the time is linear in the text."""
-SHORTEST_BASE64 = 64
-"""Characters. A shorter string is a path: no image's file is so small."""
-SCHEMES = ("http://", "https://", "s3://", "gs://", "hf://")
+HOLDERS = ("bytes", "path", "image", "image_url", "url", "base64", "data", "source")
+"""Keys under which mappings hold images; the first that holds something counts."""
+DEEPEST = 4
+"""Mappings within mappings."""
+SHORTEST_BASE64 = 40
+"""Characters of base64 without a prefix; a shorter text is a path. The smallest image's file takes more."""
+LONGEST_PATH = 4096
+"""Bytes, Linux's limit."""
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 77
+SHOWN = 200
+"""Characters of a path that a message shows."""
+
+_DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,20})://", re.IGNORECASE)
+_FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,4}")
+_BYTES_LITERAL = re.compile(r"b(['\"]).*\1", re.DOTALL)
+_URL_SAFE = str.maketrans("-_", "+/")
+_BEGINNINGS = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF.{4}WEBP|BM.{4}\x00{4}|II\*\x00|MM\x00\*|\x00\x00\x01\x00|P[1-6]\s|"
+    rb"\x00{3}.ftyp|\x00{3}\x0cjP|\xff\x4f\xff\x51|8BPS|DDS ",
+    re.DOTALL,
+)
+"""How images' files begin, in the formats that rows have them in."""
 
 
 def find(held: Any, root: Path) -> Path | bytes | Image.Image:
@@ -45,28 +68,30 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
         root: what a relative path is relative to.
 
     Raises:
-        UnusableError: an address, a missing file, or nothing that holds an image.
+        UnusableError: an address, a missing file, damaged base64, or nothing that holds an image.
     """
-    if isinstance(held, Image.Image | bytes):
+    held = _taken_out(held)
+    if isinstance(held, Image.Image):
         return held
-    if isinstance(held, Mapping):
-        held = held.get("path") if held.get("bytes") is None else held["bytes"]
-        if isinstance(held, bytes):
-            return held
+    if isinstance(held, bytes):
+        return _text_in_bytes(held) or held
     if not isinstance(held, str) or not held.strip():
         raise UnusableError(f"an image is {_shortened(held)}, which is no path, bytes, base64 or PIL image")
-    if held.startswith(SCHEMES):
-        raise UnusableError(f"image {_shortened(held)} is an address; download it and name the file")
-    if encoded := _base64(held):
+    if (encoded := _encoded(held)) is not None:
         return encoded
-    path = root / held
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise UnusableError(f"image {_shortened(held)} can't be opened ({error.strerror}); mend the path") from error
-    if not there:
-        raise UnusableError(f"image {path} doesn't exist; mend the path or set image_root")
-    return path
+    if _FILE_URL.match(held):
+        return _file(_FILE_URL.sub("", held, count=1), root)
+    if _SCHEME.match(held):
+        raise UnusableError(f"image {_shortened(held)} is an address; download it and name the file")
+    return _file(held, root)
+
+
+def holds_image(text: str) -> bool:
+    """Whether a text is an encoded image for certain: by its `data:image`, or as base64 of how images' files begin."""
+    if found := _DATA_URI.match(text.lstrip()):
+        return found[1].lower().startswith(("image", ";base64"))
+    start = _decoded(text[:64].strip().partition("=")[0]) if len(text) >= SHORTEST_BASE64 else None
+    return start is not None and _BEGINNINGS.match(start) is not None
 
 
 def decode(found: Path | bytes | Image.Image) -> Image.Image:
@@ -77,7 +102,7 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
     Raises:
         UnusableError: no image, a damaged or cut one, one that is too large, or pixels without a known range.
     """
-    name = f"image {found}" if isinstance(found, Path) else "an image in the row"
+    name = f"image {_named(found)}" if isinstance(found, Path) else "an image in the row"
     try:
         if isinstance(found, Image.Image):
             return _upright_rgb(found, name)
@@ -107,6 +132,8 @@ def _shows_the_same(image: Image.Image, pixels: Image.Image) -> bool:
 
 def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
     image.load()
+    if not image.width * image.height:
+        raise UnusableError(f"{name} has no pixels ({image.width}x{image.height}); replace it")
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise UnusableError(f"{name} has floating-point pixels, whose range is unknown; save it with 8 or 16 bits")
@@ -125,19 +152,89 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
-def _base64(text: str) -> bytes | None:
-    """The bytes that a string encodes; None where it is no base64."""
-    uri = DATA_URI.match(text)
-    if uri is None and (len(text) < SHORTEST_BASE64 or not BASE64.fullmatch(text)):
+def _taken_out(held: Any) -> Any:
+    """What mappings hold; other kinds of bytes and paths as bytes and texts."""
+    for _ in range(DEEPEST):
+        if not isinstance(held, Mapping):
+            break
+        held = next((held[key] for key in HOLDERS if held.get(key) not in (None, "", b"")), None)
+    if isinstance(held, list) and held and all(type(each) is int and 0 <= each < 256 for each in held):
+        return bytes(held)  # as JSON has bytes
+    if isinstance(held, bytearray | memoryview):
+        return bytes(held)
+    return fspath(held) if isinstance(held, PathLike) else held
+
+
+def _text_in_bytes(held: bytes) -> bytes | None:
+    """What bytes encode that are themselves a text; None for an image's own bytes."""
+    if _BEGINNINGS.match(held) or not held.isascii():
         return None
-    try:
-        return base64.b64decode(text[uri.end() :] if uri else text, validate=False)
-    except binascii.Error as error:
-        if uri is None:
+    return _encoded(held.decode("ascii"))
+
+
+def _encoded(text: str) -> bytes | None:
+    """The bytes that a string encodes; None where it may be a path.
+
+    Raises:
+        UnusableError: it says that it is encoded, and can't be decoded.
+    """
+    text = text.strip()
+    if _BYTES_LITERAL.fullmatch(text):  # what Python's str() makes of bytes
+        try:
+            held = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError):
             return None
-        raise UnusableError(f"the base64 of image {_shortened(text)} is damaged ({error}); encode it again") from error
+        return _text_in_bytes(held) or held
+    if uri := _DATA_URI.match(text):
+        if not uri[1].lower().rstrip().endswith("base64"):
+            raise UnusableError(f"image {_shortened(text)} is no base64; encode it so, or name a file")
+        decoded = _decoded(text[uri.end() :])
+        if decoded is None:
+            raise UnusableError(f"the base64 of image {_shortened(text)} is damaged; encode it again")
+        return decoded
+    if len(text) < SHORTEST_BASE64:
+        return None
+    decoded = _decoded(text)
+    # What is as long as no path is meant as an image, whatever its format is.
+    sure = decoded is not None and (len(text) > LONGEST_PATH or _BEGINNINGS.match(decoded))
+    return decoded if sure else None
+
+
+def _decoded(text: str) -> bytes | None:
+    """What base64 says, in either alphabet, with line ends, percent signs for characters, padding or none; or None."""
+    text = "".join((unquote(text) if "%" in text else text).split()).translate(_URL_SAFE)
+    digits = text.rstrip("=")
+    if not _BASE64.fullmatch(text) or len(digits) % 4 == 1:
+        return None
+    return base64.b64decode(digits + "=" * (-len(digits) % 4))
+
+
+def _file(name: str, root: Path) -> Path:
+    """An existing file; its name may have percent signs for characters, as in a URL.
+
+    Raises:
+        UnusableError: there is none.
+    """
+    path = root / name
+    try:
+        if path.is_file():
+            return path
+        if "%" in name and (root / unquote(name)).is_file():
+            return root / unquote(name)
+        folder = path.is_dir()
+    except OSError as error:
+        raise UnusableError(f"image {_shortened(name)} can't be opened ({error.strerror}); mend the path") from error
+    if folder:
+        raise UnusableError(f"image {_named(path)} is a folder; name the file in it")
+    raise UnusableError(f"image {_named(path)} doesn't exist; mend the path or set image_root")
+
+
+def _named(path: Path) -> str:
+    """A path for a message: on one line, not too long for one, and of characters that can be written."""
+    text = str(path)
+    return text if text.isprintable() and len(text) <= SHOWN else _shortened(text)
 
 
 def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    text = _BRIEF.repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

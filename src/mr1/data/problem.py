@@ -14,7 +14,7 @@ from jinja2 import TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from mr1.data.chat import read_chat
-from mr1.data.images import DATA_URI
+from mr1.data.images import holds_image
 from mr1.data.rows import Row
 from mr1.data.settings import Source
 from mr1.data.truths import (
@@ -159,7 +159,8 @@ class Reader:
     def identity(self, row: Row) -> str | None:
         """What the row's id column says; None where there is none."""
         value = cell(row, self.source.columns.id) if self.source.columns.id else None
-        return None if value is None else str(value)
+        # Half of a surrogate pair can't be written into any file.
+        return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
     def _truth(self, row: Row) -> tuple[Truth, str]:
         """What is accepted as right, and where it stood."""
@@ -316,7 +317,7 @@ def _media_of(values: list[Any]) -> str | None:
     flat = [each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None]
     if not flat or not all(isinstance(each, str) for each in flat):
         return None
-    if all(DATA_URI.match(each) for each in flat):
+    if all(map(holds_image, flat)):
         return "images"
     endings = [found[1].lower() if (found := MEDIA_PATH.fullmatch(each.strip())) else "" for each in flat]
     return next((kind for kind, known in KINDS.items() if all(ending in known for ending in endings)), None)
