@@ -150,7 +150,7 @@ def test_brief_rows_hold_no_image_bytes() -> None:
 def test_text_rows_are_read_in_any_order(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"n": 0}\n\n{"n": 1}\n')
     (tmp_path / "b.jsonl").write_text('{"n": 2}')
-    rows = TextRows([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], is_csv=False)
+    rows = TextRows([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], "jsonl")
     assert [rows[index]["n"] for index in (2, 0, 1)] == [2, 0, 1]
     assert [row["n"] for row in rows.brief()] == [0, 1, 2]
     assert rows.where(2) == f"{tmp_path}/b.jsonl, row 1"

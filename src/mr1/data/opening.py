@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mr1.data.files import format_by_name, format_of, split_name
 from mr1.data.rows import ArrowRows, JsonRows, Rows, TextRows
 from mr1.data.settings import SPLITS, Format, Source, Split
 from mr1.errors import UserError, nearest
 
-ENDINGS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 SAVED = ("dataset_info.json", "dataset_dict.json")
 """What `datasets.save_to_disk` leaves in a folder."""
 
@@ -29,40 +29,60 @@ def open_splits(source: Source) -> dict[Split, Rows]:
     if kind == "parquet":
         named = {str(split): [str(file) for file in found] for split, found in files.items()}
         return _arrow_rows(_load("parquet", data_files=named), {split: str(split) for split in files}, source)
-    return {split: TextRows(found, kind == "csv") for split, found in files.items()}
+    return {split: TextRows(found, kind) for split, found in files.items()}
 
 
 def _guess_format(source: Source) -> Format:
+    """What a file or a folder holds. Only where there is none of the name, it is an id on the hub."""
     path = Path(source.path)
-    if path.suffix in ENDINGS:
-        return ENDINGS[path.suffix]
-    if not path.is_dir() or any((path / name).is_file() for name in SAVED):
+    if not path.is_dir():
+        found = _named_files(path)
+        if source.field is not None and found:
+            return "json"
+        return format_of(found[0]) if found else format_by_name(path) or "datasets"
+    if any((path / name).is_file() for name in SAVED):
         return "datasets"
-    for name in (*source.splits.values(), *(f"{split}{ending}" for split in SPLITS for ending in ENDINGS)):
-        if Path(name).suffix in ENDINGS and _glob(path, name):
-            return ENDINGS[Path(name).suffix]
-    return "datasets"
+    named = [file for name in source.splits.values() for file in _glob(path, name)]
+    named += [file for split in SPLITS for file in _glob(path, f"{split}.*") if split_name(file) == split]
+    known = [format_of(file) for file in named[:1] if file.is_file()]
+    return known[0] if known else "datasets"
 
 
 def _files(source: Source, kind: Format) -> dict[Split, list[Path]]:
     """The files of each split. A file, or a pattern's files together, is one split with the name `train`."""
     path = Path(source.path)
-    ending = next(ending for ending, named in ENDINGS.items() if named == kind)
     if path.is_dir():
-        named = {file.stem: [file] for file in _glob(path, f"*{ending}")}
+        named: dict[str, list[Path]] = {}
+        for file in _glob(path, "*"):
+            if format_by_name(file) == kind:
+                named.setdefault(split_name(file), []).append(file)
         named |= {name: found for name in source.splits.values() if (found := _glob(path, name))}
     else:
-        found = [path] if path.is_file() else _glob(Path(path.anchor or "."), _relative(path))
+        found = _named_files(path)
         if not found:
             raise UserError(f"path: there is no file {path}{_siblings(path)}")
         named = {"train": found, path.name: found}
-    return {split: named[name] for split, name in _split_names(source, list(named)).items()}
+    chosen = {split: named[name] for split, name in _split_names(source, list(named)).items()}
+    for split, files in chosen.items():
+        if path.is_dir() and split not in source.splits and len(files) > 1:
+            raise UserError(f"splits: {path} has {' and '.join(file.name for file in files)}; say which is {split}")
+    return chosen
+
+
+def _named_files(path: Path) -> list[Path]:
+    """The file of this name, or those of this pattern."""
+    found = [path] if path.is_file() else _glob(Path(path.anchor or "."), _relative(path))
+    return [file for file in found if file.is_file()]
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
     """The files that a pattern means, as a shell reads it: a hidden file only where the pattern begins with a dot."""
     hidden = Path(pattern).name.startswith(".")
-    return sorted(path for path in folder.glob(pattern) if hidden or not path.name.startswith("."))
+    try:
+        found = [path for path in folder.glob(pattern) if hidden or not path.name.startswith(".")]
+    except (ValueError, NotImplementedError):  # no pattern, such as `**.jsonl`, or an empty one
+        found = []
+    return sorted(found)
 
 
 def _relative(path: Path) -> str:

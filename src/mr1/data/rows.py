@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from mr1.data.files import plain
+from mr1.data.settings import Format
 from mr1.errors import UserError
 
 Row = dict[str, Any]
@@ -60,18 +62,20 @@ class Rows(Protocol):
 
 
 class TextRows:
-    """JSONL or CSV files, indexed by the offsets of their rows."""
+    """JSONL or tables (CSV, TSV), indexed by the offsets of their rows."""
 
     commit: str | None = None
 
-    def __init__(self, files: Sequence[Path], is_csv: bool) -> None:
-        """Raises UserError for files without rows, or a CSV file that is not UTF-8."""
+    def __init__(self, files: Sequence[Path], kind: Format) -> None:
+        """Raises UserError for files without rows, or a table that is not UTF-8."""
         self.files, self.folder = files, files[0].parent
-        self.csv = is_csv
-        self.headers = [_header(file) if self.csv else [] for file in files]
-        self.offsets = [
-            np.fromiter(_csv_offsets(file) if self.csv else _line_offsets(file), np.int64) for file in files
+        self.plain = [plain(file) for file in files]
+        self.delimiters = ["" if kind == "jsonl" else _delimiter(file, kind) for file in self.plain]
+        self.headers = [
+            _header(file, delimiter) if delimiter else []
+            for file, delimiter in zip(self.plain, self.delimiters, strict=True)
         ]
+        self.offsets = [np.fromiter(self._find_rows(number), np.int64) for number in range(len(files))]
         self.starts = np.cumsum([0, *map(len, self.offsets)])
         if not len(self):
             raise UserError(f"path: {files[0]} has no rows")
@@ -81,11 +85,11 @@ class TextRows:
 
     def __getitem__(self, index: int) -> Row:
         number, line = self._place(index)
-        with self.files[number].open("rb") as file:
+        with self.plain[number].open("rb") as file:
             return self._read(file, number, line)
 
     def brief(self) -> Iterator[Row]:
-        for number, path in enumerate(self.files):
+        for number, path in enumerate(self.plain):
             with path.open("rb") as file:
                 for line in range(len(self.offsets[number])):
                     yield self._read(file, number, line)
@@ -104,14 +108,19 @@ class TextRows:
         number = int(np.searchsorted(self.starts, index, side="right")) - 1
         return number, index - int(self.starts[number])
 
+    def _find_rows(self, number: int) -> Iterator[int]:
+        """The offsets of a file's rows."""
+        file, delimiter = self.plain[number], self.delimiters[number]
+        return _record_offsets(file, delimiter, self.files[number]) if delimiter else _line_offsets(file)
+
     def _read(self, file: BinaryIO, number: int, line: int) -> Row:
         """One row of an open file."""
         file.seek(self.offsets[number][line])
         where = f"{self.files[number]}, row {line + 1}"
-        if self.csv:
+        if delimiter := self.delimiters[number]:
             header = self.headers[number]
             try:
-                cells = next(csv.reader(text.decode("utf-8") for text in file))
+                cells = next(csv.reader((text.decode("utf-8") for text in file), delimiter=delimiter))
             except (csv.Error, UnicodeDecodeError, StopIteration) as error:
                 raise UserError(f"path: {where} can't be read ({error}); was the file changed meanwhile?") from error
             if len(cells) != len(header):
@@ -214,8 +223,8 @@ def _line_offsets(file: Path) -> Iterator[int]:
             offset += len(line)
 
 
-def _csv_offsets(file: Path) -> Iterator[int]:
-    """Where the records behind the header begin; a quoted cell may hold line ends."""
+def _record_offsets(file: Path, delimiter: str, name: Path) -> Iterator[int]:
+    """Where a table's records behind the header begin; a quoted cell may hold line ends."""
     consumed = 0
 
     def lines() -> Iterator[str]:
@@ -226,7 +235,7 @@ def _csv_offsets(file: Path) -> Iterator[int]:
                 yield line.decode("utf-8")
 
     try:
-        reader = csv.reader(lines())
+        reader = csv.reader(lines(), delimiter=delimiter)
         next(reader, None)
         start = consumed
         for cells in reader:
@@ -234,21 +243,29 @@ def _csv_offsets(file: Path) -> Iterator[int]:
                 yield start
             start = consumed
     except UnicodeDecodeError as error:
-        raise UserError(f"path: {file} is not UTF-8 ({error}); save it as UTF-8") from error
+        raise UserError(f"path: {name} is not UTF-8 ({error}); save it as UTF-8") from error
     except csv.Error as error:
-        raise UserError(f"path: {file} is no CSV ({error}); mend it") from error
+        raise UserError(f"path: {name} is no table of cells ({error}); mend it") from error
 
 
-def _header(file: Path) -> list[str]:
+def _delimiter(file: Path, kind: Format) -> str:
+    """What is between cells: in a CSV file commas, or what the header has instead of them."""
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        header = lines.readline()
+    instead = [each for each in ";\t" if each in header] if "," not in header else []
+    return "\t" if kind == "tsv" else [*instead, ","][0]
+
+
+def _header(file: Path, delimiter: str) -> list[str]:
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-        return next(csv.reader(lines), None) or []
+        return next(csv.reader(lines, delimiter=delimiter), None) or []
 
 
 def _load_json(file: Path, field: str | None) -> list[Row]:
     try:
-        loaded = read_json(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"path: {file} is no JSON ({error}); one object a line is JSONL and ends in .jsonl") from error
+        loaded = read_json(plain(file).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"path: {file} is no JSON ({error}); mend it") from error
     if field is not None:
         if not isinstance(loaded, dict) or field not in loaded:
             raise UserError(f"field: {file} has no key '{field}'")

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from mr1.data.files import opened
 from mr1.errors import UserError
 from mr1.evaluate.intervals import wilson
 from mr1.judge.pool import side_by_side
@@ -46,13 +47,14 @@ class Difference:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a JSONL file with `model_output` (text) and `ground_truth` (text or number).
+    """The rows of a JSONL file, compressed or not, with `model_output` (text) and `ground_truth` (text or number).
 
     Raises:
         UserError: the file can't be read, has no rows, or a line lacks a field or holds something else in it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        with opened(path) as file:
+            lines = file.read().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't be read as text in UTF-8: {error}") from error
     rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
