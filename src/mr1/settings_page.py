@@ -74,7 +74,7 @@ def _row(key: str, info: FieldInfo) -> str:
         users = [name for name in METHODS if key in method_class(name).uses]
         meaning += f" Method{'s' if len(users) > 1 else ''} {', '.join(users)}."
     takes = ", ".join(f"`{name}`" for name in METHODS) if key == "method" else _takes(schema)
-    cells = (f"`{key}`", takes, _default(info), rule_of(key).value, meaning)
+    cells = (f"`{key}`", takes, _default(info), rule_of(key.replace("sources.NAME.", "sources.*.")).value, meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

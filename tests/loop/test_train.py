@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -305,60 +304,3 @@ def test_a_resume_may_change_what_does_not_make_it_another_run(
         "step": 2,
         "changes": {"steps": [2, 4], "optimizer.learning_rate": [5e-5, 1e-7], "samples_every": [1, 2]},
     }
-
-
-@pytest.mark.parametrize("lora", [{}, {"lora__rank": 2}], ids=["full", "lora"])
-def test_a_resumed_run_needs_the_model_that_it_began_with(
-    train: Trained, make_config: Callable[..., Config], tmp_path: Path, lora: dict[str, object]
-) -> None:
-    start = tmp_path / "start"
-    vlm = load_vlm("tiny")
-    vlm.save(start)
-    config = make_config(model=start, steps=2, checkpoint__every=1, **SHORT, **lora)
-    run = train(config)
-    shutil.rmtree(run.checkpoints.path(2))
-    with torch.no_grad():
-        next(vlm.model.parameters()).add_(1e-3)
-    vlm.save(start)
-    with pytest.raises(UserError, match=r"the weights of model .*start have changed since the run was started"):
-        train(config, "resume")
-
-
-def test_the_best_checkpoint_by_held_out_accuracy_stays(
-    train: Trained, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accuracies = iter([0.9, 0.2, 0.6, 0.5])  # before steps 0, 1, 2, and at the end
-
-    def validate(_: Trainer) -> dict[str, float]:
-        accuracy = next(accuracies)
-        return {"counting": accuracy, "geometry": 1 - accuracy}  # only the trained task decides
-
-    monkeypatch.setattr(Trainer, "validate", validate)
-    config = make_config(
-        **SHORT | {"evaluation__every": 1}, steps=3, checkpoint={"keep": 1, "keep_best": True, "every": 0}
-    )
-    run = train(config)
-    assert run.checkpoints.steps() == [2, 3]
-    assert run.checkpoints.best() == (2, 0.6)
-
-
-def test_interrupted_runs_save_and_say_how_to_go_on(
-    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import signal
-
-    config = make_config(steps=4, evaluation__final_samples=0, evaluation__every=0)
-    run = Run(config)
-    record = Run.record
-
-    def press(self: Run, step: int, *arguments: Any) -> None:
-        record(self, step, *arguments)
-        if step == 1:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Run, "record", press)
-    with pytest.raises(KeyboardInterrupt):
-        Trainer(config, run, Console(RichConsole(quiet=True))).train()
-    with Run(config, "resume") as again:
-        assert again.checkpoint is not None
-        assert again.checkpoint.path.name == "step-000002"

@@ -126,6 +126,38 @@ def test_state_that_no_longer_can_be_read_is_named(checkpoints: Checkpoints) -> 
         read_state(folder)
 
 
+def test_why_one_cannot_be_read_is_told_on_one_short_line(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(checkpoints, 1, 2)
+    folder = checkpoints.path(2)
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("a\n  b" + "x" * 300)
+
+        patch.setattr(torch, "load", fail)
+        with pytest.raises(UserError) as caught:
+            read_state(folder)
+        assert str(caught.value) == f"{folder}: trainer.pt can't be read (a b{'x' * 197})"
+    (folder / "manifest.json").write_text("[]")
+    (checkpoints.path(1) / "trainer.pt").unlink()
+    with pytest.raises(UserError) as caught:
+        checkpoints.latest()
+    assert str(caught.value) == (
+        f"--resume: no checkpoint in {checkpoints.folder} is whole: {folder}: manifest.json is damaged; "
+        f"{checkpoints.path(1)}: trainer.pt is missing"
+    )
+
+    def unreadable(_: Path) -> None:
+        raise PermissionError("not yours")
+
+    save(checkpoints, 3)
+    monkeypatch.setattr("mr1.train.checkpoint._facts", unreadable)
+    with pytest.raises(UserError, match=r"step-000003: it can't be read \(not yours\)$"):
+        read_state(checkpoints.path(3))
+
+
 def test_a_kill_while_one_is_written_or_removed_leaves_no_half(checkpoints: Checkpoints) -> None:
     save(checkpoints, 1)
     for leftover in (".step-000002", ".step-000001.old"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mr1.config import Config, dump_config, load_config, read_config
+from mr1.config.reading import load_source_settings
 from mr1.errors import UserError
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -125,6 +126,43 @@ def test_an_override_that_the_shell_took_apart_is_told(tmp_path: Path, overrides
         load_config(tmp_path / "r.yaml", overrides)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["steps", "seed=3"], "override 'steps': expected key=value"),
+        (["seed=1", "=3"], "override '=3': expected key=value"),
+        (
+            ["prompt={question}", "Think", "first.", "seed=3"],
+            "override 'Think': expected key=value; if it belongs to the one before, put both between quotes: "
+            "'prompt={question} Think first.'",
+        ),
+    ],
+)
+def test_which_pieces_belong_together(tmp_path: Path, overrides: list[str], message: str) -> None:
+    (tmp_path / "r.yaml").write_text("name: x")
+    with pytest.raises(UserError) as caught:
+        load_config(tmp_path / "r.yaml", overrides)
+    assert str(caught.value) == message
+
+
+def test_settings_of_a_source_alone() -> None:
+    source = load_source_settings("folder/rows", ["limit=3"])
+    assert (source.path, source.preset, source.limit) == ("folder/rows", None, 3)
+    assert load_source_settings("mathvista", path="there").path == "there"
+    for override, message in (
+        ("limitt=3", "unknown key 'sources.data.limitt'; did you mean 'sources.data.limit'?"),
+        ("columns.anwser=x", "unknown key 'sources.data.columns.anwser'; did you mean 'sources.data.columns.answer'?"),
+        (
+            "columns={anwser: x}",
+            "unknown key 'sources.data.columns.anwser'; did you mean 'sources.data.columns.answer'?",
+        ),
+        ("limit=0", "sources.data.limit: input should be greater than or equal to 1, got 0"),
+    ):
+        with pytest.raises(UserError) as caught:
+            load_source_settings("rows.jsonl", [override])
+        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("word", ["7", "007", "1e3", "yes", "no", "0x10", "2020-01-01", "1_000"])

@@ -10,7 +10,7 @@ import pytest
 from mr1.config import Config, flat
 from mr1.errors import UserError
 from mr1.methods import METHODS, method_class
-from mr1.train.resume import RULES, Rule, compare_data, compare_model, compare_settings, rule_of
+from mr1.train.resume import RULES, Change, Rule, compare_data, compare_model, compare_settings, rule_of
 
 OWN = {"sources.own.path": "rows.jsonl", "task": "own", "evaluation.tasks": "[own]"}
 
@@ -30,8 +30,8 @@ def test_the_longest_name_that_fits_holds() -> None:
     assert rule_of("evaluation.every") is Rule.FREELY
     assert rule_of("evaluation.tasks") is Rule.LOGGED
     assert rule_of("checkpoint.keep") is Rule.FREELY
-    assert rule_of("sources.own.skip") is Rule.LOGGED
-    assert rule_of("sources.own.columns.answer") is Rule.NEVER
+    assert rule_of("sources.*.skip") is Rule.LOGGED
+    assert rule_of("sources.*.columns.answer") is Rule.NEVER
     assert rule_of("rewards.accuracy") is Rule.NEVER
 
 
@@ -81,17 +81,52 @@ def test_steps_grow_where_the_method_lets_them(make_config: Callable[..., Config
     }
 
 
+def test_a_change_as_one_would_type_it() -> None:
+    assert str(Change("name", "a", "b", Rule.FREELY)) == "name: a -> b"
+    assert str(Change("sources.own.skip", None, ["é"], Rule.LOGGED, "why")) == 'sources.own.skip: null -> ["é"] (why)'
+
+
+@pytest.mark.parametrize("name", ["own", "my.own", "columns", "path"])
+def test_a_sources_settings_have_rules_whatever_its_name(make_config: Callable[..., Config], name: str) -> None:
+    def make(**settings: object) -> Config:
+        extra = {"my": {"path": "other.jsonl"}, name: {"path": "rows.jsonl", "skip": ["1"]} | settings}
+        return make_config(sources=str(extra))
+
+    with pytest.raises(UserError, match=rf"sources\.{name}\.columns\.answer was null, now it is key; it can't change"):
+        compare_settings(make(), make(columns={"answer": "key"}), 1, "run.yaml")
+    changes = compare_settings(make(), make(path="moved.jsonl", skip=["2"]), 1, "run.yaml")
+    assert changes == [
+        Change(f"sources.{name}.path", "rows.jsonl", "moved.jsonl", Rule.LOGGED),
+        Change(f"sources.{name}.skip", ["1"], ["2"], Rule.LOGGED, "the rows come in another order from here on"),
+    ]
+
+
+def test_a_source_that_is_not_trained_on_may_come_and_go(make_config: Callable[..., Config]) -> None:
+    one, two = (make_config(sources=f"{{{name}: {{path: rows.jsonl, columns: {{answer: key}}}}}}") for name in "ab")
+    changes = compare_settings(one, two, 1, "run.yaml")
+    assert {change.rule for change in changes} == {Rule.LOGGED}
+    found = {change.key: (change.was, change.now) for change in changes}
+    assert found["sources.a.columns.answer"] == ("key", None)
+    assert found["sources.b.columns.answer"] == (None, "key")
+
+
 def test_rows_and_weights_that_have_changed(make_config: Callable[..., Config]) -> None:
     was = {"own": {"commit": None, "train": "abc"}}
     compare_data(was, {"own": {"commit": None, "train": "abc"}, "more": {"commit": None}})
     compare_data(was, {})  # no longer read
-    with pytest.raises(
-        UserError, match=r"the rows of source own have changed .*\(train: was abc, now it is abd\); bring"
-    ):
+    with pytest.raises(UserError) as caught:
         compare_data(was, {"own": {"commit": None, "train": "abd"}})
+    assert str(caught.value) == (
+        "--resume: the rows of source own have changed since the run was started (train: was abc, now it is abd); "
+        "bring them back as they were, or start a run of another name"
+    )
     with pytest.raises(UserError, match=r"\(commit: was c0, now it is c1\); set sources\.own\.revision=c0, or"):
         compare_data({"own": {"commit": "c0"}}, {"own": {"commit": "c1"}})
     compare_model("m", "1", "1")
-    with pytest.raises(UserError, match="the weights of model m have changed since the run was started"):
+    with pytest.raises(UserError) as caught:
         compare_model("m", "1", "2")
+    assert str(caught.value) == (
+        "--resume: the weights of model m have changed since the run was started, which needs them; bring them back as "
+        "they were, or start a run of another name"
+    )
     assert flat(make_config().model_dump())["kl.maximum"] == 0.1

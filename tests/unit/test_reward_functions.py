@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,23 @@ from hypothesis import strategies as st
 from mr1.algo.advantage import group_advantage
 from mr1.config import Config
 from mr1.errors import UserError
-from mr1.rewards import not_finite, score_groups
+from mr1.rewards import loading, not_finite, score_groups
 from mr1.rewards.functions import score_by_function
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group
+
+
+@pytest.fixture(autouse=True)
+def modules_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test's files bring into the process goes with it: each test may run any number of times in one process."""
+    before = {*sys.modules}
+    monkeypatch.setattr(loading, "_FOLDERS", set())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    for name in {*sys.modules} - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and "/test_" in file and not file.startswith(sys.prefix):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def needed_disk(config: Config, policy: VLM, folder: Path) -> Disk:
     most = min(config.checkpoint.keep, _checkpoints(config)) + 1 + config.checkpoint.keep_best
     text = BYTES_PER_TOKEN * config.rollout.max_new_tokens
     group = config.rollout.group_size * text
-    recorded = -(-config.steps // config.updates_per_rollout // config.samples_every) or 1
+    recorded = -(-config.steps // config.updates_per_rollout // config.samples_every)
     samples = recorded * config.prompts_per_step * (_images(config, config.tasks) + group)
     stages = 2 * len(config.evaluation.tasks) * config.evaluation.final_samples
     samples += stages * (_images(config, config.evaluation.tasks) + text) if stages else 0

@@ -66,7 +66,7 @@ EFFECTS = {
     "sources.*.skip": "the rows come in another order from here on",
     "steps": "the learning rate's schedule goes by it from here on",
 }
-"""What a change does beyond what it says."""
+"""What a change does beyond what it says, by the setting."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,16 @@ class Change:
     was: Any
     now: Any
     rule: Rule
+    effect: str = ""
+    """Beyond what it says."""
 
     def __str__(self) -> str:
-        effect = EFFECTS.get(_pattern(self.key), "")
-        return f"{self.key}: {_shown(self.was)} -> {_shown(self.now)}" + (f" ({effect})" if effect else "")
+        return f"{self.key}: {_shown(self.was)} -> {_shown(self.now)}" + (f" ({self.effect})" if self.effect else "")
 
 
 def rule_of(key: str) -> Rule:
-    """The rule of a setting by its dotted key."""
-    parts = _pattern(key).split(".")
+    """The rule of a setting by its dotted key, which has a star for a source's name."""
+    parts = key.split(".")
     names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     return next((RULES[name] for name in names if name in RULES), Rule.NEVER)
 
@@ -103,15 +104,15 @@ def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Ch
         UserError: one that may not change; names it, and the way out.
     """
     before, after = flat(was.model_dump(mode="json")), flat(now.model_dump(mode="json"))
-    common = was.sources.keys() & now.sources.keys()
+    common, either = was.sources.keys() & now.sources.keys(), was.sources.keys() | now.sources.keys()
     changes = []
     for key in before | after:
         if before.get(key) == after.get(key):
             continue
-        rule = rule_of(key)
-        if key.startswith("sources.") and key.split(".")[1] not in common:
-            rule = Rule.LOGGED  # never one that is trained on: `task` doesn't change
-        change = Change(key, before.get(key), after.get(key), rule)
+        source, name = _starred(key, either)
+        # One that is not in both is never trained on: `task` doesn't change.
+        rule = rule_of(name) if source is None or source in common else Rule.LOGGED
+        change = Change(key, before.get(key), after.get(key), rule, EFFECTS.get(name, ""))
         if reason := _refusal(change, now, step):
             raise UserError(
                 f"--resume: {key} was {_shown(change.was)}, now it is {_shown(change.now)}; {reason}; resume with "
@@ -156,10 +157,13 @@ def compare_model(name: str, was: str, now: str) -> None:
         )
 
 
-def _pattern(key: str) -> str:
-    """A setting's key with a star for a source's name."""
-    section, dot, rest = key.partition(".")
-    return f"sources.*.{rest.partition('.')[2]}" if section == "sources" and dot else key
+def _starred(key: str, sources: Iterable[str]) -> tuple[str | None, str]:
+    """The source that a setting is of, if any, and the setting's key with a star for the source's name."""
+    # Names may have dots: the longest that fits is the one.
+    for source in sorted(sources, key=len, reverse=True):
+        if key.startswith(f"sources.{source}."):
+            return source, f"sources.*.{key.removeprefix(f'sources.{source}.')}"
+    return None, key
 
 
 def _refusal(change: Change, now: Config, step: int) -> str:
