@@ -92,3 +92,15 @@ def test_systems_without_glibc_are_left_as_they_are(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "platform", "darwin")
     keep_freed_memory()
     assert asked == [None]
+
+
+def test_what_glibc_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def library(name: object) -> object:
+        return SimpleNamespace(mallopt=lambda *given: asked.append((name, *given)))
+
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    monkeypatch.setattr(sys, "platform", "linux")
+    keep_freed_memory()
+    assert asked == [(None, -4, 0), (None, -1, 2**31 - 1)]  # M_MMAP_MAX and M_TRIM_THRESHOLD of its malloc.h
