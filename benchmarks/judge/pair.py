@@ -1,0 +1,49 @@
+"""What the parts of the generator hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any, NamedTuple
+
+from mr1.judge.truth import Kind, Truth
+
+
+class Form(NamedTuple):
+    """One way to write a value."""
+
+    text: str
+    math: bool = False
+    """Whether it is LaTeX, which may stand between dollars."""
+
+
+class Value:
+    """What an answer means. Two values mean the same exactly where their meanings are equal."""
+
+    kind: Kind | None
+    """Stated with the truth where its text alone would not tell; None where it does."""
+
+    @property
+    def meaning(self) -> Any:
+        """Hashable; equal for values of any class that mean the same."""
+        raise NotImplementedError
+
+    def paraphrased(self, rng: Random) -> Value:
+        """The same meaning, maybe as another value: another unit, a rounded decimal; often itself."""
+        return self
+
+    def mutated(self, rng: Random) -> tuple[str, Value]:
+        """What was changed, and the result. It may by chance mean the same: the caller checks."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An answer, a truth, and whether the answer states the truth."""
+
+    family: str
+    answer: str
+    truth: Truth
+    right: bool
+    how: str
+    """Who wrote it, and what was changed where the answer is wrong."""

@@ -1,0 +1,102 @@
+"""Pairs whose label is right by construction.
+
+A value is drawn, and written as the truth. For a right answer the same meaning is written again, for a wrong one the
+value is changed first. Whether a changed value means something else is asked of the values, never of a text. What is
+too near to tell with certainty is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+from benchmarks.judge import chat, systematic
+from benchmarks.judge.pair import Form, Pair, Value
+from benchmarks.judge.values import DRAWS
+from benchmarks.judge.values.words import Choice
+from mr1.judge.truth import Truth
+
+WRONG = 0.6
+"""The share of answers that are wrong."""
+NEAR = Fraction(1, 100)
+"""Two numbers closer than this may be one number by a rule for rounding, where one of them is no decimal."""
+
+
+PATIENCE = 500
+"""Draws without a new pair, after which a family has no more."""
+
+
+def pairs(count: int, seed: int, families: list[str] | None = None) -> Iterator[Pair]:
+    """So many different pairs, the same for the same seed; the families take turns."""
+    streams = {name: _different(name, seed) for name in families or DRAWS}
+    while streams and count > 0:
+        for name in list(streams)[:count]:
+            pair = next(streams[name], None)
+            if pair is None:
+                del streams[name]
+            else:
+                count -= 1
+                yield pair
+
+
+def _different(family: str, seed: int) -> Iterator[Pair]:
+    """Different pairs of one family, until PATIENCE draws have brought no new one."""
+    labels: dict[tuple[str, Truth], bool] = {}
+    index = idle = 0
+    while idle < PATIENCE:
+        pair = _pair(family, Random(f"{seed}/{family}/{index}"))
+        index, idle = index + 1, idle + 1
+        if pair is None:
+            continue
+        key = pair.answer, pair.truth
+        if key not in labels:
+            labels[key], idle = pair.right, 0
+            yield pair
+        assert labels[key] is pair.right, f"{pair} has two labels"
+
+
+def _pair(family: str, rng: Random) -> Pair | None:
+    """One pair; None where the change has by chance not changed the meaning, or not enough."""
+    value = DRAWS[family](rng)
+    said: Value = value
+    change = ""
+    if rng.random() < WRONG:
+        change, said = value.mutated(rng)
+        if near(said.meaning, value.meaning) and change != "last place":
+            return None
+    said = said.paraphrased(rng)
+    right = said.meaning == value.meaning
+    if not change and not right:
+        raise AssertionError(f"{value} and {said} mean different things")
+    if change and right:
+        return None
+    truth = Truth((_truth(value, rng),), kind=value.kind, choices=value.texts if isinstance(value, Choice) else ())
+    if rng.random() < 0.5:
+        author, answer = "systematic", systematic.frame(systematic.write(said, rng), rng)
+    else:
+        author, answer = "chat", chat.frame(chat.write(said, rng), said, rng)
+    return Pair(family, answer, truth, right, f"{author}: {change or 'same'}")
+
+
+def near(one: Any, other: Any) -> bool:
+    """Whether two meanings are equal, or of one shape with numbers so near that rounding might make them equal."""
+    if isinstance(one, Fraction) and isinstance(other, Fraction):
+        return one == other or (not (_ends(one) and _ends(other)) and abs(one - other) <= NEAR * abs(one))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(near, one, other))
+    return bool(one == other)
+
+
+def _ends(value: Fraction) -> bool:
+    """Whether it is a decimal. Two decimals are compared exactly."""
+    return 10**40 % value.denominator == 0
+
+
+def _truth(value: Value, rng: Random) -> str:
+    """The value as a data set gives it: bare, or LaTeX between dollars."""
+    if isinstance(value, Choice) and not value.texts:
+        return rng.choice((", ", "")).join(value.letters)
+    form: Form = (systematic if rng.random() < 0.5 else chat).write(value, rng)
+    return f"${form.text}$" if form.math and rng.random() < 0.3 else form.text

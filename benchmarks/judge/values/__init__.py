@@ -1,0 +1,19 @@
+"""What an answer can mean, one class for each shape. Meanings are exact; nothing here knows a notation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from benchmarks.judge.pair import Value
+from benchmarks.judge.values import algebra, numbers, quantities, several, times, words
+
+DRAWS: dict[str, Callable[[Random], Value]] = {
+    **numbers.DRAWS,
+    **quantities.DRAWS,
+    **times.DRAWS,
+    **several.DRAWS,
+    **algebra.DRAWS,
+    **words.DRAWS,
+}
+"""How to draw a value of each family. A family's name is the row of the table that it is counted in."""
