@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FinishReason = Literal["stop", "length"]
 
+IMAGE_PLACE = "<image>"
+"""In a question: where an image stands in the words."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -27,6 +30,7 @@ class Sample:
     """Unique across tasks, splits and seeds: seeds of the sampler and file names are made from it."""
     images: tuple[Image, ...]
     question: str
+    """Where it holds IMAGE_PLACE it does so once for each image; else images stand in front."""
     answer: str
     """The truth, as text: what a completion states to be right, and a demonstration shows."""
     reasoning: str = ""

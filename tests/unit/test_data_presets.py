@@ -11,13 +11,22 @@ import pytest
 from PIL import Image
 
 from mr1.config import load_source_settings
+from mr1.data.problem import Reader
 from mr1.data.settings import Source, preset_names
 from mr1.data.source import SourceTask
-from mr1.errors import UserError
+from mr1.errors import UnusableError, UserError
+from mr1.judge.truth import Kind, Tolerance, Truth
 from mr1.types import Sample
 
+FREE: dict[str, Any] = {"question_type": "free_form", "choices": None}
+OPEN: dict[str, Any] = {"question_type": "open", "options": "[]"}
 IMAGE = Image.new("RGB", (8, 6), "red")
 TEXT = datasets.Value("string")
+
+
+def choice(name: str, *texts: str) -> Truth:
+    return Truth((name,), Kind.CHOICE, choices=texts)
+
 
 R1V = (
     {"image": IMAGE, "problem": "How many items are there?", "solution": "<answer> 5 </answer>"},
@@ -67,7 +76,7 @@ PUBLISHED: dict[str, tuple[str, tuple[dict[str, Any], dict[str, Any]], dict[str,
         ),
         {
             "question": "Hint: choose.\nQuestion: When?",
-            "answer": "2",
+            "answer": "B",
             "subject": "geometry",
             "difficulty": "high school",
         },
@@ -143,10 +152,43 @@ PUBLISHED: dict[str, tuple[str, tuple[dict[str, Any], dict[str, Any]], dict[str,
             },
         ),
         {
-            "question": "Is <image 1> as <image 2>?\n(A) $6$\n(B) it's not",
+            "question": "Is <image> as <image>?\n(A) $6$\n(B) it's not",
             "answer": "B",
             "subject": "Calculus",
             "difficulty": "Easy",
+        },
+    ),
+    "scienceqa": (
+        "validation",
+        (
+            {
+                "image": IMAGE,
+                "question": "Which is it?",
+                "choices": ["red", "blue"],
+                "answer": 1,
+                "hint": "Look.",
+                "task": "closed choice",
+                "grade": "grade2",
+                "subject": "natural science",
+                "topic": "physics",
+                "category": "Colour",
+                "skill": "See",
+                "lecture": "",
+                "solution": "It is blue.",
+            },
+            {
+                **dict.fromkeys(("question", "hint", "task", "grade", "subject", "topic", "category", "skill"), TEXT),
+                **dict.fromkeys(("lecture", "solution"), TEXT),
+                "image": datasets.Image(),
+                "choices": datasets.List(TEXT),
+                "answer": datasets.Value("int8"),
+            },
+        ),
+        {
+            "question": "Look.\nWhich is it?\n(A) red\n(B) blue",
+            "answer": "B",
+            "subject": "natural science",
+            "difficulty": "grade2",
         },
     ),
 }
@@ -168,6 +210,50 @@ def test_a_row_of_the_published_columns_is_read(name: str, tmp_path: Path) -> No
     found = {"question": sample.question, "answer": sample.answer}
     assert found | {key: sample.meta[key] for key in ("subject", "difficulty") if key in expected} == expected
     assert [image.size for image in sample.images] == [(8, 6)] * (2 if name == "mmmu" else 1)
+
+
+TRUTHS: list[tuple[str, dict[str, Any], Truth | str]] = [
+    ("mathvista", {"choices": ["135°", "140°"], "answer": "140°"}, choice("B", "135°", "140°")),
+    ("mathvista", {"choices": ["B", "A"], "answer": "B"}, choice("A", "B", "A")),
+    ("mathvista", {"choices": ["2", "1"], "answer": "1"}, choice("B", "2", "1")),
+    ("mathvista", {"choices": ["yes", "no"], "answer": "maybe"}, "answer fails on it ('maybe' is not in list); mend"),
+    ("mathvista", {"answer_type": "integer", "answer": "14", **FREE}, Truth(("14",), Kind.NUMBER)),
+    (
+        "mathvista",
+        {"answer_type": "float", "answer": "1.2", "precision": 1.0, **FREE},
+        Truth(("1.2",), Kind.NUMBER, Tolerance(decimals=1)),
+    ),
+    (
+        "mathvista",
+        {"answer_type": "float", "answer": "0.25", "precision": 2.0, "unit": "cm", **FREE},
+        Truth(("0.25 cm",), Kind.NUMBER, Tolerance(decimals=2)),
+    ),
+    ("mathvista", {"answer_type": "list", "answer": "[0, 8]", **FREE}, Truth(("[0, 8]",), Kind.TUPLE)),
+    ("mmmu", {"options": "['$6$', '$5$']", "answer": "A"}, choice("A", "$6$", "$5$")),
+    ("mmmu", {"options": "['B', 'C', 'A']", "answer": "A"}, choice("A", "B", "C", "A")),
+    ("mmmu", {"options": "['6', '5']", "answer": "5"}, choice("B", "6", "5")),
+    ("mmmu", {"answer": "8.5", **OPEN}, Truth(("8.5",))),
+    ("mmmu", {"answer": "['24/7', '3.429']", **OPEN}, Truth(("24/7", "3.429"))),
+    ("mmmu", {"answer": "(0, 1)", **OPEN}, Truth(("0", "1"))),
+    ("scienceqa", {"choices": ["1", "0"], "answer": 0}, choice("A", "1", "0")),
+    ("scienceqa", {"choices": ["B", "A", "C"], "answer": 1}, choice("B", "B", "A", "C")),
+    ("scienceqa", {"choices": ["yes", "no"], "answer": 2}, "its answer 'C' is neither the letter nor the text of one"),
+]
+"""Rows of the published columns with letters, texts and numbers as answers, and the truth or what is wrong with it."""
+
+
+@pytest.mark.parametrize(("name", "changes", "expected"), TRUTHS)
+def test_answers_of_every_kind_in_the_published_columns(
+    name: str, changes: dict[str, Any], expected: Truth | str
+) -> None:
+    row = PUBLISHED[name][1][0] | changes
+    reader = Reader(load_source_settings(name), [row], {})
+    if isinstance(expected, str):
+        with pytest.raises(UnusableError) as caught:
+            reader.problem(row)
+        assert str(caught.value).startswith(expected)
+    else:
+        assert reader.problem(row).truth == expected
 
 
 def test_every_preset_is_valid_and_covered() -> None:

@@ -149,6 +149,8 @@ def test_letters_and_texts_of_choices() -> None:
     assert refused({"answer": "B", "options": options}, **choices).startswith(
         "its answer 'B' may be choice B or C; say"
     )
+    for answer, place in (("answer | letter", "B"), ("options.index(answer) | letter", "C")):
+        assert truth({"answer": "B", "options": options}, answer=answer, **choices).accepted == (place,)
     for wrong in ("7 cm", "D", "A. 6 cm", "A, D"):
         said = refused({"answer": wrong, "options": options}, **choices)
         assert said.startswith(f"its answer {wrong!r} is neither the letter nor the text of one of its 3 choices")
@@ -162,6 +164,7 @@ def test_letters_and_texts_of_choices() -> None:
         ({"A": "x", "B": "y", "C": None}, ("x", "y")),
         (["A. x", "B) y", "(C) z"], ("x", "y", "z")),
         (["A. x", "A. y"], ("A. x", "A. y")),
+        (["(A)", "(B)"], ("A", "B")),
         (None, ()),
     ],
 )
@@ -174,9 +177,10 @@ def test_choices_that_are_none_are_named() -> None:
     for options, said in ((3, "its choices are a int"), ({"first": "x"}, "its choices have the names first where A")):
         with pytest.raises(UnusableError, match=said):
             as_choices(options)
-    with pytest.raises(ValueError, match="number of no letter"):
-        letter(True)
-    assert [letter(0), letter("25"), letter(3.0)] == ["A", "Z", "D"]
+    for none in (True, -1, 26):
+        with pytest.raises(ValueError, match="number of no letter"):
+            letter(none)
+    assert [letter(each) for each in (0, 25, 3.0, "A", "1", "red")] == ["A", "Z", "D", "A", "1", "red"]
 
 
 @pytest.mark.parametrize(

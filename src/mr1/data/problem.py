@@ -13,13 +13,14 @@ from typing import Any
 from jinja2 import TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
-from mr1.data.chat import read_chat
+from mr1.data.chat import ends_answered, last_words, place_images, read_chat, unplaced
 from mr1.data.images import holds_image
 from mr1.data.rows import Row
 from mr1.data.settings import Source
 from mr1.data.truths import (
     LETTERS,
     SEVERAL,
+    Letter,
     as_choices,
     as_decimals,
     as_kind,
@@ -34,6 +35,12 @@ from mr1.judge.truth import Truth
 
 LOOKED_AT = 100
 """Rows of each split, from whose keys and values the columns of text files are known."""
+
+QUESTIONS = ("question", "prompt", "problem", "messages", "conversations")
+"""Columns that are taken for the question where none is named, the first that there is."""
+
+MADE = ("answer_kind", "decimals")
+"""Of `columns`: what may be made of several columns."""
 
 KINDS = {
     "images": ("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff"),
@@ -87,20 +94,23 @@ class Reader:
         self.source = source
         self.known = list(dict.fromkeys(key for row in rows for key in row))
         columns = source.columns
-        question = columns.question or self._first("question", "prompt")
+        question = columns.question or self._first(*QUESTIONS)
         if question is None and source.question is None:
             raise UserError(f"columns.question: name the column of the question; the rows have {', '.join(self.known)}")
         self.question, self.answer = question, columns.answer or self._first("answer")
+        unanswered = self.answer is None and source.answer is None and question is not None
+        self.answers_itself = unanswered and any(ends_answered(cell(row, str(question))) for row in rows)
+        """Whether the answer is the last turn of the chat that is the question."""
         images = columns.images if columns.images is not None else self._first("images", "image") or []
         self.images = [images] if isinstance(images, str) else images
         environment = SandboxedEnvironment()
-        environment.filters |= {"lettered": lettered, "letter": letter, "listed": listed}
+        environment.filters |= {"lettered": lettered, "letter": letter, "listed": listed, "unplaced": unplaced}
         self.environment = environment
         self.mentioned: set[str] = set()
         self.template = self._template("question", source.question)
         self.paths = {name: self._template("columns.images", name) for name in self.images if "{{" in name}
-        kind = columns.answer_kind
-        self.kind = self._template("columns.answer_kind", kind) if kind and "{{" in kind else None
+        apart = {key: name for key in MADE if (name := getattr(columns, key)) and "{{" in name}
+        self.made = {key: self._template(f"columns.{key}", name) for key, name in apart.items()}
         self.accepts = self._expression("filter", source.filter)
         self.answers = self._expression("answer", source.answer)
         self.stated = settled(source)
@@ -112,7 +122,7 @@ class Reader:
     @property
     def answered(self) -> bool:
         """Whether the rows have answers."""
-        return self.answer is not None or self.answers is not None
+        return self.answer is not None or self.answers is not None or self.answers_itself
 
     def accepted(self, row: Row) -> bool:
         """Whether the source's filter lets a row through. Raises UnusableError where it can't be said."""
@@ -128,10 +138,13 @@ class Reader:
         question = cell(row, self.question) if self.question else None
         messages: tuple[dict[str, Any], ...] = ()
         if isinstance(question, list):
-            question, messages, images = read_chat(question, images)
+            asked = question[:-1] if self.answers_itself and ends_answered(question) else question
+            question, messages, images = read_chat(asked, images)
         if self.template is not None:
             question = _filled_in("question", self.template.render, self._context(row) | {"question": question})
         question = _text("question", question)
+        if not messages:
+            question, images = place_images(question, images)
         if not question:
             raise UnusableError("its question is empty; write one or take the row out")
         limit = self.source.max_images
@@ -165,6 +178,9 @@ class Reader:
     def _truth(self, row: Row) -> tuple[Truth, str]:
         """What is accepted as right, and where it stood."""
         held = cell(row, self.answer) if self.answer else None
+        if self.answers_itself:
+            chat = cell(row, str(self.question))
+            held = last_words(chat) if ends_answered(chat) else None
         if self.answers is not None:
             held = _filled_in("answer", self.answers, self._context(row) | {"answer": held})
         stated, choices = self._stated(row), self.source.columns.choices
@@ -181,18 +197,23 @@ class Reader:
 
     def _stated(self, row: Row) -> Truth:
         """How a row's answer is meant; its texts are to be put in."""
-        stated, columns = self.stated, self.source.columns
-        if columns.answer_kind:
-            template = self.kind
-            name = _filled_in("columns.answer_kind", template.render, self._context(row)) if template else None
-            kind = as_kind(_text("answer_kind", cell(row, columns.answer_kind) if name is None else name))
-            stated = replace(stated, kind=kind or stated.kind)
-        if columns.decimals and (decimals := as_decimals(cell(row, columns.decimals))) is not None:
-            stated = replace(stated, tolerance=replace(stated.tolerance, decimals=decimals))
-        return stated
+        kind = as_kind(_text("answer_kind", self._said(row, "answer_kind"))) or self.stated.kind
+        decimals = as_decimals(self._said(row, "decimals"))
+        if decimals is None:
+            return replace(self.stated, kind=kind)
+        return replace(self.stated, kind=kind, tolerance=replace(self.stated.tolerance, decimals=decimals))
+
+    def _said(self, row: Row, key: str) -> Any:
+        """What a row's own column says, or what is made of several; None where none is named."""
+        if key in self.made:
+            return _filled_in(f"columns.{key}", self.made[key].render, self._context(row)).strip()
+        name = getattr(self.source.columns, key)
+        return cell(row, name) if name else None
 
     def _answer(self, held: Any) -> tuple[str, str]:
         """One answer as text, and where it stood."""
+        if isinstance(held, Letter):
+            return held, ""
         answer, stood = _text("answer", held), ""
         if answer and self.pattern is None:
             answer, stood = unwrapped(answer)
@@ -242,8 +263,7 @@ class Reader:
         self.mentioned |= names
 
     def _check_columns(self) -> None:
-        apart = {"images"} if self.kind is None else {"images", "answer_kind"}
-        named = self.source.columns.model_dump(exclude=apart, exclude_none=True)
+        named = self.source.columns.model_dump(exclude={"images", *self.made}, exclude_none=True)
         plain = [("images", name) for name in self.images if name not in self.paths]
         for key, name in (*named.items(), *plain):
             if name.partition(".")[0] not in self.known:
@@ -314,7 +334,9 @@ def _joined(value: Any) -> Any:
 
 def _media_of(values: list[Any]) -> str | None:
     """What a text file's column holds where all of its values are paths or bytes of images, sound or video."""
-    flat = [each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None]
+    cells = [each for value in values for each in (value if isinstance(value, list) else [value])]
+    held = [each.get("bytes") or each.get("path") if isinstance(each, Mapping) else each for each in cells]
+    flat = [each for each in held if each is not None]
     if not flat or not all(isinstance(each, str) for each in flat):
         return None
     if all(map(holds_image, flat)):

@@ -72,15 +72,15 @@ class Columns(Settings):
     """Which column is what. Dots reach into nested ones: `metadata.subject`."""
 
     question: Text | None = None
-    """Text, or a chat as a list of messages; null for `question`, or else `prompt`."""
+    """Text, or a chat; null for the first of `question`, `prompt`, `problem`, `messages` and `conversations`."""
     answer: Text | None = None
-    """The truth, or a list of which any is right; null for `answer`; without such a column there is none."""
+    """The truth, or a list of which any is right; null for `answer`, or else a chat's last turn."""
     choices: Text | None = None
     """The choices' texts, in the order of their letters; a row without any is no multiple choice."""
     answer_kind: Text | None = None
     """What names a row's own `answer_kind`, where rows differ: a column, or made of columns (`{{ ... }}`)."""
     decimals: Text | None = None
-    """A row's own `tolerance.decimals`."""
+    """The same for a row's own `tolerance.decimals`."""
     images: Text | list[Text] | None = None
     """A column, several, or a path made of columns (`{{ id }}/figure.png`); null for `images`, or else `image`."""
     id: Text | None = None

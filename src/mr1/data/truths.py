@@ -61,7 +61,7 @@ def as_truth(stated: Truth, texts: list[str], choices: tuple[str, ...]) -> Truth
                 f"its answer {text[:60]!r} holds {found[0]}, and what of it is the answer is not plain; say it by the "
                 "source's answer_pattern, or mend the row"
             )
-    return replace(stated, accepted=tuple(dict.fromkeys(texts)))
+    return replace(stated, accepted=tuple(dict.fromkeys(map(str, texts))))
 
 
 def unwrapped(text: str) -> tuple[str, str]:
@@ -97,7 +97,7 @@ def as_choices(options: Any) -> tuple[str, ...]:
     texts = [str(option).strip() for option in options]
     labels = [_LABELLED.fullmatch(text) for text in texts]
     if texts and all(found and (found[1] or found[2]) == LETTERS[place] for place, found in enumerate(labels)):
-        return tuple(found[3] for found in labels if found)
+        return tuple(found[3] or LETTERS[place] for place, found in enumerate(labels) if found)
     return tuple(texts)
 
 
@@ -114,11 +114,23 @@ def listed(text: Any) -> list[Any]:
     return [text] if text.strip() else []
 
 
-def letter(number: Any) -> str:
-    """The letter of a choice by its number, counted from 0. Raises ValueError where there is none."""
-    if isinstance(number, bool) or not 0 <= int(number) < len(LETTERS):
-        raise ValueError(f"{number!r} is the number of no letter")
-    return LETTERS[int(number)]
+class Letter(str):
+    """The letter of a choice, which is meant as one whatever the choices' texts are."""
+
+    __slots__ = ()
+
+
+def letter(answer: Any) -> Any:
+    """The letter that a choice's number, counted from 0, or its letter means; another text stays what it is.
+
+    Raises:
+        ValueError: a number that has no letter.
+    """
+    if isinstance(answer, str):
+        return Letter(answer) if answer in [*LETTERS] else answer
+    if isinstance(answer, bool) or not 0 <= int(answer) < len(LETTERS):
+        raise ValueError(f"{answer!r} is the number of no letter")
+    return Letter(LETTERS[int(answer)])
 
 
 def chosen(answer: str, choices: tuple[str, ...]) -> str:
@@ -128,6 +140,8 @@ def chosen(answer: str, choices: tuple[str, ...]) -> str:
         UnusableError: it is none of them, or one choice's letter and another's text.
     """
     known = LETTERS[: len(choices)]
+    if isinstance(answer, Letter) and answer in known:
+        return str(answer)
     meant = {name for name, text in zip(known, choices, strict=True) if text == answer}
     if (found := _LETTER.fullmatch(answer)) and found[1].upper() in known:
         meant.add(found[1].upper())

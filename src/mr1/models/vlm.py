@@ -19,7 +19,7 @@ from mr1.models.adapter import Adapter
 from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
 from mr1.models.saved import write_loading
-from mr1.types import Completion, Features, Prefix, Prompt, Sample
+from mr1.types import IMAGE_PLACE, Completion, Features, Prefix, Prompt, Sample
 
 REFUSALS = (ArithmeticError, LookupError, RuntimeError, StopIteration, TemplateError, TypeError, ValueError)
 """What chat templates and processors raise for a sample that they can't take."""
@@ -247,6 +247,11 @@ def chat(sample: Sample, template: str) -> list[dict[str, Any]]:
     """A sample's own chat, or one user turn of its images and the template with its question put in."""
     if sample.messages:
         return [*sample.messages]
-    words = template.replace("{question}", sample.question)
-    images = [{"type": "image"} for _ in sample.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": words}]}]
+    words = template.replace("{question}", sample.question).split(IMAGE_PLACE)
+    if len(words) != len(sample.images) + 1:  # images have no places in the question
+        words = [""] * len(sample.images) + [IMAGE_PLACE.join(words)]
+    content: list[dict[str, Any]] = []
+    for place, text in enumerate(words):
+        content += [{"type": "image"}] if place else []
+        content += [{"type": "text", "text": text}] if text else []
+    return [{"role": "user", "content": content}]
