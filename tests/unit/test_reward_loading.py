@@ -66,3 +66,16 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         f"rewards: there is no file gone.py; it is looked for from {tmp_path}: go to the folder where the recipe was "
         "first run, or name the file by its whole path"
     )
+
+
+def test_a_neighbour_may_have_the_name_of_a_module_that_others_imported(tmp_path: Path) -> None:
+    write(tmp_path / "mine/json.py", "WORTH = 1\n")
+    file = write(tmp_path / "mine/own.py", "import json\ndef reward(**_):\n    return [len(json.dumps(0))]\n")
+    assert load_function(f"{file}:reward")() == [1]
+
+
+def test_a_module_without_functions_has_none_to_name(tmp_path: Path) -> None:
+    file = write(tmp_path / "empty.py", "X = 1\n")
+    with pytest.raises(UserError) as caught:
+        load_function(f"{file}:reward")
+    assert str(caught.value) == f"rewards: {file} has no function 'reward'"

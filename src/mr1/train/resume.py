@@ -159,8 +159,8 @@ def compare_model(name: str, was: str, now: str) -> None:
 
 def _starred(key: str, sources: Iterable[str]) -> tuple[str | None, str]:
     """The source that a setting is of, if any, and the setting's key with a star for the source's name."""
-    # Names may have dots: the longest that fits is the one.
-    for source in sorted(sources, key=len, reverse=True):
+    # Names may have dots: of two that begin alike the longer one comes first.
+    for source in sorted(sources, reverse=True):
         if key.startswith(f"sources.{source}."):
             return source, f"sources.*.{key.removeprefix(f'sources.{source}.')}"
     return None, key

@@ -140,7 +140,7 @@ class Run(Recording):
         said = [f"{reason}; going on from {checkpoint.path.name}" for reason in checkpoint.damaged]
         self.checkpoints.tidy(checkpoint.step)
         path = self.folder / "metrics.jsonl"
-        lines = {line["step"]: line for line in self.metrics() if line.get("step", -1) in range(checkpoint.step)}
+        lines = {line["step"]: line for line in self.metrics() if line.get("step") in range(checkpoint.step)}
         write_text(path, "".join(json.dumps(lines[step]) + "\n" for step in sorted(lines)))
         if lost := checkpoint.step - len(lines):
             said.append(f"{path}: {lost} of {checkpoint.step} lines can't be read, and are left out")
