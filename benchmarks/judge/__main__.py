@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.judge.measure import Result, measure
+from benchmarks.judge.measure import measure
 from benchmarks.judge.pairs import pairs
+from benchmarks.judge.report import picture, show, side_by_side, summary
+from benchmarks.judge.rows import EXPECTED, labelled
 from benchmarks.judge.values import DRAWS
-from mr1.judge import strict
+from mr1.judge import r1v, strict
 
 
-def _pairs(arguments: argparse.Namespace) -> None:
+def run_pairs(arguments: argparse.Namespace) -> None:
+    """The judge on pairs."""
     strict.judge_answer("2√3", "\\sqrt{12}")  # starts the pool
     result = measure(strict.judge_answer, pairs(arguments.pairs, arguments.seed, arguments.kind))
     found = summary(result, arguments.seed)
@@ -25,47 +26,67 @@ def _pairs(arguments: argparse.Namespace) -> None:
         said = "right" if pair.right else "wrong"
         truth = repr(pair.truth.accepted[0]) + (f" ({pair.truth.kind})" if pair.truth.kind else "")
         print(f"{pair.family}: {pair.answer!r} for {truth} is {said}, called {verdict} [{pair.how}]")
-    if arguments.write:
-        arguments.write.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(found, arguments.write)
+    if arguments.picture:
+        picture(found, arguments.picture)
 
 
-def summary(result: Result, seed: int) -> dict[str, Any]:
-    """The result as JSON."""
-    total = result.total().row()
-    pair = result.slowest_pair
-    return {
-        "pairs": total["right"] + total["wrong"],
-        "seed": seed,
-        "seconds": round(result.seconds, 1),
-        "slowest_seconds": round(result.slowest, 3),
-        "slowest": [pair.answer, pair.truth.accepted[0]] if pair else [],
-        "slower_than_a_second": result.slow,
-        "families": {name: tally.row() for name, tally in sorted(result.tallies.items())},
-        "all": total,
-    }
+def run_compare(arguments: argparse.Namespace) -> None:
+    """The judge and others on the same pairs."""
+    from benchmarks.judge.others import OTHERS
+
+    found = {}
+    for name, judge in {"strict": strict.judge_answer, **OTHERS}.items():
+        tried = pairs(arguments.pairs, arguments.seed, arguments.kind)
+        found[name] = summary(measure(judge, tried), arguments.seed)
+    print(side_by_side(found))
+    _write(found, arguments.write)
 
 
-def show(found: dict[str, Any]) -> None:
-    """Print the table."""
-    columns = [name for name in found["all"] if name not in ("wrong called wrong", "right called right")]
-    table = Table("family", *columns, title=f"{found['pairs']:,} pairs in {found['seconds']} s")
-    for name, row in [*found["families"].items(), ("all", found["all"])]:
-        table.add_row(name, *(f"{row[column]:,}" for column in columns))
-    Console(width=120).print(table)
-    print(f"slowest verdict: {found['slowest_seconds']} s, {found['slowest']}")
+def run_rows(arguments: argparse.Namespace) -> None:
+    """The judge, and R1-V's rule, on rows labelled by hand."""
+    try:
+        rows = labelled(arguments.data)
+    except FileNotFoundError as error:
+        print(f"{error.filename} is not there; skipped: R1-V's published outputs are no part of this repository")
+        return
+    found: dict[str, dict[str, int]] = {}
+    for name, judge in {"strict": strict.judge, "r1v": r1v.whole_output}.items():
+        verdicts = [judge(row.output, row.truth) for row in rows]
+        found[name] = dict(Counter(f"{row.label}: {verdict}" for row, verdict in zip(rows, verdicts, strict=True)))
+        print(f"{name}: {found[name]}")
+        for row, verdict in zip(rows, verdicts, strict=True):
+            if name == "strict" and verdict is not EXPECTED[row.label]:
+                print(f"  {row.file} {row.number}: labelled {row.label} ({row.why}), called {verdict}")
+    _write(found, arguments.write)
+
+
+def _write(found: dict[str, Any], file: Path | None) -> None:
+    if file:
+        file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.judge", description="How often the judge is wrong.")
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("pairs", help="on pairs whose label is right by construction")
-    command.add_argument("--pairs", type=int, default=100_000, help="how many (default: 100000)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--kind", action="append", choices=list(DRAWS), help="only this family; may be repeated")
-    command.add_argument("--show", type=int, default=0, help="print so many pairs on which the judge is wrong")
+    for name, run, count, about in (
+        ("pairs", run_pairs, 100_000, "on pairs whose label is right by construction"),
+        ("compare", run_compare, 7_000, "beside other rules, on the same pairs"),
+    ):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("--pairs", type=int, default=count, help=f"how many (default: {count})")
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--kind", action="append", choices=list(DRAWS), help="only this family; may be repeated")
+        command.add_argument("--write", type=Path, help="write the result there as JSON")
+        command.set_defaults(run=run)
+        if run is run_pairs:
+            command.add_argument("--show", type=int, default=0, help="print so many pairs on which the judge is wrong")
+            command.add_argument("--picture", type=Path, help="draw the table there")
+    command = commands.add_parser("rows", help="on real outputs labelled by hand")
+    command.add_argument("--data", type=Path, required=True, help="the folder of R1-V's published outputs")
     command.add_argument("--write", type=Path, help="write the result there as JSON")
-    command.set_defaults(run=_pairs)
+    command.set_defaults(run=run_rows)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from benchmarks.judge.others import minerva, vlmevalkit
 from benchmarks.judge.pair import Pair
 from benchmarks.judge.pairs import pairs
+from benchmarks.judge.rows import EXPECTED, LABELS, labelled
 from benchmarks.judge.values import DRAWS
+
+from mr1.judge import strict
+from mr1.judge.tags import last_answer
+from mr1.judge.truth import Truth
+from mr1.judge.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +37,28 @@ def test_each_family_has_right_and_wrong_ones(tried: list[Pair]) -> None:
     count = Counter((pair.family, pair.right) for pair in tried)
     assert {family for family, _ in count} == set(DRAWS)
     assert min(count.values()) >= 25
+
+
+def test_what_others_say() -> None:
+    assert minerva(r"$\sqrt{12}$", Truth((r"2\sqrt{3}",))) is Verdict.RIGHT
+    assert minerva("x = 3 cm.", Truth(("3",))) is Verdict.RIGHT
+    assert minerva("12,345", Truth(("12346",))) is Verdict.WRONG
+    assert vlmevalkit("The answer is (B).", Truth(("B",))) is Verdict.RIGHT
+    assert vlmevalkit("B or C", Truth(("B",))) is Verdict.WRONG
+    assert vlmevalkit("it is red", Truth(("B",), choices=("blue", "red"))) is Verdict.RIGHT
+    assert vlmevalkit("3.0", Truth(("3",))) is Verdict.WRONG  # int() doesn't read it
+    assert vlmevalkit("3.50", Truth(("3.5",))) is Verdict.RIGHT
+
+
+def test_labels_are_of_455_different_rows() -> None:
+    labels = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
+    assert len({(label["file"], label["row"]) for label in labels}) == len(labels) == 455
+    assert {str(label["label"]).lower() for label in labels} == set(EXPECTED)
+    assert all(set(label) == {"file", "row", "label", "why"} and label["why"] for label in labels)
+
+
+def test_real_rows_are_judged_as_they_were_labelled(shared_data: Path) -> None:
+    rows = labelled(shared_data / "r1v")
+    assert {row.label for row in rows if last_answer(row.output) is None} == {"form"}
+    wrong = [row for row in rows if strict.judge(row.output, row.truth) is not EXPECTED[row.label]]
+    assert not wrong
