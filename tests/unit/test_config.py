@@ -9,6 +9,8 @@ import pytest
 
 from mr1.config import Config, dump_config, load_config, read_config
 from mr1.config.reading import load_source_settings
+from mr1.config.walk import keys
+from mr1.data.settings import Source
 from mr1.errors import UserError
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -322,6 +324,48 @@ def test_which_pieces_belong_together(tmp_path: Path, overrides: list[str], mess
     with pytest.raises(UserError) as caught:
         load_config(tmp_path / "r.yaml", overrides)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rewards: {' ': 1}", "rewards. : it is blank; write something, or leave the key out, got ' '"),
+        ("rewards: {float: x}", "rewards.float: input should be a valid number, got 'x'"),
+        (
+            "sources: {int: {path: ' '}}",
+            "sources.int.path: it is blank; write something, or leave the key out, got ' '",
+        ),
+        ("sources: {a: {path: x, limit: 0}}", "sources.a.limit: input should be greater than or equal to 1, got 0"),
+        (
+            "sources: {a: {path: x, columns: {images: ' '}}}",
+            "sources.a.columns.images: it is blank; write something, or leave the key out, got ' '",
+        ),
+        ("sources: {a: {path: x, columns: {images: [' ']}}}", "sources.a.columns.images: should be a text, got [' ']"),
+        (
+            "sources: {a: {path: x, splits: {tra: x}}}",
+            "sources.a.splits.tra: input should be 'train', 'validation' or 'test', got 'tra'",
+        ),
+        ("lora: x", "lora: should have keys of its own, such as {a: 1}, got 'x'"),
+        ("lora: {targets: x}", "lora.targets: should be a list, such as [a, b], got 'x'"),
+        ("rewards: x", "rewards: should have keys of its own, such as {a: 1}, got 'x'"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_named_by_their_keys(
+    make_config: Callable[..., Config], tmp_path: Path, line: str, message: str
+) -> None:
+    make_config()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"{recipe.read_text()}{line}\n")
+    with pytest.raises(UserError) as caught:
+        load_config(recipe)
+    assert str(caught.value) == message
+
+
+def test_settings_by_their_keys() -> None:
+    found = keys(Config)
+    assert "name" in found
+    assert {"kl", "kl.weight", "sources", "sources.NAME.columns.answer", "rewards"} <= {*found}
+    assert keys(Source, "sources.a.")[0] == "sources.a.preset"
 
 
 @pytest.mark.parametrize("name", ["x", "7", "é" * 100, "a.b-c_d", "a-"])

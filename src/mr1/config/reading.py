@@ -130,8 +130,9 @@ def _plain(value: Any) -> Any:
 def _first_problem(error: ValidationError) -> str:
     """The first of pydantic's findings as one line that names the key and what was given."""
     problem = error.errors()[0]
-    names = [str(part) for part in problem["loc"] if not str(part).startswith(("list[", "function", "[key]"))]
-    key = ".".join(name for name in names if name not in {"str", "int", "float", "bool"})
+    # Beside the keys it has steps of pydantic's own: a check of a union's part, a mapping's key.
+    names = [str(part) for part in problem["loc"] if not str(part).startswith(("function-after[", "[key]"))]
+    key = ".".join(names)
     said = SAID.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
     if problem["type"] == "value_error":
         said = str(problem["ctx"]["error"])
