@@ -39,8 +39,9 @@ that no test notices is either a test that is missing or a line that does nothin
 
 runs it and writes this page; what is not noticed must be explained in `benchmarks/mutants.yaml`. It is no part of
 `make test`. The modules, and the tests that take part, stand in `pyproject.toml`: all unit tests that can pass through
-these modules, and the shortest of the whole loop. Two things are not tried. Lines that begin with `assert` decide
-nothing. What stands outside of functions, and functions under a decorator, is out of the tool's reach.
+these modules, and the shortest of the whole loop. Tests that make up their cases make up the same ones for each fault.
+Two things are not tried. Lines that begin with `assert` decide nothing. What stands outside of functions, and functions
+under a decorator, is out of the tool's reach.
 
 {share:.1f} % of those that were tried were noticed, on {cores} cores ({processor}), {day}.
 """

@@ -181,7 +181,7 @@ def rows_with_faults(path: Path) -> dict[str, object]:
     rows[2]["question"] = "What is <|image_pad|>?"
     rows[5]["answer"] = ""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"sources__own__path": path, "task": "own", "prompts_per_step": 2, "data__max_unusable": 0.25}
+    return {"sources__own__path": path, "task": "own", "prompts_per_step": 3, "data__max_unusable": 0.25}
 
 
 @pytest.mark.invariant
@@ -189,7 +189,7 @@ def rows_with_faults(path: Path) -> dict[str, object]:
 def test_a_short_run_that_is_resumed_equals_one_that_was_not(
     start: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lora: dict[str, object]
 ) -> None:
-    settings: dict[str, object] = {**rows_with_faults(tmp_path / "rows.jsonl"), "steps": 6, "checkpoint__every": 4}
+    settings: dict[str, object] = {**rows_with_faults(tmp_path / "rows.jsonl"), "steps": 4, "checkpoint__every": 2}
     settings |= {"evaluation__every": 3, "evaluation__samples": 1, **lora}
     whole = start(name="whole", **settings)
     whole.train()
@@ -205,28 +205,28 @@ def test_a_short_run_that_is_resumed_equals_one_that_was_not(
 
     def die(self: Run, step: int, *arguments: Any) -> None:
         record(self, step, *arguments)
-        if step == 4:
+        if step == 2:
             raise SystemExit("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "record", die)
         with pytest.raises(SystemExit) as caught:
             start(name="parts", **settings).train()
-    assert caught.value.__notes__[0].startswith("saved up to step 4 of 6; go on with: mr1 train ")
+    assert caught.value.__notes__[0].startswith("saved up to step 2 of 4; go on with: mr1 train ")
     resumed = start("resume", name="parts", **settings)
-    assert resumed.start == 4
+    assert resumed.start == 2
     resumed.train()
     assert untimed(resumed) == untimed(whole)
     assert not [line for line in said(resumed) if line.startswith(("left out", "evaluating"))]
     files = [(each.run.folder / "unusable.jsonl").read_text() for each in (whole, resumed)]
     assert files[0] == files[1]
     assert len(files[0].splitlines()) == 2
-    finals = [torch.load(each.run.checkpoints.path(6) / "trainer.pt") for each in (whole, resumed)]
+    finals = [torch.load(each.run.checkpoints.path(4) / "trainer.pt") for each in (whole, resumed)]
     for key in ("data", "origin", "method"):
         assert finals[0][key] == finals[1][key]
     moments = [[each["exp_avg"] for each in state["optimizer"]["adamw"]["state"].values()] for state in finals]
     assert all(torch.equal(one, other) for one, other in zip(*moments, strict=True))
-    assert finals[0]["data"]["source"] == {"turn": 12, "following": {"own": 13}}
+    assert finals[0]["data"]["source"] == {"turn": 12, "following": {"own": 13}}  # in its second epoch
     assert len(finals[0]["data"]["left_out"]) == 1
 
     rows = (tmp_path / "rows.jsonl").read_text().replace("9 and 1", "9 and 2")
