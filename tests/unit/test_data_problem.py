@@ -75,6 +75,18 @@ def test_what_is_wrong_with_a_cell_is_named_by_its_meaning(row: Row, settings: R
     assert unusable(row, **settings).startswith(message)
 
 
+def test_a_mapped_answer_is_answer_in_an_expression_of_its_own() -> None:
+    row: Row = {"question": "Q", "truth": 3}
+    assert problem(row, columns={"answer": "truth"}, answer="answer ~ '!'").answer == "3!"
+
+
+def test_a_list_that_is_one_answer_is_told_how_to_write_it() -> None:
+    assert unusable({"question": "Q", "answer": [2, 3]}, answer_kind="tuple") == (
+        "its answer is a list, of which any item is right, and answer_kind is tuple; write each truth as a text of its "
+        "own, such as '2, 3'"
+    )
+
+
 def test_an_answer_that_the_pattern_misses_is_shown_up_to_60_characters() -> None:
     said = unusable({"question": "Q", "answer": "x" * 70}, answer_pattern="(y)")
     assert said == f"answer_pattern finds nothing in its answer '{'x' * 60}'; mend the pattern or the row"
