@@ -23,9 +23,9 @@ def run_pairs(arguments: argparse.Namespace) -> None:
     found = summary(result, arguments.seed)
     show(found)
     for pair, verdict in result.failures[: arguments.show]:
-        said = "right" if pair.right else "wrong"
         truth = repr(pair.truth.accepted[0]) + (f" ({pair.truth.kind})" if pair.truth.kind else "")
-        print(f"{pair.family}: {pair.answer!r} for {truth} is {said}, called {verdict} [{pair.how}]")
+        label = "right" if pair.right else f"wrong, {pair.change}"
+        print(f"{pair.family}, {pair.author}: {pair.answer!r} for {truth} is {label}; called {verdict}")
     _write(found, arguments.write)
     if arguments.picture:
         picture(found, arguments.picture)

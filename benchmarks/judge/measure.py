@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.judge.pair import Pair
+from mr1.judge import pool
 from mr1.judge.verdict import Verdict
 
 Judge = Callable[[str, Any], Verdict]
@@ -46,12 +48,34 @@ class Tally:
 
 
 @dataclass
+class Speed:
+    """Verdicts and the seconds that they took by the clock."""
+
+    verdicts: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.verdicts += 1
+        self.seconds += seconds
+
+    @property
+    def rate(self) -> float:
+        """Verdicts a second."""
+        return self.verdicts / self.seconds if self.seconds else 0.0
+
+
+@dataclass
 class Result:
     """What was found."""
 
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    changes: dict[str, Counter[Verdict]] = field(default_factory=lambda: defaultdict(Counter))
+    """Verdicts on wrong answers, by what was changed."""
     failures: list[tuple[Pair, Verdict]] = field(default_factory=list)
-    seconds: float = 0.0
+    plain: Speed = field(default_factory=Speed)
+    """Verdicts that no worker was asked for."""
+    algebra: Speed = field(default_factory=Speed)
+    """Verdicts that a worker was asked for."""
     slowest: float = 0.0
     slowest_pair: Pair | None = None
     slow: int = 0
@@ -68,15 +92,35 @@ class Result:
 def measure(judge: Judge, tried: Iterable[Pair]) -> Result:
     """Judge the pairs one after the other."""
     result = Result()
-    for pair in tried:
-        start = time.perf_counter()
-        verdict = judge(pair.answer, pair.truth)
-        seconds = time.perf_counter() - start
-        result.seconds += seconds
-        result.slow += seconds > SLOW
-        if seconds > result.slowest:
-            result.slowest, result.slowest_pair = seconds, pair
-        result.tallies[pair.family].verdicts[pair.right, verdict] += 1
-        if (verdict is Verdict.RIGHT) is not pair.right or not verdict.decided:
-            result.failures.append((pair, verdict))
+    with _counted() as asked:
+        for pair in tried:
+            before, start = asked[0], time.perf_counter()
+            verdict = judge(pair.answer, pair.truth)
+            seconds = time.perf_counter() - start
+            (result.algebra if asked[0] > before else result.plain).add(seconds)
+            result.slow += seconds > SLOW
+            if seconds > result.slowest:
+                result.slowest, result.slowest_pair = seconds, pair
+            result.tallies[pair.family].verdicts[pair.right, verdict] += 1
+            if not pair.right:
+                result.changes[pair.change][verdict] += 1
+            if (verdict is Verdict.RIGHT) is not pair.right or not verdict.decided:
+                result.failures.append((pair, verdict))
     return result
+
+
+@contextmanager
+def _counted() -> Iterator[list[int]]:
+    """How often a worker was asked, in the list's one entry. The pool doesn't count: its worker's method is wrapped."""
+    worker = pool._Worker
+    ask, count = worker.ask, [0]
+
+    def counting(self: Any, question: bytes) -> bytes:
+        count[0] += 1
+        return ask(self, question)
+
+    worker.ask = counting  # type: ignore[method-assign]
+    try:
+        yield count
+    finally:
+        worker.ask = ask  # type: ignore[method-assign]

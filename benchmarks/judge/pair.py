@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
@@ -28,9 +29,17 @@ class Value:
         """Hashable; equal for values of any class that mean the same."""
         raise NotImplementedError
 
+    def truth(self, write: Callable[[Value], str]) -> Truth:
+        """The value as a truth; `write` gives the text of one."""
+        return Truth((write(self),), kind=self.kind)
+
     def paraphrased(self, rng: Random) -> Value:
         """The same meaning, maybe as another value: another unit, a rounded decimal; often itself."""
         return self
+
+    def shortened(self, rng: Random) -> Value:
+        """Also what states it only where it is the truth: a number without the unit."""
+        return self.paraphrased(rng)
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
         """What was changed, and the result. It may by chance mean the same: the caller checks."""
@@ -45,5 +54,7 @@ class Pair:
     answer: str
     truth: Truth
     right: bool
-    how: str
-    """Who wrote it, and what was changed where the answer is wrong."""
+    author: str
+    """Who wrote the answer."""
+    change: str
+    """What was changed to make it wrong; empty where it is right."""

@@ -15,15 +15,20 @@ from typing import Any
 from benchmarks.judge import chat, systematic
 from benchmarks.judge.pair import Form, Pair, Value
 from benchmarks.judge.values import DRAWS
-from benchmarks.judge.values.words import Choice
+from benchmarks.judge.values.algebra import Equation, Inequality
+from benchmarks.judge.values.computed import Computed
+from benchmarks.judge.values.settings import Accepted, Tolerated
+from benchmarks.judge.values.several import Interval, Range, Unordered
 from mr1.judge.truth import Truth
 
 WRONG = 0.6
 """The share of answers that are wrong."""
+HEDGED = 0.04
+"""The share of answers that are taken back, or made one of two."""
+SAY_SEVERAL = (Accepted, Computed, Equation, Inequality, Interval, Range, Tolerated, Unordered)
+"""Values of which two together may be one: x < 2 or x < 3."""
 NEAR = Fraction(1, 100)
 """Two numbers closer than this may be one number by a rule for rounding, where one of them is no decimal."""
-
-
 PATIENCE = 500
 """Draws without a new pair, after which a family has no more."""
 
@@ -60,24 +65,28 @@ def _different(family: str, seed: int) -> Iterator[Pair]:
 def _pair(family: str, rng: Random) -> Pair | None:
     """One pair; None where the change has by chance not changed the meaning, or not enough."""
     value = DRAWS[family](rng)
-    said: Value = value
-    change = ""
+    said, change = value, ""
     if rng.random() < WRONG:
         change, said = value.mutated(rng)
         if near(said.meaning, value.meaning) and change != "last place":
             return None
-    said = said.paraphrased(rng)
+    said = said.paraphrased(rng) if change else said.shortened(rng)
     right = said.meaning == value.meaning
-    if not change and not right:
-        raise AssertionError(f"{value} and {said} mean different things")
-    if change and right:
-        return None
-    truth = Truth((_truth(value, rng),), kind=value.kind, choices=value.texts if isinstance(value, Choice) else ())
-    if rng.random() < 0.5:
-        author, answer = "systematic", systematic.frame(systematic.write(said, rng), rng)
-    else:
-        author, answer = "chat", chat.frame(chat.write(said, rng), said, rng)
-    return Pair(family, answer, truth, right, f"{author}: {change or 'same'}")
+    assert right is (not change), f"{value} and {said} after {change or 'no change'}"
+    truth = value.truth(lambda each: _as_truth(each, rng))
+    author = rng.choice((systematic, chat))
+    form = author.write(said, rng)
+    if rng.random() < HEDGED and not isinstance(value, SAY_SEVERAL):
+        right, (change, form) = False, _hedged(form, author.write(value.paraphrased(rng), rng), right, rng)
+    answer = author.frame(form, said, rng)
+    return Pair(family, answer, truth, right, author.__name__.rpartition(".")[2], change)
+
+
+def _hedged(said: Form, right: Form, same: bool, rng: Random) -> tuple[str, Form]:
+    """An answer that takes a right one back, or says a right one and a wrong one: it states no truth."""
+    if same or rng.random() < 0.5:
+        return "denied", Form(f"not {right.text}")
+    return "either", Form(" or ".join(rng.sample((said.text, right.text), 2)))
 
 
 def near(one: Any, other: Any) -> bool:
@@ -94,9 +103,7 @@ def _ends(value: Fraction) -> bool:
     return 10**40 % value.denominator == 0
 
 
-def _truth(value: Value, rng: Random) -> str:
+def _as_truth(value: Value, rng: Random) -> str:
     """The value as a data set gives it: bare, or LaTeX between dollars."""
-    if isinstance(value, Choice) and not value.texts:
-        return rng.choice((", ", "")).join(value.letters)
-    form: Form = (systematic if rng.random() < 0.5 else chat).write(value, rng)
+    form = rng.choice((systematic, chat)).write(value, rng)
     return f"${form.text}$" if form.math and rng.random() < 0.3 else form.text

@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.judge.measure import Result
+from mr1.judge.verdict import Verdict
 
 FOOLED = 1e-4
 """Wrong answers that may be called right, of all wrong ones."""
+PLAIN, ALGEBRA = 10_000, 50
+"""Verdicts a second, by the clock, on one core: those made in the caller, and those that a worker is asked for."""
 REFUSED = 1e-2
 """Right answers that may be called wrong or not be decided, of all right ones."""
 
@@ -23,12 +26,18 @@ def summary(result: Result, seed: int) -> dict[str, Any]:
     return {
         "pairs": total["right"] + total["wrong"],
         "seed": seed,
-        "seconds": round(result.seconds, 1),
+        "seconds": round(result.plain.seconds + result.algebra.seconds, 1),
+        "plain": {"verdicts": result.plain.verdicts, "a_second": round(result.plain.rate)},
+        "algebra": {"verdicts": result.algebra.verdicts, "a_second": round(result.algebra.rate)},
         "slowest_seconds": round(result.slowest, 3),
         "slowest": [pair.answer, pair.truth.accepted[0]] if pair else [],
         "slower_than_a_second": result.slow,
         "families": {name: tally.row() for name, tally in result.tallies.items()},
         "all": total,
+        "wrong_by_change": {
+            change: {"wrong": verdicts.total(), "called right": verdicts[Verdict.RIGHT]}
+            for change, verdicts in sorted(result.changes.items())
+        },
     }
 
 
@@ -47,6 +56,11 @@ def targets(found: dict[str, Any]) -> dict[str, bool]:
         ),
         f"right called wrong or undecided at most 1 % ({100 * share(row, 'right'):.2f} %)": (
             share(row, "right") <= REFUSED
+        ),
+        f"at least {PLAIN:,} plain verdicts a second ({found['plain']['a_second']:,})": found["plain"]["a_second"]
+        >= PLAIN,
+        f"at least {ALGEBRA} verdicts a second that need algebra ({found['algebra']['a_second']})": (
+            not found["algebra"]["verdicts"] or found["algebra"]["a_second"] >= ALGEBRA
         ),
         f"every verdict within a second (slowest {found['slowest_seconds']} s)": not found["slower_than_a_second"],
     }
@@ -85,7 +99,7 @@ def picture(found: dict[str, Any], file: Path) -> None:
     from matplotlib.figure import Figure
 
     families = list(found["families"])
-    figure = Figure(figsize=(10, 0.24 * len(families) + 1.6), layout="constrained")
+    figure = Figure(figsize=(9, 0.2 * len(families) + 1.4), layout="constrained")
     colours = {"right": "#2f7d4f", "wrong": "#b3403a", "undecided": "#b9b9b9"}
     for place, label in enumerate(("right", "wrong")):
         axes = figure.add_subplot(1, 2, place + 1)
@@ -104,6 +118,7 @@ def picture(found: dict[str, Any], file: Path) -> None:
             start = [one + other for one, other in zip(start, widths, strict=True)]
         axes.set_title(f"{label} answers: {found['all'][label]:,}", fontsize=10)
         axes.set_xlim(0, 100)
+        axes.set_ylim(-0.6, len(families) + 1.2)
         axes.set_xlabel("%")
         axes.invert_yaxis()
         axes.tick_params(labelsize=8, labelleft=place == 0)

@@ -6,7 +6,8 @@ from random import Random
 
 from benchmarks.judge.pair import Form, Value
 from benchmarks.judge.values.numbers import Closed, Number, Quotient, Spelled
-from benchmarks.judge.values.words import Choice, Crossed
+from benchmarks.judge.values.quantities import Quantity
+from benchmarks.judge.values.words import Choice, Crossed, Words
 
 _ALONE = ("{}", "{}", "{}", "{}.", " {}", "\n{}\n", "**{}**", "{}。")
 _SENTENCES = (
@@ -64,16 +65,41 @@ _CHOICES = (
 )
 
 
+_LENGTHS = ("The length is {}.", "AB = {}", "The length of AB is {}.", "So the distance is {}.")
+_QUANTITIES = {
+    "length": _LENGTHS,
+    "angle": ("The angle is {}.", "∠ABC = {}", "Therefore, angle ABC = {}.", "The measure of angle A is {}."),
+    "area": ("The area is {}.", "The area of the circle is {}."),
+    "speed": ("The speed is {}.", "v = {}"),
+    "time": ("It takes {}.", "The time is {}."),
+    "mass": ("The mass is {}.", "It weighs {}."),
+}
+_QUOTED = ('The answer is "{}".', 'The answer is "{}"', "The answer is '{}'.", "答案是“{}”。", "*{}*", '"{}"')
+
+
 def frame(form: Form, value: Value, rng: Random) -> str:
     """A form alone in four of ten; else in a sentence of its sort."""
-    text = form.text.removesuffix(".")
+    text = form.text
     if form.math:
         text = rng.choice(("{}", "${}$", "\\({}\\)", "\\boxed{{{}}}", "$\\boxed{{{}}}$", "**${}$**")).format(text)
+    chosen = rng.choice(_frames(form, value, rng))
+    if "*" in chosen and "*" in text:
+        chosen = "{}"
+    return chosen.format(text).replace("..", ".").replace(".。", "。")
+
+
+def _frames(form: Form, value: Value, rng: Random) -> tuple[str, ...]:
+    """The sort of frames for a form."""
     if rng.random() < 0.4:
-        return (rng.choice(_ALONE) if not form.math else rng.choice(("{}", "{}", "{}."))).format(text)
+        return ("{}", "{}", "{}.") if form.math else _ALONE
+    if isinstance(value, Crossed):
+        return ("{}", "{}.", "The answer is {}.")
     if isinstance(value, (Number, Quotient, Closed, Spelled)) and rng.random() < 0.3:
-        return rng.choice(_NUMBERS).format(text)
-    if isinstance(value, Choice) and value.said == "letter" and len(text) <= len(value.letters) and rng.random() < 0.5:
-        return rng.choice(_CHOICES).format(text)
-    sentences = [each for each in _SENTENCES if "*" not in each] if "*" in text else _SENTENCES
-    return rng.choice(sentences if not isinstance(value, Crossed) else ("{}", "{}.", "The answer is {}.")).format(text)
+        return _NUMBERS
+    if isinstance(value, Quantity) and value.unit.dimension in _QUANTITIES and rng.random() < 0.3:
+        return _QUANTITIES[value.unit.dimension]
+    if isinstance(value, Words) and rng.random() < 0.3:
+        return _QUOTED
+    if isinstance(value, Choice) and value.said == "letter" and form.text.isalpha() and rng.random() < 0.5:
+        return _CHOICES if form.text.isupper() else _SENTENCES
+    return _SENTENCES

@@ -81,6 +81,8 @@ def _(value: Closed, rng: Random) -> Form:
 
 @say.register
 def _(value: Multiplied, rng: Random) -> Form:
+    if value.digits:
+        return say(Number(value.meaning), rng)
     digits = plain(value.times)
     weights: dict[str, float] = {f"{digits} {value.multiplier}": 4}
     if not value.multiplier.isascii():
@@ -100,11 +102,13 @@ def _(value: Spelled, rng: Random) -> Form:
 
 @say.register
 def _(value: Ordinal, rng: Random) -> Form:
+    if value.bare:
+        return Form(str(value.value))
     short = num2words(value.value, to="ordinal_num")
     weights: dict[str, float] = {short: 3, f"the {short}": 1}
-    if value.value < 100:
+    if value.value < 100 and not value.figures:
         weights |= {num2words(value.value, to="ordinal"): 2, f"the {num2words(value.value, to='ordinal')}": 1}
-    if value.value < 10:
+    if value.value < 10 and not value.figures:
         weights[f"第{_CHINESE[value.value]}"] = 1
     return pick(rng, weights)
 

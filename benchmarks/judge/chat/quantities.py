@@ -7,7 +7,16 @@ from random import Random
 from benchmarks.judge.chat.say import pick, say
 from benchmarks.judge.digits import plain
 from benchmarks.judge.pair import Form
-from benchmarks.judge.values.quantities import Bare, Counted, Hundredths, Percent, Quantity, Sexagesimal, Temperature
+from benchmarks.judge.values.quantities import (
+    Bare,
+    Counted,
+    Hundredths,
+    Percent,
+    Quantity,
+    Sexagesimal,
+    Share,
+    Temperature,
+)
 
 
 @say.register
@@ -45,6 +54,11 @@ def _(value: Hundredths, rng: Random) -> Form:
 def _(value: Percent, rng: Random) -> Form:
     digits = plain(value.value)
     return pick(rng, {f"{digits}%": 5, f"{digits}\\%": 2, f"{digits} percent": 1, f"百分之{digits}": 0.5}, "\\")
+
+
+@say.register
+def _(value: Share, rng: Random) -> Form:
+    return Form(plain(value.value))
 
 
 @say.register

@@ -5,13 +5,35 @@ from __future__ import annotations
 from random import Random
 
 from benchmarks.judge.pair import Form, Value
-from benchmarks.judge.systematic import algebra, numbers, quantities, several, times, words
+from benchmarks.judge.systematic import algebra, computed, numbers, quantities, settings, several, times, words
 from benchmarks.judge.systematic.forms import forms
 
-__all__ = ["algebra", "frame", "numbers", "quantities", "several", "times", "words", "write"]
+__all__ = ["algebra", "computed", "frame", "numbers", "quantities", "settings", "several", "times", "words", "write"]
 
-_MATH = ("{}", "{}", "${}$", "$ {} $", "\\({}\\)", "\\boxed{{{}}}", "$\\boxed{{{}}}$", "\\[{}\\]", "${}$.")
-_TEXT = ("{}", "{}", "{}", " {} ", "{}.", "**{}**", "*{}*", '"{}"', "`{}`", "\\text{{{}}}", "\\boxed{{\\text{{{}}}}}")
+_MATH: tuple[str, ...] = (
+    "{}",
+    "{}",
+    "${}$",
+    "$ {} $",
+    "\\({}\\)",
+    "\\boxed{{{}}}",
+    "$\\boxed{{{}}}$",
+    "\\[{}\\]",
+    "${}$.",
+)
+_TEXT: tuple[str, ...] = (
+    "{}",
+    "{}",
+    "{}",
+    " {} ",
+    "{}.",
+    "**{}**",
+    "*{}*",
+    '"{}"',
+    "`{}`",
+    "\\text{{{}}}",
+    "\\boxed{{\\text{{{}}}}}",
+)
 
 
 def write(value: Value, rng: Random) -> Form:
@@ -19,9 +41,11 @@ def write(value: Value, rng: Random) -> Form:
     return rng.choice(forms(value, rng))
 
 
-def frame(form: Form, rng: Random) -> str:
+def frame(form: Form, value: Value, rng: Random) -> str:
     """A form with or without something around it that says nothing."""
-    if form.math:
-        return rng.choice(_MATH).format(form.text)
-    latex = any(each in form.text for each in "\\%°_^$&#{}")
-    return rng.choice(_TEXT[:-2] if latex else _TEXT).format(form.text)
+    frames = _MATH if form.math else _TEXT
+    if not form.math and any(each in form.text for each in "\\%°_^$&#{}"):
+        frames = _TEXT[:-2]  # not inside \\text
+    if "*" in form.text:
+        frames = tuple(each for each in frames if "*" not in each)
+    return rng.choice(frames).format(form.text).replace("..", ".")

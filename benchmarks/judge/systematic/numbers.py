@@ -152,6 +152,8 @@ def _(value: Closed, rng: Random) -> list[Form]:
 
 @forms.register
 def _(value: Multiplied, rng: Random) -> list[Form]:
+    if value.digits:
+        return forms(Number(value.meaning), rng)
     digits = plain(value.times)
     if not value.multiplier.isascii():
         return text(f"{digits}{value.multiplier}", f"{digits} {value.multiplier}")
@@ -170,10 +172,12 @@ def _(value: Spelled, rng: Random) -> list[Form]:
 
 @forms.register
 def _(value: Ordinal, rng: Random) -> list[Form]:
+    if value.bare:
+        return math(str(value.value))
     found = text(num2words(value.value, to="ordinal_num"), num2words(value.value, to="ordinal_num"))
     found += math(f"{value.value}^{{\\text{{{num2words(value.value, to='ordinal_num')[-2:]}}}}}")
     if value.value < 100:
-        found += text(num2words(value.value, to="ordinal"), f"第{value.value}")
+        found += text(f"第{value.value}") + ([] if value.figures else text(num2words(value.value, to="ordinal")))
     return found
 
 

@@ -8,7 +8,16 @@ from benchmarks.judge.digits import plain
 from benchmarks.judge.pair import Form
 from benchmarks.judge.systematic.forms import forms, math, text
 from benchmarks.judge.systematic.numbers import grouped
-from benchmarks.judge.values.quantities import Bare, Counted, Hundredths, Percent, Quantity, Sexagesimal, Temperature
+from benchmarks.judge.values.quantities import (
+    Bare,
+    Counted,
+    Hundredths,
+    Percent,
+    Quantity,
+    Sexagesimal,
+    Share,
+    Temperature,
+)
 
 
 @forms.register
@@ -44,6 +53,11 @@ def _(value: Percent, rng: Random) -> list[Form]:
     found = math(f"{digits}\\%", f"{digits} \\%", f"{digits}\\,\\%")
     found += text(f"{digits}%", f"{digits} %", f"{digits} percent", f"{digits} per cent", f"{digits}％")
     return found
+
+
+@forms.register
+def _(value: Share, rng: Random) -> list[Form]:
+    return math(plain(value.value))
 
 
 @forms.register

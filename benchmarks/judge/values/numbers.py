@@ -26,9 +26,18 @@ class Number(Value):
     def meaning(self) -> Any:
         return self.value
 
+    def paraphrased(self, rng: Random) -> Value:
+        choice = rng.random()
+        if choice < 0.05 and self.value.denominator == 1 and 0 <= self.value < 10**6:
+            return Spelled(int(self.value))
+        if choice < 0.2 and (self.value / 1000 * 10).denominator == 1 and 1000 <= self.value < 10**12:
+            fitting = [word for word, size in MULTIPLIERS.items() if 1 <= self.value / size < 1000 and size > 100]
+            short = [word for word in fitting if (self.value / MULTIPLIERS[word] * 100).denominator == 1]
+            return Multiplied(self.value / MULTIPLIERS[word], word) if (word := rng.choice(short or [""])) else self
+        return self
+
     def mutated(self, rng: Random) -> tuple[str, Value]:
-        changes = ["digit", "sign", "dropped digit", "more digits", "power of ten", "swapped digits"]
-        change = rng.choice(changes)
+        change = rng.choice(("digit", "sign", "dropped digit", "more digits", "power of ten", "swapped digits"))
         return change, replace(self, **_changed(self, change, rng))
 
 
@@ -232,6 +241,8 @@ class Multiplied(Value):
 
     times: Fraction
     multiplier: str
+    digits: bool = False
+    """Whether it is written without the word, with all its digits."""
     kind: Kind | None = None
 
     @property
@@ -239,12 +250,12 @@ class Multiplied(Value):
         return self.times * MULTIPLIERS[self.multiplier]
 
     def paraphrased(self, rng: Random) -> Value:
-        return Number(self.meaning) if rng.random() < 0.4 and self.meaning.denominator == 1 else self
+        return replace(self, digits=rng.random() < 0.4)
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
         change = rng.choice(("multiplier", "no multiplier", "number", "only the multiplier", "power of ten"))
         if change == "multiplier":
-            return change, replace(self, multiplier=rng.choice(list(MULTIPLIERS)))
+            return change, replace(self, multiplier=rng.choice(list(MULTIPLIERS)), digits=False)
         if change == "no multiplier":
             return change, Number(self.times, 1 if self.times.denominator > 1 else 0)
         if change == "number":
@@ -256,12 +267,12 @@ class Multiplied(Value):
 
 def draw_multiplied(rng: Random) -> Multiplied:
     """Integers below a thousand, or a digit behind the point."""
-    multiplier = rng.choice(list(MULTIPLIERS))
+    digits, multiplier = rng.random() < 0.3, rng.choice(list(MULTIPLIERS))
     if multiplier == "hundred":
-        return Multiplied(Fraction(rng.randrange(2, 10)), multiplier)
+        return Multiplied(Fraction(rng.randrange(2, 10)), multiplier, digits)
     if rng.random() < 0.5:
-        return Multiplied(Fraction(rng.randrange(2, 400)), multiplier)
-    return Multiplied(Fraction(rng.randrange(11, 1000), 10), multiplier)
+        return Multiplied(Fraction(rng.randrange(2, 400)), multiplier, digits)
+    return Multiplied(Fraction(rng.randrange(11, 1000), 10), multiplier, digits)
 
 
 @dataclass(frozen=True)
@@ -292,23 +303,32 @@ def draw_spelled(rng: Random) -> Spelled:
 
 @dataclass(frozen=True)
 class Ordinal(Value):
-    """3rd, third, 第三."""
+    """3rd, third, 第三; or the bare number of a place."""
 
     value: int
+    figures: bool = False
+    """Whether it is written in figures only: a number word may be a fraction, a third, beside a bare number."""
+    bare: bool = False
     kind: Kind | None = None
 
     @property
     def meaning(self) -> Any:
         return ("ordinal", self.value)
 
+    def paraphrased(self, rng: Random) -> Value:
+        return replace(self, bare=self.figures and rng.random() < 0.3)
+
     def mutated(self, rng: Random) -> tuple[str, Value]:
         change = rng.choice(("neighbour", "digit"))
         other = self.value + rng.choice((-1, 1)) if change == "neighbour" else self.value + 10 * rng.randrange(1, 9)
-        return change, Ordinal(max(other, 1))
+        return change, Ordinal(max(other, 1), self.figures)
 
 
 def draw_ordinal(rng: Random) -> Ordinal:
-    return Ordinal(rng.choice((rng.randrange(1, 13), rng.randrange(1, 100), rng.randrange(1, 1000))))
+    """Half of them in figures."""
+    value = rng.choice((rng.randrange(1, 13), rng.randrange(1, 100), rng.randrange(1, 1000)))
+    figures = rng.random() < 0.5
+    return Ordinal(value, figures, figures and rng.random() < 0.3)
 
 
 BASES = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16)

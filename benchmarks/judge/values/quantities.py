@@ -117,13 +117,13 @@ class Quantity(Value):
         return (self.value * self.unit.size, self.unit.dimension)
 
     def paraphrased(self, rng: Random) -> Value:
-        choice = rng.random()
-        if choice < 0.5:
+        if rng.random() < 0.5:
             return self
-        if choice < 0.6:
-            return Bare(self)
         others = [self._in(unit) for unit in UNITS.values() if unit.dimension == self.unit.dimension]
         return rng.choice([other for other in others if other.writable] or [self])
+
+    def shortened(self, rng: Random) -> Value:
+        return Bare(self) if rng.random() < 0.2 else self.paraphrased(rng)
 
     def _in(self, unit: Unit) -> Quantity:
         return replace(self, value=self.value * self.unit.size / unit.size, unit=unit)
@@ -134,10 +134,19 @@ class Quantity(Value):
         return (self.value * 10**6).denominator == 1 and abs(self.value) < 10**9
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
-        change = rng.choice(("unit of its kind", "other unit", "number", "bare number", "converted wrongly"))
+        change = rng.choice(
+            ("unit of its kind", "other unit", "power of the unit", "number", "bare number", "converted")
+        )
         units = [unit for unit in UNITS.values() if {unit.name, self.unit.name} != {"m", "min"}]  # 5 m may be minutes
         if change == "unit of its kind":
             units = [unit for unit in units if unit.dimension == self.unit.dimension and unit != self.unit]
+            return (change, replace(self, unit=rng.choice(units))) if units else (change, self)
+        if change == "power of the unit":
+            if self.unit.dimension == "angle":
+                return "radians", replace(self, unit=RADIAN)
+            units = [
+                each for each in units if each.name.rstrip("23") == self.unit.name.rstrip("23") and each != self.unit
+            ]
             return (change, replace(self, unit=rng.choice(units))) if units else (change, self)
         if change == "other unit":
             return change, replace(self, unit=rng.choice(units))
@@ -145,7 +154,7 @@ class Quantity(Value):
         other = Quantity(number.meaning, self.unit)
         if change == "bare number":
             return change, Bare(other)
-        if change == "converted wrongly":
+        if change == "converted":
             same = [unit for unit in units if unit.dimension == self.unit.dimension]
             others = [each for each in map(other._in, same) if each.writable]
             return change, rng.choice(others or [other])
@@ -197,15 +206,16 @@ class Percent(Value):
         return self.value / 100
 
     def paraphrased(self, rng: Random) -> Value:
-        choice = rng.random()
-        if choice < 0.15:
-            return Number(self.value / 100, places_of(self.value / 100))
-        return Hundredths(self.value) if choice < 0.3 else self
+        return Number(self.value / 100, places_of(self.value / 100)) if rng.random() < 0.2 else self
+
+    def shortened(self, rng: Random) -> Value:
+        return Hundredths(self.value) if rng.random() < 0.3 else self.paraphrased(rng)
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
         change, number = Number(self.value, places_of(self.value)).mutated(rng)
-        bare = rng.random() < 0.2 and number.meaning != self.value / 100
-        return change, Hundredths(number.meaning) if bare else Percent(number.meaning)
+        if number.meaning in (self.value / 100, self.value * 100):
+            return change, self  # a bare number may be either
+        return change, Hundredths(number.meaning) if rng.random() < 0.2 else Percent(number.meaning)
 
 
 @dataclass(frozen=True)
@@ -226,6 +236,31 @@ def draw_percent(rng: Random) -> Percent:
         return Percent(Fraction(rng.randrange(1, 1000), 10))
     hundredths = Fraction(rng.randrange(1, 10_000), 100)
     return Percent(Fraction(rng.choice((rng.randrange(1, 101), rng.randrange(1, 401), hundredths))))
+
+
+@dataclass(frozen=True)
+class Share(Value):
+    """A decimal, of which a percentage is another notation."""
+
+    value: Fraction
+    kind: Kind | None = None
+
+    @property
+    def meaning(self) -> Any:
+        return self.value
+
+    def paraphrased(self, rng: Random) -> Value:
+        return Percent(self.value * 100) if rng.random() < 0.6 else Number(self.value, places_of(self.value))
+
+    def mutated(self, rng: Random) -> tuple[str, Value]:
+        if rng.random() < 0.3:
+            return "percent sign", Percent(self.value)
+        change, number = Number(self.value, places_of(self.value)).mutated(rng)
+        return change, Percent(number.meaning * 100) if rng.random() < 0.6 else number
+
+
+def draw_share(rng: Random) -> Share:
+    return Share(Fraction(rng.randrange(1, 400), rng.choice((100, 100, 1000))))
 
 
 @dataclass(frozen=True)
@@ -279,6 +314,14 @@ class Temperature(Value):
         celsius = {"C": self.value, "F": (self.value - 32) * Fraction(5, 9), "K": self.value - Fraction("273.15")}
         return ("temperature", celsius[self.scale])
 
+    def paraphrased(self, rng: Random) -> Value:
+        if rng.random() < 0.8:
+            return self
+        celsius = self.meaning[1]
+        kelvin, fahrenheit = celsius + Fraction("273.15"), celsius * Fraction(9, 5) + 32
+        others = [Temperature(celsius, "C"), Temperature(kelvin, "K"), Temperature(fahrenheit, "F")]
+        return rng.choice([other for other in others if (other.value * 100).denominator == 1])
+
     def mutated(self, rng: Random) -> tuple[str, Value]:
         change = rng.choice(("scale", "sign", "number"))
         if change == "scale":
@@ -290,7 +333,7 @@ class Temperature(Value):
 
 def draw_temperature(rng: Random) -> Temperature:
     scale = rng.choice("CCFK")
-    value = Fraction(rng.randrange(10, 4000), 10) if rng.random() < 0.3 else Fraction(rng.randrange(1, 400))
+    value = Fraction(rng.randrange(10, 2700), 10) if rng.random() < 0.3 else Fraction(rng.randrange(1, 270))
     return Temperature(-value if scale != "K" and rng.random() < 0.2 else value, scale)
 
 
@@ -305,6 +348,10 @@ THINGS = (
     "cars",
     "red",
     "blue",
+    "dollars",
+    "euros",
+    "people",
+    "slices of pizza",
 )
 
 
@@ -333,6 +380,7 @@ def draw_counted(rng: Random) -> Counted:
 DRAWS: dict[str, Callable[[Random], Value]] = {
     "quantity": draw_quantity,
     "percentage": draw_percent,
+    "share": draw_share,
     "degrees-minutes": draw_sexagesimal,
     "temperature": draw_temperature,
     "counted things": draw_counted,

@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from benchmarks.judge.pair import Value
-from mr1.judge.truth import Kind
+from mr1.judge.truth import Kind, Truth
 
 COLOURS = ("red", "blue", "green", "yellow", "purple", "cyan", "brown", "gray")
 SIZES = ("small", "large")
@@ -41,6 +41,10 @@ class Choice(Value):
     @property
     def meaning(self) -> Any:
         return ("choice", frozenset(self.letters))
+
+    def truth(self, write: Callable[[Value], str]) -> Truth:
+        text = write(self) if self.texts else (", " if len(self.letters) == 3 else "").join(self.letters)
+        return Truth((text,), kind=self.kind, choices=self.texts)
 
     @property
     def text(self) -> str:
@@ -172,6 +176,8 @@ class Words(Value):
 
     text: str
     kind: Kind | None = None
+    case: bool = False
+    """Whether it is written in this case only."""
 
     @property
     def meaning(self) -> Any:
