@@ -197,6 +197,9 @@ def test_unusable_rows_are_left_out_counted_and_known_after_a_stop(tmp_path: Pat
     file = _rows(tmp_path, 10)
     for number in (2, 7):
         (tmp_path / f"{number}.png").write_bytes(b"\x89PNG")
+    rows = file.read_text().splitlines()
+    rows[4] = json.dumps(json.loads(rows[4]) | {"answer": "7 or 8"})
+    file.write_text("\n".join(rows))
     said = io.StringIO()
     console = Console(RichConsole(file=said, width=200))
 
@@ -205,16 +208,16 @@ def test_unusable_rows_are_left_out_counted_and_known_after_a_stop(tmp_path: Pat
         return dict(run_evaluation("tiny", Loading(), chosen, tmp_path / "out", mode, console, share)["rows"])
 
     figures = run("new")
-    assert (figures["n"], figures["unusable"]) == (8, 2)
+    assert (figures["n"], figures["unusable"]) == (7, 3)
+    assert f"{file}, row 5 (id 5): its answer '7 or 8' says nothing that can be compared" in said.getvalue()
     assert f"left out: {file}, row 3 (id 3): image {tmp_path}/2.png is no image in a known format" in said.getvalue()
     listed = (tmp_path / "out/unusable.jsonl").read_text()
-    assert [json.loads(line)["id"] for line in listed.splitlines()] == ["3", "8"]
+    assert [json.loads(line)["id"] for line in listed.splitlines()] == ["5", "3", "8"]
     assert run("resume") == figures
     assert (tmp_path / "out/unusable.jsonl").read_text() == listed
     assert said.getvalue().count("left out:") == 2
     for number in range(4):
         (tmp_path / f"{number}.png").write_bytes(b"\x89PN")
-    (tmp_path / "9.png").write_bytes(b"\x89PN")
     with pytest.raises(UserError, match=r"--max-unusable: 6 of 10 rows of rows, split train, can't be used"):
         run("overwrite")
     assert len((tmp_path / "out/unusable.jsonl").read_text().splitlines()) == 6

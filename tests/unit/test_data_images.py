@@ -54,7 +54,8 @@ def test_every_way_to_hold_an_image_gives_the_same_pixels(tmp_path: Path) -> Non
 PLAIN = encoded(Image.effect_noise((9, 8), 50).convert("RGB"))
 SMALLEST = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A GIF of 42 bytes."""
-PREFIXES = ("", "data:image/png;base64,", "data:image;base64,", "DATA:IMAGE/PNG;charset=utf-8;BASE64,", "data:;base64,")
+PREFIXES = ["", "data:image/png;base64,", "data:image;base64,", "DATA:IMAGE/PNG;charset=utf-8;BASE64,", "data:;base64,"]
+PREFIXES += ["image/png;base64,", "base64,", " data:image/jpeg;base64, "]
 CONTAINERS: tuple[Callable[[Any], Any], ...] = (
     lambda held: held,
     lambda held: {"bytes": held, "path": None},
@@ -72,7 +73,7 @@ CONTAINERS: tuple[Callable[[Any], Any], ...] = (
     url_safe=st.booleans(),
     padded=st.sampled_from(["", "=", "==", "all"]),
     lines=st.sampled_from([0, 76]),
-    kind=st.sampled_from(["text", "bytes", "str(bytes)"]),
+    kind=st.sampled_from(["text", "quoted", "bytes", "str(bytes)"]),
     holds=st.sampled_from(CONTAINERS),
 )
 @settings(deadline=None)
@@ -83,9 +84,15 @@ def test_every_spelling_of_base64_gives_the_same_pixels(
     text = text if padded == "all" else text.rstrip("=") + padded
     text = "\n".join(text[place : place + lines] for place in range(0, len(text), lines)) if lines else text
     held: Any = prefix + text
-    held = held.encode() if kind != "text" else held
-    found = decode(find(holds(str(held) if kind == "str(bytes)" else held), Path("nowhere")))
+    held = {"quoted": f'"{held}"', "bytes": held.encode(), "str(bytes)": str(held.encode())}.get(kind, held)
+    found = decode(find(holds(held), Path("nowhere")))
     assert found.tobytes() == decode(file).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "SGI"])
+def test_base64_of_formats_that_begin_with_nothing_of_their_own(kind: str) -> None:
+    file = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), kind)
+    assert find(base64.b64encode(file).decode(), Path()) == file
 
 
 @pytest.mark.parametrize("raw", [PLAIN, bytearray(PLAIN), memoryview(PLAIN), [*PLAIN], str(PLAIN)])
@@ -172,6 +179,8 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
         ({"bytes": None, "path": None}, "an image is None"),
         (b"hello", "is no image in a known format; replace it"),
         ("data:image/png;base64,a", "base64 of image 'data:image/png;base64,a' is damaged"),
+        (base64.b64encode(PLAIN).decode()[:-7], "is damaged"),
+        (base64.b64encode(PLAIN).decode() + "!", "is damaged; encode it again"),
         ("data:image/png;base64,AAAA!AAA", "base64 of image 'data:image/png;base64,AAAA!AAA' is damaged"),
         ("data:image/svg+xml,%3Csvg/%3E", "is no base64; encode it so, or name a file"),
         ("data:image/png;base64,", "is no image in a known format"),
@@ -179,7 +188,7 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
         ("file://elsewhere/a.png", "elsewhere/a.png doesn't exist"),
         ("file:///[", "/[ doesn't exist"),
         (".", "is a folder; name the file in it"),
-        ("QUJD" * 2000, "is no image in a known format"),
+        ("QUJD" * 2000, "can't be opened (File name too long); mend the path"),
         ("QUJD" * 40, "doesn't exist; mend the path"),
         ("a\n" * 99, "doesn't exist; mend the path"),
         ("\ud800.png", "/\\ud800.png' doesn't exist"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -72,6 +73,18 @@ def test_csv_cells_stay_as_they_are_written(folder: Path) -> None:
     lines += [f'{row["image"]},"Say ""{row["level"]}"",\nplease.",{row["answer"]},{row["level"]}' for row in ROWS]
     (folder / "rows.csv").write_text("\ufeff" + "\n".join(lines))
     check(samples(folder / "rows.csv"))
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_a_table_has_lists_and_chats_as_text(folder: Path, delimiter: str) -> None:
+    chat = [{"from": "human", "value": 'Is <image> "as"\n<image>?'}, {"from": "gpt", "value": "no"}]
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8-sig") as file:
+        table = csv.writer(file, delimiter=delimiter)
+        table.writerows([["image", "conversations"], ['["images/1.png", "images/0.png"]', json.dumps(chat)]])
+    (sample,) = samples(folder / "rows.csv")
+    assert [image.size for image in sample.images] == [(5, 4), (4, 4)]
+    assert [part["type"] for part in sample.messages[0]["content"]] == ["text", "image", "text", "image", "text"]
+    assert sample.answer == "no"
 
 
 def test_several_files_by_a_pattern(folder: Path) -> None:

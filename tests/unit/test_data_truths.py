@@ -188,6 +188,7 @@ def test_choices_that_are_none_are_named() -> None:
     [
         ("<answer> 3 </answer>", "3", "between <answer> tags"),
         ("<think>1 + 2</think>\n<answer>3</answer>", "3", "between <answer> tags"),
+        ("<ANSWER>3</ANSWER>", "3", "between <answer> tags"),
         ("1 + 2 = <<1+2=3>>3\n#### 3", "3", "behind ####"),
         ("3 # 4", "3 # 4", ""),
         ("x < answer", "x < answer", ""),
@@ -205,7 +206,15 @@ def test_what_plainly_wraps_an_answer_is_taken_off_and_counted(
 
 
 @pytest.mark.parametrize(
-    "answer", ["<answer>3", "3</answer>", "<answer>3</answer> or <answer>4</answer>", "#### 3\n#### 4", "#### 3\nso 3"]
+    "answer",
+    [
+        "<answer>3",
+        "3</answer>",
+        "<answer>3</answer> or <answer>4</answer>",
+        "#### 3\n#### 4",
+        "#### 3\nso 3",
+        "3</ANSWER>",
+    ],
 )
 def test_what_may_wrap_an_answer_is_named(answer: str) -> None:
     assert "what of it is the answer is not plain; say it by the source's answer_pattern" in refused({"answer": answer})
@@ -224,6 +233,8 @@ def test_an_answer_comes_out_of_its_wrapping_as_it_was_or_stays(text: str, wrapp
 def test_what_is_missing_or_no_number_is_no_answer() -> None:
     assert refused({"answer": math.nan}).startswith("its answer is empty")
     assert refused({"answer": ["1", math.nan]}).startswith("its answer is empty")
+    assert refused({"answer": " nan"}) == refused({"answer": "NaN"}) == refused({"answer": None})
+    assert truth({"answer": "Nan"}).accepted == ("Nan",)
     assert refused({"answer": -math.inf}).startswith(
         "its answer is -inf, which is no number to write; write it as text"
     )

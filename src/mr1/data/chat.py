@@ -15,10 +15,14 @@ from mr1.types import IMAGE_PLACE
 
 ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "assistant": "assistant",
     "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
     "model": "assistant",
 }
 """What turns are called, and which role of a chat template that is."""

@@ -46,7 +46,8 @@ _BRIEF.maxstring = _BRIEF.maxother = 77
 SHOWN = 200
 """Characters of a path that a message shows."""
 
-_DATA_URI = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
+_DATA_URI = re.compile(r"(?:data:)?([^,]{0,200};base64|base64),|data:([^,]{0,200}),", re.IGNORECASE)
+"""With the mark of base64, or what is to be said otherwise; the `data:` is left out at times."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,20})://", re.IGNORECASE)
 _FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,4}")
@@ -89,9 +90,12 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
 def holds_image(text: str) -> bool:
     """Whether a text is an encoded image for certain: by its `data:image`, or as base64 of how images' files begin."""
     if found := _DATA_URI.match(text.lstrip()):
-        return found[1].lower().startswith(("image", ";base64"))
-    start = _decoded(text[:64].strip().partition("=")[0]) if len(text) >= SHORTEST_BASE64 else None
-    return start is not None and _BEGINNINGS.match(start) is not None
+        return found[1] is not None and found[1].lower().startswith(("image", ";base64", "base64"))
+    if len(text) < SHORTEST_BASE64:
+        return False
+    start = re.split("[=%]", "".join(unquote(text[:120]).split()))[0]
+    decoded = _decoded(start[: len(start) // 4 * 4])
+    return decoded is not None and _BEGINNINGS.match(decoded) is not None
 
 
 def decode(found: Path | bytes | Image.Image) -> Image.Image:
@@ -179,6 +183,8 @@ def _encoded(text: str) -> bytes | None:
         UnusableError: it says that it is encoded, and can't be decoded.
     """
     text = text.strip()
+    if text[:1] in ("'", '"') and text[:1] == text[-1:]:
+        text = text[1:-1]
     if _BYTES_LITERAL.fullmatch(text):  # what Python's str() makes of bytes
         try:
             held = ast.literal_eval(text)
@@ -186,18 +192,30 @@ def _encoded(text: str) -> bytes | None:
             return None
         return _text_in_bytes(held) or held
     if uri := _DATA_URI.match(text):
-        if not uri[1].lower().rstrip().endswith("base64"):
+        if uri[1] is None:
             raise UnusableError(f"image {_shortened(text)} is no base64; encode it so, or name a file")
-        decoded = _decoded(text[uri.end() :])
-        if decoded is None:
-            raise UnusableError(f"the base64 of image {_shortened(text)} is damaged; encode it again")
-        return decoded
+        return _sound(_decoded(text[uri.end() :]), text)
     if len(text) < SHORTEST_BASE64:
         return None
-    decoded = _decoded(text)
-    # What is as long as no path is meant as an image, whatever its format is.
-    sure = decoded is not None and (len(text) > LONGEST_PATH or _BEGINNINGS.match(decoded))
-    return decoded if sure else None
+    if holds_image(text):
+        return _sound(_decoded(text), text)
+    decoded = _decoded(text) if len(text) > LONGEST_PATH else None
+    return decoded if decoded is not None and _is_known(decoded) else None
+
+
+def _is_known(file: bytes) -> bool:
+    """Whether PIL knows a file's format, of those too that begin with nothing that tells them from other bytes."""
+    try:
+        Image.open(io.BytesIO(file)).close()
+    except Exception:  # whatever its plugins raise
+        return False
+    return True
+
+
+def _sound(decoded: bytes | None, text: str) -> bytes:
+    if decoded is None:
+        raise UnusableError(f"the base64 of image {_shortened(text)} is damaged; encode it again")
+    return decoded
 
 
 def _decoded(text: str) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal
@@ -15,7 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from mr1.data.chat import ends_answered, last_words, place_images, read_chat, unplaced
 from mr1.data.images import holds_image
-from mr1.data.rows import Row
+from mr1.data.rows import Row, read_json
 from mr1.data.settings import Source
 from mr1.data.truths import (
     LETTERS,
@@ -39,6 +40,8 @@ LOOKED_AT = 100
 QUESTIONS = ("question", "prompt", "problem", "messages", "conversations")
 """Columns that are taken for the question where none is named, the first that there is."""
 
+MISSING = ("nan", "NaN")
+"""What a missing number becomes where it is written as text."""
 MADE = ("answer_kind", "decimals")
 """Of `columns`: what may be made of several columns."""
 
@@ -98,8 +101,8 @@ class Reader:
         if question is None and source.question is None:
             raise UserError(f"columns.question: name the column of the question; the rows have {', '.join(self.known)}")
         self.question, self.answer = question, columns.answer or self._first("answer")
-        unanswered = self.answer is None and source.answer is None and question is not None
-        self.answers_itself = unanswered and any(ends_answered(cell(row, str(question))) for row in rows)
+        unanswered = self.answer is None and source.answer is None
+        self.answers_itself = unanswered and any(ends_answered(self._asked(row)) for row in rows)
         """Whether the answer is the last turn of the chat that is the question."""
         images = columns.images if columns.images is not None else self._first("images", "image") or []
         self.images = [images] if isinstance(images, str) else images
@@ -135,7 +138,7 @@ class Reader:
             UnusableError: no question, no answer, or images that don't fit.
         """
         images = [held for name in self.images for held in self._held(row, name)]
-        question = cell(row, self.question) if self.question else None
+        question = self._asked(row)
         messages: tuple[dict[str, Any], ...] = ()
         if isinstance(question, list):
             asked = question[:-1] if self.answers_itself and ends_answered(question) else question
@@ -179,7 +182,7 @@ class Reader:
         """What is accepted as right, and where it stood."""
         held = cell(row, self.answer) if self.answer else None
         if self.answers_itself:
-            chat = cell(row, str(self.question))
+            chat = self._asked(row)
             held = last_words(chat) if ends_answered(chat) else None
         if self.answers is not None:
             held = _filled_in("answer", self.answers, self._context(row) | {"answer": held})
@@ -228,10 +231,20 @@ class Reader:
             raise UnusableError("its answer is empty; write one or take the row out")
         return answer, stood
 
+    def _asked(self, row: Row) -> Any:
+        """The question's cell: a text, or a chat, which a table has as JSON's text."""
+        held = cell(row, self.question) if self.question else None
+        if isinstance(held, str) and held.lstrip().startswith("[{"):
+            with suppress(ValueError, RecursionError):
+                return read_json(held)
+        return held
+
     def _held(self, row: Row, name: str) -> list[Any]:
         if name in self.paths:
             return [_filled_in("columns.images", self.paths[name].render, self._context(row))]
         value = cell(row, name)
+        if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            value = listed(value)  # as a table has several
         return [held for held in (value if isinstance(value, list) else [value]) if held is not None]
 
     def _context(self, row: Row) -> Row:
@@ -323,6 +336,8 @@ def _text(what: str, value: Any) -> str:
     if not isinstance(value, str | int | float | Decimal):
         raise UnusableError(f"its {what} is a {type(value).__name__}, not a text or a number")
     text = str(value).strip()
+    if text in MISSING:
+        return ""
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise UnusableError(f"its {what} holds half of a surrogate pair, which is no text; mend it")
     return text

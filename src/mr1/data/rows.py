@@ -231,8 +231,9 @@ def _record_offsets(file: Path, delimiter: str, name: Path) -> Iterator[int]:
         nonlocal consumed
         with file.open("rb") as raw:
             for line in raw:
+                mark = "" if consumed else "\ufeff"
                 consumed += len(line)
-                yield line.decode("utf-8")
+                yield line.decode("utf-8").removeprefix(mark)
 
     try:
         reader = csv.reader(lines(), delimiter=delimiter)

@@ -27,11 +27,13 @@ SEVERAL = (Kind.TUPLE, Kind.LIST, Kind.SET, Kind.MATRIX, Kind.INTERVAL)
 """Kinds of several values, which a list of numbers might be."""
 
 # The whole of a model's turn, with one answer at its end; the last line of GSM8K's solutions.
-TAGGED = re.compile(r"(?:<think>(?:(?!</?answer>).)*</think>)?\s*<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL)
+TAGGED = re.compile(
+    r"(?:<think>(?:(?!</?answer>).)*</think>)?\s*<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL | re.I
+)
 MARKED = re.compile(r"(?:(?!####).)*####([^#\n]*)", re.DOTALL)
 WRAPPINGS = {"between <answer> tags": TAGGED, "behind ####": MARKED}
 """Where an answer may stand, and how that looks where nothing else can be meant."""
-LEFT_OVER = re.compile(r"</?answer>|####")
+LEFT_OVER = re.compile(r"</?answer>|####", re.IGNORECASE)
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _LABELLED = re.compile(r"\s*(?:\(([A-Z])\)\s*[.:]?|([A-Z])\s*[.:)])\s*(.*)", re.DOTALL)
