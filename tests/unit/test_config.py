@@ -251,16 +251,21 @@ def test_mistakes_are_named_in_one_line(
 def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text("name: x")
     for name, text, message in (
-        ("goood.yaml", None, "good.yaml"),
-        ("list.yaml", "- 1\n- 2\n", "list.yaml"),
-        ("broken.yaml", "a: [1,", "broken.yaml"),
-        ("empty.yaml", "", "name: missing"),
+        ("goood.yaml", None, f"recipe: there is no file {tmp_path}/goood.yaml; did you mean '{tmp_path}/good.yaml'?"),
+        ("list.yaml", "- 1\n- 2\n", f"recipe: {tmp_path}/list.yaml holds no settings, such as name: my-run"),
+        ("empty.yaml", "", "name: missing; the recipe or an override must set it"),
+        ("no/folder.yaml", None, f"recipe: there is no file {tmp_path}/no/folder.yaml"),
     ):
         if text is not None:
             (tmp_path / name).write_text(text)
-        with pytest.raises(UserError, match=message) as caught:
+        with pytest.raises(UserError) as caught:
             load_config(tmp_path / name)
-        assert "\n" not in str(caught.value)
+        assert str(caught.value) == message
+    (tmp_path / "broken.yaml").write_text("a: [1,")
+    with pytest.raises(UserError) as caught:
+        load_config(tmp_path / "broken.yaml")
+    assert str(caught.value).startswith(f"recipe: {tmp_path}/broken.yaml can't be read: expected the node content")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,50 @@ def configs(draw: st.DrawFn) -> Config:
         reject()
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("x y", "x y"),
+        ("é", "é"),
+        ("007", "'007'"),
+        (None, "null"),
+        ("a\nb\u2028", '"a\\nb\\L"'),
+        ("${b}", "\\${b}"),
+        ("a\\${b}", "a\\\\\\${b}"),
+        ("a\\b", "a\\b"),
+        ("word " * 40 + ".", "word " * 40 + "."),
+        ([], "[]"),
+        (["${b}", "c"], "\n- \\${b}\n- c"),
+        ({"z": ["${b}"], "a": "b"}, "\n  z:\n  - \\${b}\n  a: b"),
+    ],
+)
+def test_how_a_value_is_written(value: Any, written: str) -> None:
+    text = write_yaml({"key": value, "another": value})
+    ends = "" if written.startswith("\n") else " "
+    assert text == f"key:{ends}{written}\nanother:{ends}{written}\n"
+    assert resolve(read_yaml(text)) == {"key": value, "another": value}
+
+
+def test_what_a_reference_stands_for() -> None:
+    linked = {"a": {"b": ["${c}", "\\${c}", "???"]}, "c": "7", "d": "${a.b}", "e": None}
+    assert resolve(linked) == {"a": {"b": ["7", "${c}", "???"]}, "c": "7", "d": ["7", "${c}", "???"], "e": None}
+    plain = {"a": "7"}
+    assert resolve(plain) is plain
+    wrong: list[tuple[dict[Any, Any], str]] = [
+        (
+            {"a": "${c}"},
+            "a: '${' begins a reference to another setting, and this one can't be followed (Interpolation ",
+        ),
+        ({"a": {"b": ["${"]}}, "a.b[0]: '${' begins a reference to another setting, and this one can't be followed ("),
+        ({None: "${c}"}, "recipe: '${' begins a reference to another setting, and this one can't be followed ("),
+    ]
+    for broken, message in wrong:
+        with pytest.raises(UserError) as caught:
+            resolve(broken)
+        assert str(caught.value).startswith(message)
+        assert str(caught.value).endswith("); write \\${ for the characters themselves")
+
+
 @settings(max_examples=50, deadline=None)
 @given(config=configs())
 def test_what_is_dumped_is_read_back(config: Config, tmp_path_factory: pytest.TempPathFactory) -> None:

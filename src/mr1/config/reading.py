@@ -122,9 +122,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = ((name, getattr(value, name), info.default) for name, info in type(value).model_fields.items())
         return {name: _plain(each) for name, each, default in fields if each is not None or default is not None}
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+    return {key: _plain(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -43,9 +43,6 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own signature
-        return True
-
     def represent_str(self, data: str) -> yaml.ScalarNode:
         # Between double quotes every character can be escaped; PyYAML's other styles lose some line separators.
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
@@ -117,6 +114,7 @@ def _resolved(written: Any, resolved: Any) -> Any:
 
 
 def _escaped(value: Any) -> Any:
+    """A copy in which nothing stands in two places, so that YAML needs no anchors; its texts refer to nothing."""
     if isinstance(value, dict):
         return {key: _escaped(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -109,6 +109,7 @@ class Trainer:
         self.console.say(str(needed_disk(self.config, self.policy, self.run.folder)))
         if self.start == 0:
             self.evaluate_test("before")
+        take_undecided()  # of rewards before the run, in the same process
         with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, closing(self.source):
             for step in range(self.start, self.config.steps):
                 self.train_step(step)
