@@ -17,6 +17,9 @@ from benchmarks.judge.pair import Form, Pair, Value
 from benchmarks.judge.values import DRAWS
 from benchmarks.judge.values.algebra import Equation, Inequality
 from benchmarks.judge.values.computed import Computed
+from benchmarks.judge.values.more import Named, Points, Solutions, Union
+from benchmarks.judge.values.numbers import Closed, Number, Quotient
+from benchmarks.judge.values.quantities import Quantity
 from benchmarks.judge.values.settings import Accepted, Tolerated
 from benchmarks.judge.values.several import Interval, Range, Unordered
 from mr1.judge.truth import Truth
@@ -25,8 +28,11 @@ WRONG = 0.6
 """The share of answers that are wrong."""
 HEDGED = 0.04
 """The share of answers that are taken back, or made one of two."""
-SAY_SEVERAL = (Accepted, Computed, Equation, Inequality, Interval, Range, Tolerated, Unordered)
+SAY_SEVERAL: tuple[type[Value], ...] = (Accepted, Computed, Equation, Inequality, Interval, Range, Tolerated, Unordered)
+SAY_SEVERAL += (Named, Points, Solutions, Union)
 """Values of which two together may be one: x < 2 or x < 3."""
+BOUNDED = (Closed, Number, Quantity, Quotient)
+"""Values that a bound on them doesn't state."""
 NEAR = Fraction(1, 100)
 """Two numbers closer than this may be one number by a rule for rounding, where one of them is no decimal."""
 PATIENCE = 500
@@ -77,13 +83,16 @@ def _pair(family: str, rng: Random) -> Pair | None:
     author = rng.choice((systematic, chat))
     form = author.write(said, rng)
     if rng.random() < HEDGED and not isinstance(value, SAY_SEVERAL):
-        right, (change, form) = False, _hedged(form, author.write(value.paraphrased(rng), rng), right, rng)
+        right, (change, form) = False, _hedged(value, form, author.write(value.paraphrased(rng), rng), right, rng)
     answer = author.frame(form, said, rng)
     return Pair(family, answer, truth, right, author.__name__.rpartition(".")[2], change)
 
 
-def _hedged(said: Form, right: Form, same: bool, rng: Random) -> tuple[str, Form]:
+def _hedged(value: Value, said: Form, right: Form, same: bool, rng: Random) -> tuple[str, Form]:
     """An answer that takes a right one back, or says a right one and a wrong one: it states no truth."""
+    if isinstance(value, BOUNDED) and rng.random() < 0.4:
+        bound = rng.choice(("more than {}", "less than {}", "at least {}", "at most {}", "greater than {}", "up to {}"))
+        return "bounded", Form(bound.format(right.text))
     if same or rng.random() < 0.5:
         return "denied", Form(f"not {right.text}")
     return "either", Form(" or ".join(rng.sample((said.text, right.text), 2)))

@@ -36,7 +36,7 @@ def test_no_pair_twice_and_none_with_two_labels(tried: list[Pair]) -> None:
 def test_each_family_has_right_and_wrong_ones(tried: list[Pair]) -> None:
     count = Counter((pair.family, pair.right) for pair in tried)
     assert {family for family, _ in count} == set(DRAWS)
-    assert min(count.values()) >= 25
+    assert min(count.values()) >= 15
 
 
 def test_what_others_say() -> None:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.judge.chat import algebra, computed, frames, numbers, quantities, settings, several, times, words
+from benchmarks.judge.chat import algebra, computed, frames, more, numbers, quantities, settings, several, times, words
 from benchmarks.judge.chat.say import say
 from benchmarks.judge.pair import Form, Value
 
-__all__ = ["algebra", "computed", "frame", "numbers", "quantities", "settings", "several", "times", "words", "write"]
+__all__ = [
+    "algebra",
+    "computed",
+    "frame",
+    "more",
+    "numbers",
+    "quantities",
+    "settings",
+    "several",
+    "times",
+    "words",
+    "write",
+]
 
 
 def write(value: Value, rng: Random) -> Form:

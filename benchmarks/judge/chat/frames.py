@@ -37,6 +37,27 @@ _SENTENCES = (
     "因此，答案为 {}。",
     "故答案为：{}",
     "故答案为{}。",
+    "综上所述，答案是{}。",
+    "The answer:\n{}",
+    "### Answer\n{}",
+    "**Answer**: {}",
+    "Final answer: **{}**",
+    "My answer is {}.",
+    "I think the answer is {}.",
+    "The answer would be {}.",
+)
+_COUNTED: tuple[str, ...] = (
+    "There are {} cubes.",
+    "There are {} objects in the image.",
+    "{} objects",
+    "I count {} objects.",
+)
+_COUNTED += (
+    "The number of cubes is {}.",
+    "There are {} things left.",
+    "We have {} cubes in total.",
+    "一共有{}个。",
+    "{}个",
 )
 _NUMBERS = (
     "The value of x is {}.",
@@ -54,6 +75,12 @@ _CHOICES = (
     "选{}",
     "应选{}。",
     "正确答案是{}。",
+    "选项{}",
+    "选择{}。",
+    "故答案选{}。",
+    "正确选项为：{}",
+    "{}选项",
+    "{} is correct.",
     "The correct option is {}.",
     "The correct choice is {}.",
     "Option {}",
@@ -92,6 +119,14 @@ def _frames(form: Form, value: Value, rng: Random) -> tuple[str, ...]:
     """The sort of frames for a form."""
     if rng.random() < 0.4:
         return ("{}", "{}", "{}.") if form.math else _ALONE
+    if (
+        isinstance(value, Number)
+        and value.counts
+        and form.text.isdigit()
+        and 2 <= value.value < 200
+        and rng.random() < 0.4
+    ):
+        return _COUNTED
     if isinstance(value, Crossed):
         return ("{}", "{}.", "The answer is {}.")
     if isinstance(value, (Number, Quotient, Closed, Spelled)) and rng.random() < 0.3:

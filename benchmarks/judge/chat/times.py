@@ -28,6 +28,8 @@ def _(value: Day, rng: Random) -> Form:
             day.isoformat(): 2,
             f"{day:%b}. {day.day}, {day.year}" if day.month != 5 else "": 0.5,
             f"{day.year}年{day.month:02d}月{day.day:02d}日": 0.5,
+            f"{day:%B} {ordinal} {day.year}": 0.3,
+            f"{day.month}/{day.day}/{day.year}" if day.day > 12 else "": 0.7,
             f"{day.year}.{day.month:02d}.{day.day:02d}": 0.3,
         },
     )
@@ -42,6 +44,10 @@ def _(value: Clock, rng: Random) -> Form:
     weights[f"{twelve}:{minute:02d} {half[0].lower()}.m."] = 1
     if hour > 12:
         weights[value.time.strftime("%H:%M")] = 2
+    if 13 <= hour < 17:
+        weights[f"{twelve}:{minute:02d} in the afternoon"] = 0.7
+    if hour >= 19:
+        weights[f"晚上{twelve}:{minute:02d}"] = 0.5
     if 5 <= hour < 12:
         weights[f"{twelve}:{minute:02d} in the morning"] = 1
     return pick(rng, weights)

@@ -35,7 +35,8 @@ def _(value: Crossed, rng: Random) -> Form:
 @say.register
 def _(value: YesNo, rng: Random) -> Form:
     word = "Yes" if value.yes else "No"
-    return pick(rng, {word: 3, word.lower(): 2, "是的" if value.yes else "不是": 0.5})
+    long = "Yes, it is" if value.yes else rng.choice(("No, it is not", "No, it isn't"))
+    return pick(rng, {word: 3, word.lower(): 2, long: 1, "是的" if value.yes else "不是": 0.5})
 
 
 @say.register

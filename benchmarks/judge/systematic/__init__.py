@@ -5,10 +5,22 @@ from __future__ import annotations
 from random import Random
 
 from benchmarks.judge.pair import Form, Value
-from benchmarks.judge.systematic import algebra, computed, numbers, quantities, settings, several, times, words
+from benchmarks.judge.systematic import algebra, computed, more, numbers, quantities, settings, several, times, words
 from benchmarks.judge.systematic.forms import forms
 
-__all__ = ["algebra", "computed", "frame", "numbers", "quantities", "settings", "several", "times", "words", "write"]
+__all__ = [
+    "algebra",
+    "computed",
+    "frame",
+    "more",
+    "numbers",
+    "quantities",
+    "settings",
+    "several",
+    "times",
+    "words",
+    "write",
+]
 
 _MATH: tuple[str, ...] = (
     "{}",

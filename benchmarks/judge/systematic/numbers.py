@@ -51,6 +51,12 @@ def _(value: Number, rng: Random) -> list[Form]:
         found += math(*(grouped(digits, separator) for separator in (",", "{,}", ",\\!", "\\,")))
         found += text(grouped(digits, ","), grouped(digits, "\u202f"))
         found += _scientific(value.value)
+    if 0 < abs(value.value) < Fraction(1, 10):
+        found += _scientific(value.value)
+    if 0 < abs(value.value) < 1:
+        found += math(digits.replace("0.", ".", 1))
+    if value.value > 0:
+        found += math(f"+{digits}")
     if 0 <= value.value < 100 and not value.places:
         found += text(
             num2words(int(value.value)), digits.translate(str.maketrans("0123456789", "０１２３４５６７８９"))
@@ -61,13 +67,15 @@ def _(value: Number, rng: Random) -> list[Form]:
 def _scientific(value: Fraction) -> list[Form]:
     digits = plain(abs(value))
     exponent = len(digits.partition(".")[0]) - 1
-    mantissa = plain(value / 10**exponent)
+    while abs(value) < Fraction(10) ** exponent:
+        exponent -= 1
+    mantissa = plain(value / Fraction(10) ** exponent)
     return [
         *math(f"{mantissa} \\times 10^{{{exponent}}}", f"{mantissa}\\cdot10^{{{exponent}}}"),
         *text(
-            f"{mantissa} × 10{str(exponent).translate(_UP)}", f"{mantissa}e{exponent}", f"{mantissa}E+{exponent:02d}"
+            f"{mantissa} × 10{str(exponent).translate(_UP)}", f"{mantissa}e{exponent}", f"{mantissa}E{exponent:+03d}"
         ),
-        *text(f"{mantissa} x 10^{exponent}", f"{mantissa}*10^{exponent}"),
+        *text(f"{mantissa} x 10^{exponent}", f"{mantissa}*10^{exponent}", f"{mantissa}*10^({exponent})"),
     ]
 
 

@@ -80,6 +80,8 @@ def _(value: Ordered, rng: Random) -> list[Form]:
     joined = ", ".join(entries)
     tight = joined_tightly(entries)
     found = math(f"({joined})", f"({tight})", f"\\left({joined}\\right)", f"\\left( {joined} \\right)")
+    if value.kind is Kind.TUPLE:
+        found += math(joined)  # of a list whose order counts
     if not any("\\" in each for each in entries):
         found += text(f"({joined})", f"（{joined}）", f"({tight})")
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from random import Random
 
+from benchmarks.judge.digits import plain
 from benchmarks.judge.pair import Form
 from benchmarks.judge.systematic.forms import forms, math, text
 from benchmarks.judge.values.times import Clock, Day, Duration, Face
@@ -21,7 +23,13 @@ def _(value: Day, rng: Random) -> list[Form]:
         f"{day.day} {month} {day.year}",
         f"{short} {day.day}, {day.year}",
         f"{day.day} {short} {day.year}",
+        f"{day.day}-{short}-{day.year}",
+        f"{month} {day.day} {day.year}",
+        f"{day.year}年{day.month}月{day.day}号",
     ]
+    if day.day > 12:  # else day and month might be exchanged
+        found += [f"{day.month:02d}/{day.day}/{day.year}", f"{day.day}/{day.month:02d}/{day.year}"]
+        found += [f"{day.day}.{day.month:02d}.{day.year}"]
     return text(*found)
 
 
@@ -32,6 +40,10 @@ def _(value: Clock, rng: Random) -> list[Form]:
     shown = [f"{twelve}:{minute:02d} {suffix}" for suffix in (half, half.upper(), f"{half[0]}.m.")]
     shown += [f"{twelve}:{minute:02d}{half}", f"{twelve:02d}:{minute:02d} {half.upper()}"]
     shown += [f"{'下午' if hour >= 12 else '上午'}{twelve}:{minute:02d}"] if 6 <= hour < 18 and hour != 12 else []
+    shown += (
+        [f"{'下午' if hour >= 12 else '上午'}{twelve}点{minute}分"] if 6 <= hour < 18 and hour != 12 and minute else []
+    )
+    shown += ["noon"] if (hour, minute) == (12, 0) else []
     shown += [f"{hour}:{minute:02d}", f"{hour}：{minute:02d}"] if hour >= 13 else []
     shown += [f"{twelve} {half}"] if minute == 0 else []
     return text(*shown) + math(
@@ -66,6 +78,8 @@ def _(value: Duration, rng: Random) -> list[Form]:
         " and ".join([*([", ".join(named[:-1])] if named[:-1] else []), named[-1]]),
         f"{value.seconds} s" if value.seconds % 60 else f"{value.seconds // 60} min",
     ]
+    if (value.seconds * 100) % 3600 == 0:
+        found += [f"{plain(Fraction(value.seconds, 3600))} hours", f"{plain(Fraction(value.seconds, 3600))} h"]
     if hours:
         found.append(f"{hours}:{minutes:02d}:{seconds:02d}")
     return text(*found)

@@ -17,14 +17,32 @@ def _(value: Choice, rng: Random) -> list[Form]:
     if len(value.letters) > 1:
         letters = value.letters
         return [
-            *text(", ".join(letters), "".join(letters), " and ".join(letters), ",".join(letters), "、".join(letters)),
+            *text(
+                ", ".join(letters),
+                "".join(letters),
+                " and ".join(letters),
+                ",".join(letters),
+                "、".join(letters),
+                "和".join(letters),
+            ),
             *text(", ".join(f"({each})" for each in letters), *([" & ".join(letters)] if len(letters) == 2 else [])),
             *math(f"\\text{{{', '.join(letters)}}}"),
         ]
     letter = value.letters[0]
     if value.said == "both":
         return text(*_with(letter, value.text))
-    found = text(letter, letter, f"({letter})", f"[{letter}]", f"{letter})", letter.lower(), f"（{letter}）")
+    found = text(
+        letter,
+        letter,
+        f"({letter})",
+        f"[{letter}]",
+        f"{letter})",
+        letter.lower(),
+        f"（{letter}）",
+        f"{letter}.",
+        f"[[{letter}]]",
+        chr(ord(letter) + 0xFEE0),
+    )
     return found + math(f"\\text{{{letter}}}", f"\\textbf{{({letter})}}", f"\\mathrm{{{letter}}}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from benchmarks.judge.pair import Value
-from benchmarks.judge.values import algebra, computed, numbers, quantities, settings, several, times, words
+from benchmarks.judge.values import algebra, computed, more, numbers, quantities, settings, several, times, words
 
 DRAWS: dict[str, Callable[[Random], Value]] = {
     **numbers.DRAWS,
@@ -16,6 +16,7 @@ DRAWS: dict[str, Callable[[Random], Value]] = {
     **several.DRAWS,
     **algebra.DRAWS,
     **words.DRAWS,
+    **more.DRAWS,
     **settings.DRAWS,
 }
 """How to draw a value of each family. A family's name is the row of the table that it is counted in."""

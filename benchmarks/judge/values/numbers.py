@@ -20,6 +20,8 @@ class Number(Value):
     value: Fraction
     places: int = 0
     """Digits behind the point that it needs."""
+    counts: bool = False
+    """Whether it may be a number of things."""
     kind: Kind | None = None
 
     @property
@@ -72,7 +74,7 @@ def draw_integer(rng: Random) -> Number:
     """Small ones as often as large ones; a few are negative."""
     size = 10 ** rng.uniform(0, 6.5)
     value = rng.randrange(0, max(int(size), 10))
-    return Number(Fraction(-value if rng.random() < 0.15 else value))
+    return Number(Fraction(-value if rng.random() < 0.15 else value), counts=True)
 
 
 def draw_decimal(rng: Random) -> Number:
@@ -80,6 +82,9 @@ def draw_decimal(rng: Random) -> Number:
     places = rng.choice((1, 1, 2, 2, 3, 4))
     whole = rng.randrange(int(10 ** rng.uniform(0, 5)) + 1) * 10**places
     value = Fraction(whole + rng.randrange(10**places) // 10 * 10 + rng.randrange(1, 10), 10**places)
+    if rng.random() < 0.2:
+        places += (more := rng.randrange(1, 4))
+        value /= 10**more
     return Number(-value if rng.random() < 0.15 else value, places)
 
 

@@ -124,7 +124,9 @@ class Duration(Value):
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
         hours, minutes, seconds = self.parts
-        change = rng.choice(("hours", "minutes", "seconds", "parts swapped", "part lost"))
+        change = rng.choice(("hours", "minutes", "seconds", "parts swapped", "part lost", "point"))
+        if change == "point" and hours and not seconds:
+            return change, replace(self, seconds=3600 * hours + 36 * minutes)  # 2 h 30 as 2.30 h
         if change == "parts swapped" and hours < 60:
             hours, minutes = minutes, hours
         elif change == "part lost":
