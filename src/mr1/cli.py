@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ import typer
 
 from mr1 import __version__
 from mr1.cli_data import data
+from mr1.cli_judge import judge, score
 from mr1.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
+app.command()(score)
+app.command()(judge)
 
 
 @contextmanager
@@ -233,36 +235,6 @@ def export_(
 
     written = export(checkpoint, folder, own_loading(checkpoint, **_given(dtype, revision, trust_remote_code)), dtype)
     typer.echo(f"{folder}: {str(written).removeprefix('torch.')}")
-
-
-@app.command()
-def score(
-    file: Annotated[Path, typer.Argument(help="JSONL with model_output and ground_truth on each line.")],
-    preset: Annotated[str, typer.Option(help="superclevr-200 or geoqa-test: which of R1-V's rules r1v is.")],
-    scorer: Annotated[str, typer.Option(help="r1v, for published numbers, or strict.")] = "strict",
-    differences: Annotated[
-        bool, typer.Option("--differences", help="List the rows that the two scorers judge differently instead.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """Judge a file of model outputs: accuracy with its 95 % interval, and the rows that could not be judged.
-
-    Example: mr1 score outputs.jsonl --preset geoqa-test --scorer r1v
-    """
-    from mr1.judge import score as judging
-
-    rows = judging.read_rows(file)
-    if differences:
-        found = list(judging.differences(rows, preset))
-        typer.echo(json.dumps([asdict(each) for each in found], indent=2) if as_json else judging.markdown(found))
-        return
-    summary = judging.summary(judging.score(rows, preset, scorer))
-    if as_json:
-        typer.echo(json.dumps({"file": str(file), "preset": preset, "scorer": scorer} | summary, indent=2))
-    else:
-        from mr1.report.console import Console
-
-        Console().show(judging.table(summary, title=f"{file.name}, {scorer} on {preset}"))
 
 
 @app.command()

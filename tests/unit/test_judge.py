@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mr1.judge import r1v, strict
+from mr1.judge import compare, r1v, strict
 from mr1.judge.notation import canonical
-from mr1.judge.numbers import read_decimal, read_fraction, with_digits
-from mr1.judge.reading import Reading, is_equation, read
+from mr1.judge.numbers import literal_at
+from mr1.judge.reading import read
 from mr1.judge.tags import last_answer
-from mr1.judge.units import Unit, split_unit
+from mr1.judge.units import unit_at
 from mr1.judge.verdict import DEEPEST_ANSWER, LONGEST_ANSWER, LONGEST_OUTPUT, Verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "judge.md"
@@ -55,10 +55,15 @@ def test_the_last_closed_tag_counts(text: str, answer: str | None) -> None:
         ("90^{\\circ}", "90°"),
         (r"\left(\dfrac{1}{2}\right)", r"(\frac{1}{2} )"),
         (r"$$\text{about } 5\%$$", "about   5%"),
-        (r"so \boxed{1} no, \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed{1", r"\boxed{1"),
         ("**7**", "7"),
-        ("3(4)", "3*(4)"),
+        ("3*4*5", "3*4*5"),
+        (r"12{,}345 and 12,\!345 and 10\,000", "12,345 and 12,345 and 10,000"),
+        ("½ and 3½", r"\frac{1}{2} and 3\frac{1}{2}"),
+        ("10⁻³ H₂O", "10^{-3} H_{2}O"),
+        ("$5 and $6", "$5 and $6"),
+        (r"\$5 and $x$", "$5 and  x"),
+        ("25℃", "25°C"),
     ],
 )
 def test_notation(text: str, latex: str) -> None:
@@ -66,61 +71,111 @@ def test_notation(text: str, latex: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "dimension", "size"),
+    ("text", "dimension", "size"),
     [
-        ("8cm", "8", "length", "1/100"),
-        ("8 km", "8", "length", "1000"),
-        ("4\\pi cm", "4\\pi", "length", "1/100"),
-        ("400cm^{2}", "400", "area", "1/10000"),
-        ("5cm^2^", "5", "area", "1/10000"),
-        ("5 m2", "5", "area", "1"),
-        ("5 cubic metres", "5", "volume", "1"),
-        ("16平方米", "16", "area", "1"),
-        ("20海里", "20", "length", "1852"),
-        ("1 nautical mile", "1", "length", "1852"),
-        ("70°", "70", "angle", "1"),
-        ("3 percent", "3", "percent", "1/100"),
-        ("5min", "5", "time", "60"),
-        ("2小时", "2", "time", "3600"),
-        ("500 g", "500", "mass", "1/1000"),
+        ("cm", "length", "1/100"),
+        ("km", "length", "1000"),
+        ("cm^{2}", "length 2", "1/10000"),
+        ("m2", "length 2", "1"),
+        ("cubic metres", "length 3", "1"),
+        ("平方米", "length 2", "1"),
+        ("海里", "length", "1852"),
+        ("nautical mile", "length", "1852"),
+        ("°", "angle", "1"),
+        ("percent", "percent", "1/100"),
+        ("min", "time", "60"),
+        ("小时", "time", "3600"),
+        ("g", "mass", "1/1000"),
+        ("km/h", "length time -1", "5/18"),
+        ("metres per second", "length time -1", "1"),
+        ("米/秒", "length time -1", "1"),
+        ("N m", "length 2 mass time -2", "1"),
+        ("kg m^{-3}", "length -3 mass", "1"),
+        ("dollars", "money:USD", "1"),
     ],
 )
-def test_units(text: str, value: str, dimension: str, size: str) -> None:
-    assert split_unit(text) == (value, Unit(dimension, Fraction(size)))
+def test_units(text: str, dimension: str, size: str) -> None:
+    found = unit_at(text)
+    assert found is not None
+    unit, end = found
+    assert end == len(text)
+    assert " ".join(name if power == 1 else f"{name} {power}" for name, power in unit.dimension) == dimension
+    assert unit.size == Fraction(size)
 
 
-@pytest.mark.parametrize("text", ["8", "m", "2ab", "2m + 1", "xm", "8 cubes"])
-def test_what_ends_in_no_unit(text: str) -> None:
-    assert split_unit(text) == (text, None)
+@pytest.mark.parametrize("text", ["", "8", "cubes", "red", "hands", "points", "people", "a", "as", "xm"])
+def test_what_is_no_unit(text: str) -> None:
+    assert unit_at(text) is None
 
 
-def test_numbers() -> None:
-    assert read_decimal("1,234.50") == (Fraction("1234.5"), 2)
-    assert read_decimal("-7") == (Fraction(-7), 0)
-    assert read_decimal("1.5e3") == (Fraction(1500), 1)
-    assert read_decimal("1,23") is None
-    assert read_fraction("3/4") == read_fraction(r"\frac{3}{4}") == read_fraction("3:4") == Fraction(3, 4)
-    assert read_fraction(r"-1\frac{1}{2}") == read_fraction("-1 1/2") == Fraction(-3, 2)
-    assert read_fraction("1/0") is None
-    assert read_fraction(r"1\frac{1}{0}") is None
-    assert with_digits("Twenty-one or seventeen, zero, sixty") == "21 or 17, 0, 60"
-    assert with_digits("none alone, tone, \\ten") == "none alone, tone, \\ten"
+def test_temperatures_have_a_zero_of_their_own() -> None:
+    celsius, fahrenheit = (found[0] for found in map(unit_at, ("°C", "degrees Fahrenheit")) if found)
+    assert celsius.same(fahrenheit)
+    assert celsius.base(Fraction(25)) == fahrenheit.base(Fraction(77)) == Fraction("298.15")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "rest"),
+    [
+        ("1,234.50", "1234.5", ""),
+        ("-7 cm", "-7", " cm"),
+        ("1.5e3", "1500", ""),
+        ("3 * 10^{8}", "3e8", ""),
+        ("10^{-3}", "1/1000", ""),
+        ("1,23", "1", ",23"),
+        ("3/4", "3/4", ""),
+        (r"\frac{3}{4}", "3/4", ""),
+        (r"-1\frac{1}{2}", "-3/2", ""),
+        ("-1 1/2", "-3/2", ""),
+        (r"0.1\overline{6}", "1/6", ""),
+        ("0.(3)", "1/3", ""),
+        ("0.333...", "1/3", ""),
+        ("3.1415...", "3.1415", ""),
+        ("1.5 million", "1500000", ""),
+        ("5k", "5000", ""),
+        ("3万", "30000", ""),
+        ("3rd", "3", ""),
+        ("Twenty-one cubes", "21", " cubes"),
+        ("two hundred and five", "205", ""),
+        ("minus three", "-3", ""),
+        ("two thirds", "2/3", ""),
+        ("one and a half", "3/2", ""),
+        ("three point one four", "3.14", ""),
+        ("twenty-first", "21", ""),
+        ("a dozen", "12", ""),
+        ("三百二十一", "321", ""),
+        ("两万", "20000", ""),
+        ("负三点五", "-3.5", ""),
+    ],
+)
+def test_numbers(text: str, value: str, rest: str) -> None:
+    found = literal_at(text)
+    assert found is not None
+    assert (found[0].value, text[found[1] :]) == (Fraction(value), rest)
+
+
+@pytest.mark.parametrize(
+    "text", ["1/0", r"1\frac{1}{0}", "none", "alone", "tone", "a", "and", "hundred", "twenty eleven", ""]
+)
+def test_what_is_no_number(text: str) -> None:
+    found = literal_at(text)
+    assert found is None or found[1] < len(text)
 
 
 def test_what_an_answer_says() -> None:
-    assert read("The area is 9π square cm.") == Reading(latex=r"9\pi", unit=Unit("area", Fraction(1, 10_000)))
-    assert read("B. 5 cm") == Reading(
-        "B", latex="5", number=Fraction(5), decimals=0, unit=Unit("length", Fraction("0.01"))
-    )
-    assert read("the answer is Red") == Reading(words="red")
-    assert read("AB = 2") == Reading(latex="2", number=Fraction(2), decimals=0)
-    assert read("x+y=2", equation=True) == Reading(latex="x+y=2")
-    for nothing in ("", " ", ".", "7 or 8", "3 red and 4 blue", "not 7", "0{3}{5}", "7 8", "=", "\0", "A. 1 B. 2"):
-        assert read(nothing) is None
-    assert not is_equation("x = 3")
-    assert not is_equation("3")
-    assert is_equation("x^2 + y^2 = 1")
-    assert is_equation("x = 1, y = 2")
+    def said(text: str) -> str:
+        reading = read(text)
+        return f"{reading.kind}: {reading}"
+
+    assert said("The area is 9π square cm.") == r"number: 9\pi in square cm (area)"
+    assert said("B. 5 cm") == "number: B: 5 in cm"
+    assert said("the answer is Red") == "text: Red"
+    assert said("AB = 2") == "number: 2 (ab)"
+    assert said("x+y=2") == "equation: x+y=2"
+    assert said("between 10 and 20 red cubes") == "range: 10 to 20 (cube red)"
+    assert said("x = 1, y = 2") == "list: 1 (x), 2 (y)"
+    for nothing in ("", " ", ".", "7 or 8", "not 7", "0{3}{5}", "7 8", "=", "\0", "A. 1 B. 2", "2 - 1 = or"):
+        assert read(nothing).value is None, nothing
 
 
 def _documented() -> list[list[str]]:
@@ -169,7 +224,7 @@ def test_a_decimal_stands_for_a_fraction_within_half_a_unit_of_its_last_place(
     value = Fraction(above, below)
     said = f"{float(value):.{digits}f}"
     exact = Fraction(said) == value
-    significant = len(said.replace(".", "").lstrip("0")) >= strict.FEWEST_DIGITS
+    significant = len(said.replace(".", "").lstrip("0")) >= compare.FEWEST_DIGITS
     expected = Verdict.RIGHT if exact or significant else Verdict.WRONG
     assert strict.judge_answer(said, f"\\frac{{{above}}}{{{below}}}") is expected
     beyond = f"{float(value) + 2 * 10.0**-digits:.{digits}f}"

@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 
 from mr1.judge import r1v, strict
 from mr1.judge.pool import CORES, Pool, side_by_side
+from mr1.judge.truth import Truth
 from mr1.judge.verdict import Verdict
 from mr1.judge.worker import LIMIT
 
 BOUND = 1.0
 """Seconds of a processor's time in the caller; what a worker takes is the kernel's to end."""
-SURD = ("expressions", r"2\sqrt{3}", r"\sqrt{12}", "1", "0")
-TOWER = ("expressions", "9^{9^{9}}", "7x", "1", "0")
+RULES = Truth(("",)).dumps()
+SURD = ("strict", r"2\sqrt{3}", r"\sqrt{12}", RULES)
+TOWER = ("strict", "9^{9^{9}}", "7x", RULES)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mr1.data.check import answer_kind
-from mr1.data.images import find
+from mr1.data.images import decode, find
 from mr1.data.problem import _media_of, lettered
 from mr1.errors import UnusableError
 from mr1.judge.tags import last_answer
@@ -56,4 +56,4 @@ def test_a_choice_that_is_no_list_stands_alone(text: str) -> None:
 @pytest.mark.parametrize("path", ["_" * 5000, "_/" * 3000, "\0"])
 def test_a_text_that_can_be_no_path_is_a_row_that_cant_be_used(path: str) -> None:
     with pytest.raises(UnusableError):
-        find(path, Path("/nowhere"))
+        decode(find(path, Path("/nowhere")))

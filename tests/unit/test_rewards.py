@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from mr1.judge.pool import side_by_side
 from mr1.rewards import REWARDS, score_groups
 from mr1.rewards.accuracy import _Count, accuracy, accuracy_r1v, take_undecided
-from mr1.rewards.format import well_formed
+from mr1.rewards.format import well_formed, well_formed_r1v
 from mr1.types import Group, Sample
 
 
@@ -134,16 +134,22 @@ PIECES = ("<think>", "</think>", "<answer>", "</answer>", " ", "\n", "x")
 
 
 @given(some.lists(some.sampled_from(PIECES), max_size=12).map("".join))
-def test_the_format_is_r1vs_regular_expression(text: str) -> None:
+def test_the_format_is_one_thought_and_one_answer(text: str) -> None:
     for whole in (text, f"<think>{text}</answer>"):
         expected = re.fullmatch(r"<think>.*?</think>\s*<answer>.*?</answer>", whole, re.DOTALL) is not None
-        assert well_formed(whole) == expected
+        assert well_formed_r1v(whole) == expected
+        part = r"(?:(?!</?think>|</?answer>).)*"
+        once = re.fullmatch(
+            rf"(?:<think>\s*</think>\s*)?<think>{part}</think>\s*<answer>{part}</answer>", whole, re.DOTALL
+        )
+        assert well_formed(whole) == (once is not None)
 
 
 def test_the_format_of_a_hostile_text_takes_no_time() -> None:
     start = time.perf_counter()
-    assert well_formed("<think>" + "</think><answer>" * 200_000) == 0.0
-    assert well_formed("<think>" + "</think> " * 200_000 + "</answer>") == 0.0
+    for rule in (well_formed, well_formed_r1v):
+        assert rule("<think>" + "</think><answer>" * 200_000) == 0.0
+        assert rule("<think>" + "</think> " * 200_000 + "</answer>") == 0.0
     assert time.perf_counter() - start < 1.0
 
 

@@ -4,8 +4,16 @@ Two scorers. `strict` reads the last <answer> tag and compares what it says with
 evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers compare.
 
     tags      what of an output its prompt has opened, and where the answer is in it
-    reading   what a short answer says: a letter, words, a number with a unit, an expression
-    strict    strict's rules, on readings
+    truth     what is accepted as an answer, and how it is meant
+    notation  one notation for what is written in many ways
+    frame     the statement in an answer: conclusions, boxes, quotes, words apart from values
+    numbers, units, calendar, quantity
+              literals, units, dates and times; one value with its unit and the words around it
+    readers, reading
+              a reader for each kind; what a text says, as a typed value or nothing
+    values    the typed values
+    compare   kinds with kinds
+    strict    strict's verdicts, and why
     r1v       R1-V's three rules
     algebra   what needs math-verify; runs in a worker process only
     pool      the caller's end of the workers: bounded in time, in any thread

@@ -6,12 +6,17 @@ printed: the text of some is exponential in their depth.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import sympy
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 
+from mr1.judge.frame import top_level
+from mr1.judge.strict import decide, needs_algebra, read_truth
+from mr1.judge.truth import Truth
+from mr1.judge.values import Algebra, Matrix, Number, Reading, Several
 from mr1.judge.verdict import Verdict
 
 DIGITS = 30
@@ -19,6 +24,7 @@ DIGITS = 30
 CLOSE = sympy.Float("1e-9")
 """Relative distance within which two evaluated expressions are the same number."""
 
+_RELATION = r"(?<![<>!])=(?!=)|\\(?:le|ge|ne)(?![A-Za-z])|[<>]"
 _LATEX = (
     LatexExtractionConfig(
         normalization_config=NormalizationConfig(
@@ -37,40 +43,115 @@ def whole_output(output: str, truth: str) -> Verdict:
     return Verdict.RIGHT if verify(answer, gold, timeout_seconds=None) else Verdict.WRONG
 
 
-def expressions(answer: str, truth: str, scales: str, tolerance: str) -> Verdict:
-    """strict's comparison of two LaTeX expressions.
+class _UnreadableTruthError(Exception):
+    """The truth is no expression."""
+
+
+def strict(answer: str, text: str, truth: str) -> Verdict:
+    """strict's judgement of a bare answer, with algebra.
 
     Args:
-        answer: LaTeX without dollars; empty to ask only whether the truth is readable.
+        answer: empty to ask only whether the truth is readable.
+        text: one of the accepted texts.
+        truth: the rules, as `Truth.dumps` gives them.
+    """
+    rules = Truth.loads(truth)
+    try:
+        if not answer:
+            _check(read_truth(text, rules))
+        return decide(answer, text, rules, same).verdict
+    except _UnreadableTruthError:
+        return Verdict.UNREADABLE_TRUTH
+
+
+def same(answer: str, truth: str, scales: str, tolerance: str) -> bool:
+    """Whether two LaTeX expressions are the same.
+
+    Args:
+        answer: LaTeX without dollars.
         truth: LaTeX without dollars.
         scales: fractions with a blank between them: the answer may be right by any of these factors.
-        tolerance: a fraction, in the answer's unit: how far the answer may be from the truth.
+        tolerance: a fraction, in the truth's unit: how far the answer may be from the truth.
+
+    Raises:
+        _UnreadableTruthError: the truth is no expression.
     """
+    if (theirs := _relation(truth)) is not None:
+        return (ours := _relation(answer)) is not None and _same_relation(ours, theirs)
     gold = _parse(truth)
     if gold is None:
-        return Verdict.UNREADABLE_TRUTH
-    value = _parse(answer) if answer else None
+        raise _UnreadableTruthError
+    value = _parse(answer)
     if value is None:
-        return Verdict.WRONG
+        return False
     gold_number, number = _number(gold), _number(value)
+    if (gold_number is None) != (number is None):
+        return False
     if gold_number is None or number is None:
-        return Verdict.RIGHT if verify(gold, value, timeout_seconds=None) else Verdict.WRONG
+        return bool(verify(gold, value, timeout_seconds=None))
     for scale in map(sympy.Rational, scales.split()):
-        allowed = max(sympy.Abs(gold_number) * CLOSE, sympy.Rational(tolerance) * scale)
+        allowed = max(sympy.Abs(gold_number) * CLOSE, sympy.Rational(tolerance))
         if sympy.Abs(number * scale - gold_number) <= allowed:
-            return Verdict.RIGHT
-    return Verdict.WRONG
+            return True
+    return False
 
 
-RULES: dict[str, Callable[..., Verdict]] = {"whole output": whole_output, "expressions": expressions}
+def _relation(latex: str) -> tuple[list[sympy.Expr], list[str]] | None:
+    """The sides of an equation or an inequality, `a < b <= c`, and what stands between them; None for all else.
+
+    Inequalities are turned round until the smaller side is on the left.
+    """
+    marks = re.findall(_RELATION, latex)
+    if not marks:
+        return None
+    sides = [_parse(side) for side in top_level(latex, _RELATION)]
+    if len(sides) != len(marks) + 1 or not all(isinstance(side, sympy.Expr) for side in sides):
+        return None
+    names = {">": "<", "\\ge": "\\le"}
+    if all(mark in names for mark in marks):
+        sides, marks = sides[::-1], [names[mark] for mark in reversed(marks)]
+    return [sympy.sympify(side) for side in sides], marks
+
+
+def _same_relation(ours: tuple[list[sympy.Expr], list[str]], theirs: tuple[list[sympy.Expr], list[str]]) -> bool:
+    """Whether two relations hold for the same values, as far as a common factor of their sides goes."""
+    if ours[1] != theirs[1]:
+        return False
+    for place, mark in enumerate(ours[1]):
+        first, second = (sides[place + 1] - sides[place] for sides, _ in (ours, theirs))
+        factor = sympy.simplify(first / second) if second != 0 else sympy.nan
+        if not factor.is_number or not factor.is_finite or factor == 0:
+            return False
+        if mark not in ("=", "\\ne") and not factor.is_positive:
+            return False
+    return True
+
+
+def _check(reading: Reading) -> None:
+    """Raises _UnreadableTruthError where an expression of the truth can't be parsed."""
+    value = reading.value
+    if isinstance(value, Several | Matrix):
+        entries = value.items if isinstance(value, Several) else tuple(entry for row in value.rows for entry in row)
+        for entry in entries:
+            _check(entry)
+    elif isinstance(value, Algebra | Number) and needs_algebra(reading) and not _readable(value.latex):
+        raise _UnreadableTruthError
+
+
+def _readable(latex: str) -> bool:
+    return _relation(latex) is not None or _parse(latex) is not None
+
+
+RULES: dict[str, Callable[..., Verdict]] = {"whole output": whole_output, "strict": strict}
 """What a worker can be asked."""
 
 
 def warm_up() -> None:
     """Compile the regular expressions and the grammar, so that the first judgement is as quick as the others."""
     whole_output("The answer is $\\frac{1}{2}$ or 8.", "0.5")
-    expressions("2\\sqrt{3}+\\frac{1}{2}", "x^{2}+y=1", "1", "0")
-    expressions("2\\sqrt{3}", "\\sqrt{12}", "1", "0")
+    rules = Truth(("",)).dumps()
+    strict("2\\sqrt{3}+\\frac{1}{2} cm", "x^{2}+y=1", rules)
+    strict("2\\sqrt{3} cm", "\\sqrt{12} cm", rules)
 
 
 def _parse(latex: str) -> sympy.Basic | None:

@@ -1,58 +1,145 @@
-"""One notation for what people and models write in many ways.
+r"""One notation for what people and models write in many ways.
 
-The result is LaTeX without its furniture: no dollars, no \\left, no \\text; √ and π are commands, powers and roots have
-braces, minus signs and digits are ASCII. Linear in the text.
+The result is LaTeX without its furniture: no math dollars, no \left, no \text, no emphasis; √ and π are commands,
+powers and roots have braces, minus signs and digits are ASCII, groups of thousands have commas, `$` is money. Nothing
+that could tell two answers apart is taken off. Linear in the text.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+
+ROW_END = "⏎"
+"""What ends a row of a matrix, which LaTeX writes as two backslashes."""
+
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True))
+_VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
 
 _CHARACTERS = str.maketrans(
     {0xFF01 + offset: 0x21 + offset for offset in range(94)}  # the full-width forms of ASCII
-    | dict.fromkeys("−–—‐‑‒", "-")
-    | dict.fromkeys("×·⋅∙", "*")
+    | dict.fromkeys("−–—‐‑‒﹣", "-")
+    | dict.fromkeys("×·⋅∙✕", "*")
     | dict.fromkeys("∘º˚", "°")
-    | dict.fromkeys("≒≃∼", "≈")
-    | dict.fromkeys("\u00a0\u2009\u202f\u3000~", " ")
-    | {"÷": "/", "∶": ":", "。": ".", "、": ",", "²": "^{2}", "³": "^{3}", "π": r"\pi ", "√": r"\sqrt"}
+    | dict.fromkeys("≒≃∼≅", "≈")
+    | dict.fromkeys("\u2009\u202f\u2006", "\u2009")
+    | dict.fromkeys("\u00a0\u3000\u200b\ufeff", " ")
+    | dict.fromkeys("“”„«»「」『』《》", '"')
+    | dict.fromkeys("‘’′`", "'")
+    | {"″": "''", "÷": "/", "∶": ":", "。": ".", "、": ",", "π": r"\pi ", "√": r"\sqrt", "∞": r"\infty "}
+    | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∠": r"\angle ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "}
+    | {"℃": "°C", "℉": "°F", "∅": r"\emptyset ", "…": "...", "￥": "¥", "⟨": r"\langle ", "⟩": r"\rangle "}
+    | {"μ": "µ", "Ω": "Ω"}
 )
 
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\\[()\[\]]|\$|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])", " "),
-        (r"\\[,;:! ]", " "),
-        (r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}", r" \1 "),
-        (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\^\s*\{?\s*°\s*\}?", "°"),
-        (r"\\%", "%"),
-        (r"\\[dtc]frac", r"\\frac"),
-        (r"\\approx(?![A-Za-z])", "≈"),
-        (r"\\(?:times|cdot)(?![A-Za-z])", "*"),
-        (r"^\*\*|\*\*$|`", ""),  # emphasis in Markdown
-        (r"\*\*", "^"),
-        (r"\b(?:minus|negative)\s+", "-"),
-        (r"(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|cot|log|ln)(?![A-Za-z])", r"\\\1 "),
-        (r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
-        (r"\^\s*(-?\d+(?:\.\d+)?)(?!\^)", r"^{\1}"),
-        # math-verify reads juxtaposed numbers as a mixed number: 3(4) would be 7.
-        (r"(?<=[\d)])\s*\((?=\s*[-\d\\])", "*("),
+_FONTS = "text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname|boldsymbol|emph"
+_SIGNED = r"(?=\\?[\d.$]|\\(?:frac|sqrt|pi))"
+
+_REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (sign, re.compile(pattern), replacement)
+    for sign, pattern, replacement in (
+        ("\\\\", r"\\\\(?:\[[^\[\]]*\])?", ROW_END),
+        # Between groups of thousands: 12{,}345, 12,\!345, 10\,000 and thin blanks.
+        ("{,}", r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ","),
+        ("\\", r"(?<=\d)(?:,?\\[,!;:]|,\s*\\!)(?=\d{3}(?!\d))", ","),
+        ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
+        ("\u2009", r"\u2009", " "),
+        ("\\", r"\\[()\[\]]|\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?|quad|qquad)(?![A-Za-z])", " "),
+        ("\\", r"\\[,;:! ]", " "),
+        ("\\", rf"\\(?:{_FONTS})\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}", r" \1 "),
+        ("^", r"\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![A-Za-z])|°)", "°"),
+        ("\\", r"\\(?:degree|circ)(?![A-Za-z])", "°"),
+        ("^", r"\^\s*\{\s*(?:\\prime|')\s*(?:\\prime|')\s*\}", "''"),
+        ("^", r"\^\s*(?:\{\s*(?:\\prime|')\s*\}|\\prime(?![A-Za-z])|')", "'"),
+        ("\\", r"\\prime(?![A-Za-z])", "'"),
+        ("\\", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+        ("\\", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
+        ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])", " "),
+        ("\\", r"\\Omega(?![A-Za-z])", "Ω"),
+        ("Ω", r"(?<![A-Za-z])([kMGm])\s*Ω", r"\1Ω"),
+        ("\\", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
+        ("百", r"百分之\s*(\d+(?:\.\d+)?|[零一二两三四五六七八九十百点]+)", r"\1%"),
+        # A sign, where no value before it makes it a difference.
+        ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
+        ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
+        ("负", r"负(?=\d)", "-"),
+        ("\\", r"\\([%#&_])", r"\1"),
+        ("\\", r"\\[dtc]frac", r"\\frac"),
+        ("\\", r"\\(?:approx|simeq|thickapprox)(?![A-Za-z])", "≈"),
+        ("\\", r"\\(?:times|cdot|ast)(?![A-Za-z])", "*"),
+        ("\\", r"\\div(?![A-Za-z])", "/"),
+        ("\\", r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le "),
+        ("\\", r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge "),
+        ("\\", r"\\neq(?![A-Za-z])", r"\\ne "),
+        ("<=", r"<=", r"\\le "),
+        (">=", r">=", r"\\ge "),
+        ("!=", r"!=", r"\\ne "),
+        ("\\", r"\\colon(?![A-Za-z])", ":"),
+        ("\\", r"\\l?dots(?![A-Za-z])", "..."),
+        ("\\", r"\\lt(?![A-Za-z])", "<"),
+        ("\\", r"\\gt(?![A-Za-z])", ">"),
+        ("**", r"\*\*", "^"),
+        ("", r"(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|cot|log|ln)(?![A-Za-z])", r"\\\1 "),
+        ("\\", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
+        ("_", r"\\log\s*_\s*(\w)", r"\\log_{\1}"),
+        ("\\", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+        ("\\", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+        ("\\", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
+        ("^", r"\^\s*(-?\d+(?:\.\d+)?)(?!\^)", r"^{\1}"),
+        ("^", r"\^\s*\(\s*(-?\d+(?:\.\d+)?)\s*\)", r"^{\1}"),
     )
 )
+"""What must be in a text for the rewriting to change it, so that most are never tried; the pattern; what it becomes."""
 
+_SCRIPTS = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+|[{''.join(_SUBSCRIPTS)}]+|[{_VULGAR}]")
+# In Markdown; beside it stands no letter and no digit, or it is a power.
+_EMPHASIS = re.compile(
+    r"(?<![A-Za-z0-9_)*])(\*\*\*|\*\*|\*|__|_)(?=[^\s*_])((?:(?!\1).)+?)(?<=[^\s*_])\1(?![A-Za-z0-9_(*])",
+    re.DOTALL,
+)
 _ROOT = re.compile(r"\\sqrt\s*\(")
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
+_WRAPPERS = {'"': '"', "'": "'", "`": "`", "*": "*", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»"}
+_DOLLAR = re.compile(r"\\\$|\$+")
 
 
 def canonical(text: str) -> str:
-    """A text in the one notation, stripped; what is inside the last \\boxed where there is one."""
-    text = _last_boxed(text.translate(_CHARACTERS))
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return _braced_roots(text).strip()
+    """A text in the one notation, stripped."""
+    text = unwrapped(text)
+    if not text.isascii():
+        text = _SCRIPTS.sub(_in_line, text.translate(_CHARACTERS))
+    if "*" in text or "_" in text:
+        text = _EMPHASIS.sub(r"\2", text)
+    text = _without_dollars(text.replace("`", "'"))
+    for sign, pattern, replacement in _REWRITES:
+        if sign in text:
+            text = pattern.sub(replacement, text)
+    return _braced_roots(text).strip() if "\\sqrt" in text else text.strip()
 
 
-def _closing(text: str, start: int, pair: str) -> int:
+def unwrapped(text: str) -> str:
+    """Without quotes, code's marks or emphasis around the whole. No expression begins with an asterisk."""
+    text = text.strip()
+    while len(text) > 2 and (closer := _WRAPPERS.get(text[0])) and (end := text.rstrip(".,;。")).endswith(closer):
+        inside = end[1 : -len(closer)]
+        if text[0] in "'\"" and text[0] in inside and not inside.endswith(closer):
+            break
+        text = inside.strip()
+    return text
+
+
+def boxed(text: str) -> tuple[str, str] | None:
+    r"""What is inside the last \boxed of a text, and what is before it; None where there is none that closes."""
+    boxes = list(_BOXED.finditer(text))
+    if not boxes:
+        return None
+    start = boxes[-1].end()
+    end = closing(text, start - 1, "{}")
+    return (text[start:end], text[: boxes[-1].start()]) if end >= 0 else None
+
+
+def closing(text: str, start: int, pair: str) -> int:
     """The index of the bracket that closes the one at `start`; -1 where it stays open."""
     depth = 0
     for index in range(start, len(text)):
@@ -65,21 +152,54 @@ def _closing(text: str, start: int, pair: str) -> int:
     return -1
 
 
-def _last_boxed(text: str) -> str:
-    boxes = list(_BOXED.finditer(text))
-    if not boxes:
+def _in_line(found: re.Match[str]) -> str:
+    """Raised, lowered and vulgar characters as LaTeX."""
+    first = found[0][0]
+    if first in _SUPERSCRIPTS:
+        return "^{" + "".join(_SUPERSCRIPTS[each] for each in found[0]) + "}"
+    if first in _SUBSCRIPTS:
+        return "_{" + "".join(_SUBSCRIPTS[each] for each in found[0]) + "}"
+    above, below = unicodedata.normalize("NFKC", first).split("⁄")
+    return f"\\frac{{{above}}}{{{below}}}"
+
+
+def _without_dollars(text: str) -> str:
+    r"""Take off the dollars that begin and end mathematics; `\$5`, and a dollar that nothing ends, is money."""
+    if "$" not in text:
         return text
-    start = boxes[-1].end()
-    end = _closing(text, start - 1, "{}")
-    return text[start:end] if end >= 0 else text
+    pieces: list[str] = []
+    last, opened = 0, -1
+    marks = [found for found in _DOLLAR.finditer(text) if found[0] != "\\$"]
+    for found in _DOLLAR.finditer(text):
+        pieces.append(text[last : found.start()])
+        last = found.end()
+        if found[0] == "\\$":
+            pieces.append("$")
+        elif opened < 0:
+            follows = next((each for each in marks if each.start() >= found.end()), None)
+            inside = text[found.end() : follows.start()] if follows else ""
+            if follows is None or _is_money(inside, text[follows.end() : follows.end() + 1]):
+                pieces.append("$")
+            else:
+                opened = follows.start()
+                pieces.append(" ")
+        else:
+            opened = -1
+            pieces.append(" ")
+    return "".join([*pieces, text[last:]])
+
+
+def _is_money(inside: str, behind: str) -> bool:
+    """Whether two dollars are two prices: `$10-$20`, `$5 and $6`."""
+    return behind.isdigit() and (not inside.strip() or re.search(r"[-~,&\s]$|\b(?:to|and|or)\s*$", inside) is not None)
 
 
 def _braced_roots(text: str) -> str:
-    """`\\sqrt(x)` as `\\sqrt{x}`."""
+    r"""`\sqrt(x)` as `\sqrt{x}`."""
     characters = list(text)
     for found in _ROOT.finditer(text):
         start = found.end() - 1
-        end = _closing(text, start, "()")
+        end = closing(text, start, "()")
         if end >= 0:
             characters[start], characters[end] = "{", "}"
     return "".join(characters)

@@ -1,126 +1,298 @@
-"""What a short answer says.
+"""What a text says: a typed value, or why it says none.
 
-A reading is cautious: text that names one thing is read, with whatever words are around it; text that names several, or
-hedges, says nothing. So an answer commits to one value, and no rule has to guess which of several was meant.
+There is a reader for each kind, and each must account for the whole text: what is left over makes it another kind, or
+nothing. Where the kind is known (a source states it, or the truth has it) its reader goes first.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from mr1.judge.notation import canonical
-from mr1.judge.numbers import read_decimal, read_fraction, with_digits
-from mr1.judge.units import Unit, split_unit
-
-_CONCLUSION = re.compile(
-    r"≈|\b(?:answer|option|choice)\s*(?:is|:)|\b(?:so|thus|hence|therefore)\b|\btotal\s+(?:of|is)\b|答案[是为:]|所以|因此",
-    re.IGNORECASE,
+from mr1.judge.frame import concluded, content_words, hedged, statement, subjects, top_level, trimmed
+from mr1.judge.notation import ROW_END
+from mr1.judge.quantity import read_number, read_pair
+from mr1.judge.readers import (
+    NOTHING,
+    Reader,
+    read_algebra,
+    read_base,
+    read_clock,
+    read_day,
+    read_length,
+    read_plain_words,
+    read_quotient,
+    read_ratio,
+    read_score,
+    read_short_length,
+    read_spelled,
+    read_stated_day,
+    read_stated_ratio,
+    read_stated_version,
+    read_version,
+    read_words,
+    read_yes_no,
 )
-_SUBJECT = re.compile(r"[^\d\\]*\b(?:is|are|equals?)\b(?=.*[\d\\])", re.IGNORECASE | re.DOTALL)
-_END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
-_EQUALS = re.compile(r"(?<![<>!])=")
-_NAME = re.compile(r"\s*(?:\\angle|∠|angle)?\s*[A-Za-z]{1,4}\s*")
-_HEDGE = re.compile(r"\b(?:or|not|between|than|least|most)\b|或", re.IGNORECASE)
+from mr1.judge.truth import Kind
+from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words, YesNo
 
-_CHOICE = re.compile(
-    r"(?:option|choice|answer)?\s*(?:\(([A-H])\)\s*[.:]?\s*(.*)|([A-H])(?:\s*[.:)]\s*(.*))?)", re.IGNORECASE | re.DOTALL
+MOST_ITEMS = 64
+"""Entries of a list or a matrix."""
+
+_LETTER = re.compile(
+    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z]))\s*[.:)]?", re.IGNORECASE
 )
-_OTHER_CHOICE = re.compile(r"\b[A-H]\s*[.:)]")
-
-_MATHS = re.compile(r"[\d\\^+*/=<>|(){}\[\]°%]")
-_WORD = r"(?:[^\W\d_]{2,}|[\u4e00-\u9fff])"
-# Words beside a value, not beside an operator: PE is a word in `PE is 4`, and none in `4 + PE`.
-_FIRST_WORD = re.compile(rf"{_WORD}[\s,:;'\"!.]++(?![+*/^=<>|-]\s)|[\u4e00-\u9fff]+")
-_LAST_WORD = re.compile(rf"(?<![\s+*/^=<>|-])[\s,:;'\"!(]+{_WORD}\)?$|[\u4e00-\u9fff]+$")
-_INNER_WORD = re.compile(r"(?:^|\s)(?=[^\W\d_]*[a-z])[^\W\d_]{2,}(?:\s|$)|[\u4e00-\u9fff]")
-# math-verify adds numbers that stand side by side, as in a mixed number: `0{3}{5}` would be 8.
-_JUXTAPOSED = re.compile(r"\d\s+\d|\d\s*\{|\d\s*\(\s*\d")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One thing that an answer says: a choice's letter, with or without what it stands for, words, or a value."""
-
-    letter: str = ""
-    """Of a multiple choice, upper case."""
-    words: str = ""
-    """An answer without numbers or signs, in lower case."""
-    latex: str = ""
-    """A value as it was written, in the notation of `canonical`."""
-    number: Fraction | None = None
-    """The value, where it is a decimal or a fraction."""
-    decimals: int | None = None
-    """Digits behind the point where it is a decimal, 0 for an integer; None for all else."""
-    unit: Unit | None = None
-    """The value's unit."""
-
-    @property
-    def has_content(self) -> bool:
-        """Whether it says more than a letter."""
-        return bool(self.words or self.latex)
+_LETTERED = re.compile(
+    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:]?|([A-Z])\s*[.:),])\s*(.+)", re.DOTALL
+)
+_OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
+_LETTERS = re.compile(r"[(\[]?\s*[A-Z]\s*[)\]]?(?:(?:\s*[,;&/]\s*(?:and\s+)?|\s+and\s+|\s+)[(\[]?\s*[A-Z]\s*[)\]]?)+")
+_JOINED = re.compile(r"[A-Z]{2,}")
+_MATRIX = re.compile(
+    r"\\begin\s*\{(?P<shape>[pbBvV]?matrix|array)\}(?:\{[lcr|\s]*\})?(?P<body>.*)\\end\s*\{(?P=shape)\}", re.DOTALL
+)
+_NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\]\s*,?\s*)+\]")
+_BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
+_ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
+_COMMA = r"\s*(?:[,;]\s*(?:and(?![A-Za-z])|和|以及)?|(?<=\s)and(?![A-Za-z])|&|和)\s*"
 
 
 @lru_cache(maxsize=4096)
-def read(text: str, equation: bool = False) -> Reading | None:
-    """What a text says; None where it says nothing, several things, or hedges.
+def read(text: str, kind: Kind | None = None) -> Reading:
+    """What a text says.
 
     Args:
         text: at most LONGEST_ANSWER characters.
-        equation: keep what is left of an equals sign. Otherwise the value is behind the last one: `AB = 2 * 5 = 10`.
+        kind: what it is to be, where that is known; where it can't be read so, as any other.
     """
-    text = canonical(text)
-    if _HEDGE.search(text):
-        return None
-    text = _END.sub("", _conclusion(text, equation)).strip()
-    choice = _CHOICE.fullmatch(text)
-    if choice is None:
-        return _content(text)
-    letter, rest = (choice[1] or choice[3]).upper(), (choice[2] or choice[4] or "").strip()
-    if not rest:
-        return Reading(letter=letter)
-    content = None if _OTHER_CHOICE.search(rest) else _content(rest)
-    return content and replace(content, letter=letter)
+    said = statement(text)
+    if not said:
+        return Reading(why="it is empty")
+    if kind is Kind.TEXT:
+        return read_words(said)
+    ends = [said] if (end := concluded(said)) == said else [end, said]
+    for each in ends:
+        if kind is not None and (found := _expected(each, kind)).value is not None:
+            return found
+    for each in ends:
+        if (found := _any(each)).value is not None:
+            return found
+    return found
 
 
-def is_equation(truth: str) -> bool:
-    """Whether a truth is an equation of its own, `x^2 + y^2 = 1`, and not a name with its value, `x = 3`."""
-    parts = _EQUALS.split(truth)
-    return len(parts) > 2 or (len(parts) == 2 and _NAME.fullmatch(parts[0]) is None)
+def _expected(text: str, kind: Kind) -> Reading:
+    for reader in READERS[kind]:
+        found = reader(text)
+        if found.value is not None:
+            return found
+    if kind is Kind.YES_NO or kind is Kind.CHOICE or kind in _CALENDAR:
+        for subject, rest in subjects(text):
+            found = READERS[kind][0](rest)
+            if found.value is not None and not hedged(content_words(subject, keep_hedges=True)):
+                return replace(found, words=content_words(subject)) if kind in _CALENDAR else found
+    return NOTHING
 
 
-def _conclusion(text: str, equation: bool) -> str:
-    """What follows the last sign that the answer comes now."""
-    if not equation:
-        text = _EQUALS.split(text)[-1]
-    text = _CONCLUSION.split(text)[-1]
-    subject = _SUBJECT.match(text)
-    return text[subject.end() :] if subject else text
+def _any(text: str) -> Reading:
+    """By the first reader that accounts for the whole text."""
+    number = read_number(text) if text[0].isdigit() and text.replace(".", "", 1).isdigit() else None
+    if number is not None and number.value is not None:
+        return number
+    for reader in _ORDER:
+        found = reader(text)
+        if found.value is not None:
+            return found
+    found = read_number(text)
+    return found if found.why else NOTHING
 
 
-def _content(text: str) -> Reading | None:
-    """Words, or the one value in a text."""
-    text = with_digits(text)
-    if not _MATHS.search(text):
-        words = " ".join(text.casefold().split())
-        return Reading(words=words) if any(map(str.isalpha, words)) else None
-    value, unit = _value(text)
-    if not value or _INNER_WORD.search(value):
-        return None
-    if decimal := read_decimal(value):
-        return Reading(latex=value, number=decimal[0], decimals=decimal[1], unit=unit)
-    fraction = read_fraction(value)
-    if fraction is None and _JUXTAPOSED.search(value):
-        return None
-    return Reading(latex=value, number=fraction, unit=unit)
+def read_choice(text: str) -> Reading:
+    """A letter, with what it stands for or without, or several letters."""
+    if found := _LETTER.fullmatch(text):
+        return Reading(Letters(frozenset({(found[1] or found[2]).upper()})))
+    if found := _LETTERS.fullmatch(text):
+        return Reading(Letters(frozenset(re.findall(r"(?<![a-z])[A-Z](?![a-z])", text))))
+    if found := _LETTERED.fullmatch(text):
+        content = trimmed(found[3])
+        if content and not _OTHER_LETTER.search(content):
+            inner = _any(content)
+            if inner.value is not None and not isinstance(inner.value, Letters):
+                return replace(inner, letter=(found[1] or found[2]).upper())
+    return NOTHING
 
 
-def _value(text: str) -> tuple[str, Unit | None]:
-    """The value inside a text and its unit: words before it and behind it are taken off."""
-    while (found := _LAST_WORD.search(text)) and split_unit(text)[1] is None:
-        text = text[: found.start()].rstrip(" .,;:?'\"")
-    while found := _FIRST_WORD.match(text):
-        text = text[found.end() :].lstrip()
-    return split_unit(text)
+def read_letters(text: str) -> Reading:
+    """Letters side by side, where they are known to be a choice's: AC."""
+    text = re.sub(r"^[(\[]\s*([A-Z]{2,})\s*[)\]]$", r"\1", text)
+    if _JOINED.fullmatch(text) and len(set(text)) == len(text):
+        return Reading(Letters(frozenset(text)))
+    lead = re.match(r"(?:both\s+)?(?:options?|choices?)\s+|both\s+", text, re.IGNORECASE)
+    if lead is None:
+        return NOTHING
+    found = read_choice(text[lead.end() :])
+    return found if found.value is not None else read_letters(text[lead.end() :])
+
+
+def read_matrix(text: str) -> Reading:
+    r"""A matrix in LaTeX, or lists within a list."""
+    if "\\begin" not in text and text.count("[") < 2:
+        return NOTHING
+    text = re.sub(r"^\s*[A-Za-z]\s*=\s*", "", text)
+    if wrapped := re.fullmatch(r"(?:\(|\[)\s*(\\begin\s*\{array\}.*)\s*(?:\)|\])", text, re.DOTALL):
+        text = wrapped[1].strip()
+    if found := _MATRIX.fullmatch(text):
+        lines = [line for line in found["body"].split(ROW_END) if line.strip()]
+        rows = [line.split("&") for line in lines]
+        shape = "v" if found["shape"] in ("vmatrix", "Vmatrix") else ""
+    elif _NESTED.fullmatch(text):
+        rows = [top_level(row, ",") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1])]
+        shape = ""
+    else:
+        return NOTHING
+    if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MOST_ITEMS:
+        return Reading(why="its rows are not of one length")
+    entries = [tuple(_entry(entry) for entry in row) for row in rows]
+    if any(entry.value is None for row in entries for entry in row):
+        return Reading(why="an entry of the matrix can't be read")
+    return Reading(Matrix(tuple(entries), shape))
+
+
+def _entry(text: str) -> Reading:
+    r"""An item of a list, a tuple, a matrix."""
+    text = trimmed(text)
+    if not text:
+        return Reading(why="an item is empty")
+    if found := re.fullmatch(r"([+-]?)\s*\\infty", text):
+        return Reading(Words((f"{found[1] or '+'}infinity",)))
+    return _any(text)
+
+
+def read_several(text: str) -> Reading:
+    r"""What brackets hold: a tuple, a list, an interval, a set; several of them joined by \cup."""
+    if _ANY_BRACKET.search(text) is None:
+        return NOTHING
+    text = re.sub(r"\\([{}])", r"\1", text)
+    text = re.sub(r"\\langle(?![A-Za-z])", "(", re.sub(r"\\rangle(?![A-Za-z])", ")", text))
+    words: frozenset[str] = frozenset()
+    if (
+        name := re.match(
+            r"\s*([A-Za-z]'?(?:\s*,\s*[A-Za-z]){0,3}|\([a-z](?:\s*,\s*[a-z])+\))\s*(?:=|\\in(?![A-Za-z]))\s*(?=[(\[{])",
+            text,
+        )
+    ) is not None:
+        text = text[name.end() :]
+        words = frozenset({re.sub(r"[\s()]", "", name[1]).lower()})
+    parts = top_level(text, r"\\cup(?![A-Za-z])|\bU\b")
+    if len(parts) > 1:
+        items = [_bracketed(part.strip()) for part in parts]
+        if any(item.value is None for item in items):
+            return Reading(why="a part of the union can't be read")
+        return Reading(Several(tuple(items), "{", "}", Kind.INTERVAL), words)
+    found = _bracketed(text.strip())
+    if found.value is None and not words:
+        for subject, rest in subjects(text):
+            if rest[:1] in _BRACKETS and (inner := _bracketed(rest)).value is not None:
+                before = content_words(subject, keep_hedges=True)
+                return inner if not hedged(before) else Reading(why="it hedges")
+    return replace(found, words=words) if found.value is not None else found
+
+
+def _bracketed(text: str) -> Reading:
+    if len(text) < 2 or text[-1] not in _BRACKETS.get(text[0], ""):
+        return NOTHING
+    if not _encloses(text):
+        return NOTHING
+    pieces = top_level(text[1:-1], r"[,;]")
+    if text[0] == "{" and pieces == [""]:
+        return Reading(Several((), "{", "}", Kind.SET))
+    if (len(pieces) == 1 and text[0] != "{") or len(pieces) > MOST_ITEMS:
+        return NOTHING
+    items = [_entry(piece) for piece in pieces]
+    if any(item.value is None for item in items):
+        return Reading(why="an item can't be read")
+    kind = Kind.SET if text[0] == "{" else Kind.TUPLE if text[0] + text[-1] == "()" else Kind.LIST
+    if {text[0], text[-1]} in ({"[", ")"}, {"(", "]"}):
+        if len(pieces) != 2:
+            return NOTHING
+        kind = Kind.INTERVAL
+    return Reading(Several(tuple(items), text[0], text[-1], kind))
+
+
+def _encloses(text: str) -> bool:
+    """Whether a text's first bracket is closed by its last."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return place == len(text) - 1
+    return False
+
+
+def read_list(text: str) -> Reading:
+    """Several values without brackets, in no order: 1, 2 and 3; x = 1, y = 2; ±2."""
+    if "\\pm" in text or "±" in text:
+        return _plus_minus(text)
+    pieces = top_level(text, _COMMA)
+    if not 2 <= len(pieces) <= MOST_ITEMS:
+        return NOTHING
+    items = [_entry(piece) for piece in pieces]
+    if any(item.value is None or isinstance(item.value, Words | Algebra | Letters | YesNo) for item in items):
+        return Reading(why="it states several values, not all of which can be read")
+    return Reading(Several(tuple(items)))
+
+
+def _plus_minus(text: str) -> Reading:
+    signs = re.findall(r"\\pm(?![A-Za-z])|±", text)
+    if len(signs) != 1:
+        return NOTHING
+    items = [_entry(re.sub(r"\\pm(?![A-Za-z])\s*|±\s*", sign, text)) for sign in "+-"]
+    if any(not isinstance(item.value, Number) for item in items):
+        return NOTHING
+    return Reading(Several(tuple(items)))
+
+
+_CALENDAR = (Kind.DATE, Kind.TIME, Kind.DURATION)
+
+_ORDER: tuple[Reader, ...] = (
+    read_choice,
+    read_yes_no,
+    read_length,
+    read_clock,
+    read_day,
+    read_version,
+    read_base,
+    read_ratio,
+    read_pair,
+    read_matrix,
+    read_several,
+    read_spelled,
+    read_list,
+    read_algebra,
+    read_plain_words,
+)
+"""From the narrow to the wide."""
+
+READERS: dict[Kind, Sequence[Reader]] = {
+    Kind.NUMBER: (read_number, read_quotient),
+    Kind.RATIO: (read_ratio, read_stated_ratio, read_number),
+    Kind.RANGE: (read_pair,),
+    Kind.SCORE: (read_pair, read_score),
+    Kind.DATE: (read_day, read_stated_day),
+    Kind.TIME: (read_clock,),
+    Kind.DURATION: (read_length, read_short_length, read_number),
+    Kind.VERSION: (read_stated_version,),
+    Kind.TUPLE: (read_several, read_list),
+    Kind.LIST: (read_several, read_list, read_number),
+    Kind.SET: (read_several, read_list),
+    Kind.MATRIX: (read_matrix, read_several),
+    Kind.INTERVAL: (read_several,),
+    Kind.INEQUALITY: (read_algebra,),
+    Kind.EQUATION: (read_algebra,),
+    Kind.EXPRESSION: (read_algebra, read_number),
+    Kind.CHOICE: (read_choice, read_letters),
+    Kind.YES_NO: (read_yes_no,),
+    Kind.BASE: (read_base,),
+    Kind.TEXT: (read_words,),
+}

@@ -5,18 +5,27 @@ docs/judge.md lists what is accepted and what is refused; a test holds the list.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from mr1.judge.compare import Algebraic, Comparison, NeedsAlgebraError, no_algebra
 from mr1.judge.pool import ask
-from mr1.judge.reading import Reading, is_equation, read
+from mr1.judge.reading import read
 from mr1.judge.tags import last_answer
-from mr1.judge.truth import Truth, as_truth
-from mr1.judge.units import PERCENT
+from mr1.judge.truth import Kind, Truth, as_truth
+from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words
 from mr1.judge.verdict import Verdict, too_large
 
-FEWEST_DIGITS = 3
-"""Significant digits that a decimal needs to stand for an exact truth: 0.333 for 1/3, 7.21 for 2√13."""
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, and why."""
+
+    verdict: Verdict
+    rule: str
+    """What decided."""
+    said: Reading
+    gold: Reading
 
 
 def judge(output: str, truth: str | Truth) -> Verdict:
@@ -35,28 +44,45 @@ def judge_answer(answer: str, truth: str | Truth, otherwise: Verdict = Verdict.W
         truth: the gold answer. Where it can't be read that is the verdict, whatever the answer is.
         otherwise: the verdict instead of WRONG.
     """
-    verdicts = [_judge_text(answer.strip(), text.strip(), otherwise) for text in as_truth(truth).accepted]
-    return Verdict.RIGHT if Verdict.RIGHT in verdicts else verdicts[0]
+    verdict = explain(answer, truth).verdict
+    return otherwise if verdict is Verdict.WRONG else verdict
+
+
+def explain(answer: str, truth: str | Truth) -> Judgement:
+    """The judgement of a bare answer: against the accepted text that it states, or else the first."""
+    truth = as_truth(truth)
+    first: Judgement | None = None
+    for text in truth.accepted:
+        found = _judgement(answer.strip(), text.strip(), truth)
+        if found.verdict is Verdict.RIGHT:
+            return found
+        first = first or found
+    assert first is not None
+    return first
 
 
 def unreadable(truth: str | Truth) -> str:
     """Why a truth can't be compared with anything; empty where it can."""
     for text in as_truth(truth).accepted:
-        if judge_answer("", text) is Verdict.UNREADABLE_TRUTH:
-            return f"its answer {text[:60]!r} says nothing that can be compared"
+        found = _judgement("", text.strip(), as_truth(truth))
+        if found.verdict is Verdict.UNREADABLE_TRUTH:
+            return f"its answer {text[:60]!r} says nothing that can be compared: {found.gold.why or found.rule}"
     return ""
 
 
-def _judge_text(answer: str, truth: str, otherwise: Verdict) -> Verdict:
-    if too_large(truth):
-        return Verdict.UNREADABLE_TRUTH
+def _judgement(answer: str, text: str, truth: Truth) -> Judgement:
+    nothing = Reading(why="it is not read")
+    if too_large(text):
+        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth is too large", nothing, Reading(why="it is too large"))
     if too_large(answer):
-        answer, otherwise = "", Verdict.TOO_LARGE
+        found = _judgement("", text, truth)
+        if found.verdict is Verdict.WRONG:
+            return replace(found, verdict=Verdict.TOO_LARGE, rule="the answer is too large")
+        return found
     try:
-        verdict = _compare(answer, truth)
-    except _LostError:
-        return Verdict.LOST
-    return otherwise if verdict is Verdict.WRONG else verdict
+        return _decided(answer, text, truth)
+    except _LostError as lost:
+        return Judgement(Verdict.LOST, "the worker was lost", *lost.args)
 
 
 class _LostError(Exception):
@@ -64,80 +90,136 @@ class _LostError(Exception):
 
 
 @lru_cache(maxsize=4096)
-def _compare(answer: str, truth: str) -> Verdict:
+def _decided(answer: str, text: str, truth: Truth) -> Judgement:
     """Remembered, because a group's completions repeat few answers; at most LONGEST_ANSWER characters each.
 
     Raises:
         _LostError: the worker was lost.
     """
-    equation = is_equation(truth)
-    gold = read(truth, equation)
-    if gold is None:
-        return Verdict.UNREADABLE_TRUTH
-    said = read(answer, equation)
-    if said and gold.letter and said.letter:
-        if said.letter != gold.letter:
-            return _against(None, gold)
-        if not (said.has_content and gold.has_content):
-            said = gold
-    return _against(said, gold)
+    gold = read_truth(text, truth)
+    try:
+        found = decide(answer, text, truth)
+        if found.verdict is not Verdict.WRONG or not needs_algebra(gold):
+            return found
+        verdict = _readable(text, truth)
+    except NeedsAlgebraError:
+        verdict = ask("strict", answer, text, truth.dumps())
+        found = Judgement(verdict, "expressions are compared by math-verify", read_answer(answer, gold, truth), gold)
+    if verdict is Verdict.LOST:
+        raise _LostError(found.said, gold)
+    return replace(found, verdict=verdict)
 
 
-def _against(said: Reading | None, gold: Reading) -> Verdict:
-    """Compare what is said beside a choice's letter; `said` is None where the answer is wrong whatever the truth is."""
-    if gold.latex:
-        return _values(said if said and said.latex else None, gold)
-    if said is None or said.words != gold.words or said.latex:
-        return Verdict.WRONG
-    return Verdict.RIGHT if gold.words or said.letter == gold.letter else Verdict.WRONG
+@lru_cache(maxsize=4096)
+def _readable(text: str, truth: Truth) -> Verdict:
+    """WRONG where algebra can read a truth, which only a worker may try; else what came of it."""
+    verdict = ask("strict", "", text, truth.dumps())
+    if verdict is Verdict.LOST:
+        raise _LostError(Reading(why="it is not read"), read_truth(text, truth))
+    return verdict
 
 
-def _values(said: Reading | None, gold: Reading) -> Verdict:
-    """Compare values: plain numbers here, expressions in a worker."""
-    scales = _scales(said, gold) if said else []
-    if not scales:
-        said = None
-    tolerance = _tolerance(said, gold) if said else Fraction(0)
-    if gold.number is None or (said and said.number is None):
-        verdict = ask("expressions", _latex(said), _latex(gold), " ".join(map(str, scales)), str(tolerance))
-        if verdict is Verdict.LOST:
-            raise _LostError
-        return verdict
-    if said is None or said.number is None:
-        return Verdict.WRONG
-    right = any(abs(said.number * scale - gold.number) <= tolerance * scale for scale in scales)
-    return Verdict.RIGHT if right else Verdict.WRONG
+def decide(answer: str, text: str, truth: Truth, algebra: Algebraic = no_algebra) -> Judgement:
+    """The judgement, where nothing or the given algebra is needed for it.
 
-
-def _latex(reading: Reading | None) -> str:
-    """What the worker is to read; a number without separators and mixed fractions."""
-    if reading is None:
-        return ""
-    return reading.latex if reading.number is None else str(reading.number)
-
-
-def _scales(said: Reading, gold: Reading) -> list[Fraction]:
-    """The factors from the answer's unit to the truth's; none where the units measure different things.
-
-    A value without a unit is taken in the other's, but for percent: 3 % is 0.03, and where the truth is 3 % both 3 and
-    0.03 state it.
+    Raises:
+        NeedsAlgebraError: it is, and none is given.
     """
-    if said.unit and gold.unit:
-        return [said.unit.size / gold.unit.size] if said.unit.dimension == gold.unit.dimension else []
-    if said.unit and said.unit.dimension == PERCENT:
-        return [said.unit.size]
-    if gold.unit and gold.unit.dimension == PERCENT:
-        return [Fraction(1), 1 / gold.unit.size]
-    return [Fraction(1)]
+    gold = read_truth(text, truth)
+    if gold.value is None:
+        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth can't be read", Reading(why="it is not read"), gold)
+    said = read_answer(answer, gold, truth)
+    right, rule = _compared(answer, said, gold, Comparison(truth, algebra))
+    return Judgement(Verdict.RIGHT if right else Verdict.WRONG, rule, said, gold)
 
 
-def _tolerance(said: Reading, gold: Reading) -> Fraction:
-    """Half a unit in the last place of an answer that is a decimal, where the truth is a fraction, a root or has π.
+def read_truth(text: str, truth: Truth) -> Reading:
+    """What a truth says; where its source states the kind it must be of that."""
+    kind = truth.kind or (Kind.CHOICE if truth.choices else None)
+    gold = read(text, kind)
+    if truth.kind is None or gold.value is None:
+        return gold
+    if truth.kind is Kind.NUMBER and gold.kind in (Kind.DURATION, Kind.RATIO):
+        return gold
+    stated = {Kind.LIST: (Kind.TUPLE, Kind.SET, Kind.NUMBER), Kind.TUPLE: (Kind.LIST,), Kind.SET: (Kind.LIST,)}
+    alike = {
+        Kind.EQUATION: (Kind.EXPRESSION, Kind.NUMBER),
+        Kind.SCORE: (Kind.RANGE, Kind.RATIO),
+        Kind.INTERVAL: (Kind.TUPLE, Kind.LIST, Kind.SET),
+    }
+    allowed = (truth.kind, *stated.get(truth.kind, ()), *alike.get(truth.kind, ()))
+    if truth.kind in (Kind.EXPRESSION, Kind.RATIO, Kind.DURATION, Kind.MATRIX):
+        allowed = (*allowed, Kind.NUMBER, Kind.TUPLE)
+    if gold.kind in allowed or (truth.kind is Kind.CHOICE and gold.letter):
+        return gold
+    return Reading(why=f"it is a {gold.kind}, and answer_kind is {truth.kind}")
 
-    Two decimals must be equal: the truth says how exact it is. A decimal of fewer than FEWEST_DIGITS significant
-    digits, or without digits behind the point, is no approximation.
-    """
-    if not said.decimals or gold.decimals is not None:
-        return Fraction(0)
-    significant = said.latex.replace(".", "").lstrip("+-0")
-    return Fraction(1, 2 * 10**said.decimals) if len(significant) >= FEWEST_DIGITS else Fraction(0)
+
+def read_answer(answer: str, gold: Reading, truth: Truth) -> Reading:
+    """What an answer says, by the truth's kind first."""
+    said = read(answer, truth.kind or gold.kind)
+    if gold.letter and not said.letter:
+        lettered = read(answer, Kind.CHOICE)
+        return lettered if lettered.letter or isinstance(lettered.value, Letters) else said
+    return said
+
+
+def needs_algebra(reading: Reading) -> bool:
+    """Whether anything in a reading is an expression."""
+    value = reading.value
+    if isinstance(value, Several):
+        return any(map(needs_algebra, value.items))
+    if isinstance(value, Matrix):
+        return any(needs_algebra(entry) for row in value.rows for entry in row)
+    return isinstance(value, Algebra) or (isinstance(value, Number) and value.value is None)
+
+
+def _compared(answer: str, said: Reading, gold: Reading, comparison: Comparison) -> tuple[bool, str]:
+    """Whether an answer's reading is the truth's, with the letters of a choice and what they stand for."""
+    letter, content, choices = _letter(gold), _content(gold), comparison.truth.choices
+    if choices and not letter:
+        place = _place(gold, choices, comparison)
+        letter = chr(ord("A") + place) if place is not None else ""
+    if letter and choices and ord(letter) - ord("A") < len(choices):
+        content = read(choices[ord(letter) - ord("A")], None)
+    stated = _text(said, answer) if said.letter else answer
+    if letter and (ours := _letter(said)):
+        if ours != letter:
+            return False, "another letter"
+        if content is None or _content(said) is None:
+            return True, "the same letter"
+        said = replace(said, letter="")
+    if content is None or content.value is None:
+        return comparison.same(said, gold)
+    if isinstance(content.value, Words):
+        return comparison.words(stated, content.value)
+    return comparison.same(_content(said) or said, content)
+
+
+def _letter(reading: Reading) -> str:
+    """The one letter of a choice."""
+    if isinstance(reading.value, Letters) and len(reading.value.letters) == 1:
+        return next(iter(reading.value.letters))
+    return reading.letter
+
+
+def _content(reading: Reading) -> Reading | None:
+    """What is said beside, or without, a letter."""
+    return None if isinstance(reading.value, Letters) else reading
+
+
+def _place(gold: Reading, choices: tuple[str, ...], comparison: Comparison) -> int | None:
+    """Which of the choices a truth is that is no letter."""
+    for place, choice in enumerate(choices):
+        option = read(choice, gold.kind)
+        if isinstance(gold.value, Words):
+            if comparison.words(choice, gold.value)[0]:
+                return place
+        elif option.value is not None and comparison.same(option, gold)[0]:
+            return place
+    return None
+
+
+def _text(said: Reading, answer: str) -> str:
+    """The words behind a letter, where an answer has both."""
+    return str(said.value) if isinstance(said.value, Words) else answer

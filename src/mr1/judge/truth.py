@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
@@ -72,6 +73,23 @@ class Truth:
     """Whether upper and lower case differ in words."""
     choices: tuple[str, ...] = ()
     """The texts of a multiple choice, in the order of their letters A to Z; empty where there are none."""
+
+    def dumps(self) -> str:
+        """As JSON, for a worker."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def loads(cls, text: str) -> Truth:
+        """What `dumps` gave."""
+        fields = json.loads(text)
+        tolerance = fields.pop("tolerance")
+        return cls(
+            accepted=tuple(fields.pop("accepted")),
+            kind=None if (kind := fields.pop("kind")) is None else Kind(kind),
+            tolerance=Tolerance(Fraction(tolerance["relative"]), tolerance["decimals"]),
+            choices=tuple(fields.pop("choices")),
+            **fields,
+        )
 
 
 def as_truth(truth: str | Truth) -> Truth:

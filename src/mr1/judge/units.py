@@ -1,62 +1,363 @@
-"""Units of measurement at the end of an answer."""
+"""Units of measurement. What a unit is called and how large it is, pint knows; which of its units an answer may have,
+and how they are put together, is said here: pint takes nearly any short word for a unit.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Any
 
 PERCENT = "percent"
+ANGLE = "angle"
 
-# Each name stands for so many of its dimension's base unit: metre, second, kilogram, degree.
-_LENGTHS = {
-    "mm|millimet(?:er|re)s?|毫米": Fraction(1, 1000),
-    "cm|centimet(?:er|re)s?|厘米": Fraction(1, 100),
-    "dm|decimet(?:er|re)s?|分米": Fraction(1, 10),
-    "km|kilomet(?:er|re)s?|千米|公里": Fraction(1000),
-    "nautical miles?|海里": Fraction(1852),
-    "m|met(?:er|re)s?|米": Fraction(1),
-}
-_OTHERS = {
-    "°|degrees?|deg|度": ("angle", Fraction(1)),
-    "%|percent(?:age)?|pct": (PERCENT, Fraction(1, 100)),
-    "s|secs?|seconds?|秒": ("time", Fraction(1)),
-    "min|minutes?|分钟|分": ("time", Fraction(60)),
-    "h|hrs?|hours?|小时": ("time", Fraction(3600)),
-    "kg|kilograms?|千克|公斤": ("mass", Fraction(1)),
-    "g|grams?|克": ("mass", Fraction(1, 1000)),
-}
-
-_POWER = r"\s*\^\s*\{?\s*(?P<power>[23])\s*\}?\^?|(?P<suffix>[23])"
-_PREFIX = r"(?P<square>(?:square|sq\.?)\s+|平方)|(?P<cube>cubic\s+|立方)"
-_END = re.compile(
-    rf"(?<![A-Za-z\\])(?:(?:{_PREFIX})?(?P<length>{'|'.join(_LENGTHS)})(?:{_POWER})?|(?P<other>{'|'.join(_OTHERS)}))$"
+_ALLOWED = frozenset(
+    """meter inch foot yard mile nautical_mile angstrom micron light_year parsec astronomical_unit hectare are acre
+    liter gallon quart pint cup fluid_ounce tablespoon teaspoon barrel cubic_centimeter second minute hour day
+    week fortnight month year decade century millennium gram metric_ton pound ounce stone ton carat grain
+    unified_atomic_mass_unit kelvin degree_Celsius degree_Fahrenheit mile_per_hour kilometer_per_hour knot
+    standard_gravity newton pound_force dyne joule calorie watt_hour electron_volt erg british_thermal_unit watt
+    horsepower pascal bar atmosphere_standard standard_atmosphere torr millimeter_Hg pound_force_per_square_inch
+    hertz revolutions_per_minute ampere coulomb volt ohm farad henry tesla gauss weber siemens ampere_hour mole
+    candela lumen lux becquerel curie gray sievert katal diopter molar bit byte radian degree arcminute arcsecond
+    turn""".split()
 )
+"""pint's names of the units that are read, each with its prefixes. Others, such as hands and points, are words."""
+
+_WORDS = {
+    "米": "meter",
+    "公里": "kilometer",
+    "千米": "kilometer",
+    "分米": "decimeter",
+    "厘米": "centimeter",
+    "毫米": "millimeter",
+    "微米": "micrometer",
+    "纳米": "nanometer",
+    "海里": "nautical_mile",
+    "英里": "mile",
+    "英尺": "foot",
+    "英寸": "inch",
+    "公顷": "hectare",
+    "亩": "mu",
+    "升": "liter",
+    "毫升": "milliliter",
+    "秒": "second",
+    "秒钟": "second",
+    "分": "minute",
+    "分钟": "minute",
+    "时": "hour",
+    "小时": "hour",
+    "天": "day",
+    "日": "day",
+    "周": "week",
+    "星期": "week",
+    "个月": "month",
+    "年": "year",
+    "克": "gram",
+    "千克": "kilogram",
+    "公斤": "kilogram",
+    "斤": "jin",
+    "毫克": "milligram",
+    "吨": "metric_ton",
+    "磅": "pound",
+    "摄氏度": "degree_Celsius",
+    "华氏度": "degree_Fahrenheit",
+    "开尔文": "kelvin",
+    "牛": "newton",
+    "牛顿": "newton",
+    "焦耳": "joule",
+    "焦": "joule",
+    "瓦": "watt",
+    "瓦特": "watt",
+    "千瓦": "kilowatt",
+    "千瓦时": "kilowatt_hour",
+    "瓦时": "watt_hour",
+    "帕": "pascal",
+    "赫兹": "hertz",
+    "安": "ampere",
+    "安培": "ampere",
+    "伏": "volt",
+    "伏特": "volt",
+    "欧姆": "ohm",
+    "欧": "ohm",
+    "兆欧": "megaohm",
+    "兆瓦": "megawatt",
+    "兆赫": "megahertz",
+    "毫安": "milliampere",
+    "毫伏": "millivolt",
+    "赫": "hertz",
+    "千帕": "kilopascal",
+    "毫秒": "millisecond",
+    "kilohm": "kiloohm",
+    "kilohms": "kiloohm",
+    "megohm": "megaohm",
+    "megohms": "megaohm",
+    "度": "degree",
+    "弧度": "radian",
+    "元": "CNY",
+    "块": "CNY",
+    "人民币": "CNY",
+    "美元": "USD",
+    "欧元": "EUR",
+    "英镑": "GBP",
+    "日元": "JPY",
+    "°": "degree",
+    "deg": "degree",
+    "degrees": "degree",
+    "Ω": "ohm",
+    "Å": "angstrom",
+    "tonne": "metric_ton",
+    "tonnes": "metric_ton",
+    "kph": "kilometer_per_hour",
+    "kmph": "kilometer_per_hour",
+    "cc": "cubic_centimeter",
+    "sec": "second",
+    "secs": "second",
+    "mins": "minute",
+    "hrs": "hour",
+    "hr": "hour",
+    "yrs": "year",
+    "yr": "year",
+    "lbs": "pound",
+    "amp": "ampere",
+    "amps": "ampere",
+    "in": "inch",
+    "feet": "foot",
+    "rad": "radian",
+    "rads": "radian",
+    "rev": "turn",
+    "revolution": "turn",
+    "revolutions": "turn",
+    "rpm": "revolutions_per_minute",
+    "celsius": "degree_Celsius",
+    "fahrenheit": "degree_Fahrenheit",
+    "centigrade": "degree_Celsius",
+    "mmHg": "millimeter_Hg",
+    "Cal": "kilocalorie",
+    "kcal": "kilocalorie",
+    "kWh": "kilowatt_hour",
+    "mAh": "milliampere_hour",
+    "MWh": "megawatt_hour",
+    "atm": "standard_atmosphere",
+    "mol": "mole",
+    "tons": "ton",
+}
+"""Names that pint has not, or has for something rarer."""
+
+_CAPITALS = {name: name.lower() for name in ("KG", "Kg", "KM", "Km", "CM", "Cm", "MM", "KM", "ML", "Ml")}
+_NO_UNITS = frozenset("a as are at or y u B".split())
+"""Short words that pint has units for, and that mean something else in an answer."""
+
+_MONEY = {
+    "USD": "USD|US dollars?|US\\$|dollars?|bucks?|\\$",
+    "cent": "cents?|¢",
+    "EUR": "EUR|euros?|€",
+    "GBP": "GBP|pounds sterling|£",
+    "CNY": "CNY|RMB|yuan",
+    "JPY": "JPY|yen",
+    "¥": "¥",
+    "INR": "INR|rupees?|₹",
+    "KRW": "KRW|won|₩",
+    "RUB": "RUB|rubles?|roubles?|₽",
+}
+_MONEY_OF = {"cent": ("USD", Fraction(1, 100))}
+_OWN = re.compile(
+    "|".join(f"(?P<m{number}>(?<![A-Za-z])(?:{names})(?![A-Za-z]))" for number, names in enumerate(_MONEY.values()))
+    + r"|(?P<percent>%|(?<![A-Za-z])(?:percent|per cent|pct)(?![A-Za-z])(?!\s*points?))"
+    + r"|(?P<permille>‰)"
+    + r"|(?P<degree>(?:°|(?<![A-Za-z])degrees?|(?<![A-Za-z])deg)\s*"
+    r"(?P<scale>C|F|K|[Cc]elsius|[Ff]ahrenheit|[Cc]entigrade)(?![A-Za-z]))"
+)
+_NAME = re.compile(r"[A-Za-zµΩÅ]+|°|[\u4e00-\u9fff]{1,4}|''|'|\"")
+_POWER = re.compile(r"\s*\^\s*\{?\s*(-?[1-9])\s*\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
+_JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每))\s*")
+_PREFIX = re.compile(r"(?:(square|sq\.?)\s+|(平方))|(?:(cubic|cu\.?)\s+|(立方))")
+_NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?")
+_SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit: what it measures, and its size in the dimension's base unit."""
+    """A unit, or a product of powers of units."""
 
-    dimension: str
+    dimension: tuple[tuple[str, int], ...]
+    """What it measures: base dimensions with their powers, sorted."""
     size: Fraction
+    """In the dimension's base units."""
+    offset: Fraction = Fraction(0)
+    """Of a temperature: its zero in kelvin."""
+    name: str = ""
+    """As it was written."""
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether it is a share, and no measure."""
+        return self.dimension == ((PERCENT, 1),)
+
+    def same(self, other: Unit) -> bool:
+        """Whether both measure the same thing."""
+        return self.dimension == other.dimension
+
+    def base(self, value: Fraction) -> Fraction:
+        """A value of this unit in base units."""
+        return value * self.size + self.offset
 
 
-def split_unit(text: str) -> tuple[str, Unit | None]:
-    """Take a unit off a text's end; the text alone and None where it ends in none, or consists of nothing else.
+def percent(size: Fraction, name: str) -> Unit:
+    """A hundredth, or a thousandth."""
+    return Unit(((PERCENT, 1),), size, name=name)
 
-    A unit's letters must not follow another letter (`2ab`), so `8cm`, `8 cm` and `4\\pi cm` end in a unit.
+
+@lru_cache(maxsize=4096)
+def unit_at(text: str, start: int = 0) -> tuple[Unit, int] | None:
+    """The unit that begins in a text at `start`, and where it ends; None where none does.
+
+    Products, quotients and powers are one unit: `km/h`, `kg m^{-2}`, `square metres`, `米/秒`, `metres per second`.
     """
-    found = _END.search(text)
-    if found is None or not text[: found.start()].strip():
-        return text, None
-    return text[: found.start()].rstrip(), _unit(found)
+    found = _factor(text, start)
+    if found is None:
+        return None
+    dimension, size, offset, end = found
+    while (join := _JOIN.match(text, end)) and not offset:
+        more = _factor(text, join.end())
+        if more is None or more[2]:
+            break
+        sign = 1 if join[2] else -1
+        dimension = _product(dimension, more[0], sign)
+        size = size * more[1] if sign > 0 else size / more[1]
+        end = more[3]
+    else:
+        # "N m": a blank joins symbols, never words.
+        while not offset and (blank := re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))").match(text, end)):
+            more = _factor(text, blank.end())
+            if more is None or more[2] or not re.fullmatch(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?", text[start:end]):
+                break
+            dimension, size, end = _product(dimension, more[0], 1), size * more[1], more[3]
+    if not dimension:
+        return None
+    return Unit(dimension, size, offset, text[start:end].strip()), end
 
 
-def _unit(found: re.Match[str]) -> Unit:
-    name = found["length"]
-    if name is None:
-        return next(Unit(*unit) for names, unit in _OTHERS.items() if re.fullmatch(names, found["other"]))
-    size = next(size for names, size in _LENGTHS.items() if re.fullmatch(names, name))
-    power = int(found["power"] or found["suffix"] or (2 if found["square"] else 3 if found["cube"] else 1))
-    return Unit(("length", "area", "volume")[power - 1], size**power)
+def _factor(text: str, start: int) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction, int] | None:
+    """One named unit with its power: dimension, size, offset, end."""
+    if own := _OWN.match(text, start):
+        return _own(own)
+    power, begin = 1, start
+    if prefix := _PREFIX.match(text, start):
+        power, begin = (2 if prefix[1] or prefix[2] else 3), prefix.end()
+    named = _NAUTICAL.match(text, begin)
+    if named:
+        name, end = re.sub(r"[\s.-]+", "_", named[0]).replace("fl_oz", "fluid_ounce"), named.end()
+        known = _lookup(name)
+    else:
+        found = _NAME.match(text, begin)
+        if found is None:
+            return None
+        known, end = _longest(found[0], begin)
+    if known is None:
+        return None
+    raised = _POWER.match(text, end)
+    if raised and raised[2] and known[0] != (("length", 1),):  # m2, but not N3
+        raised = None
+    if raised:
+        power *= int(raised[1] or raised[2] or (2 if raised[3] == "squared" else 3))
+        end = raised.end()
+    elif end < len(text) and (text[end].isalpha() and text[end].isascii() and text[end - 1].isascii()):
+        return None
+    dimension, size, offset = known
+    if offset and power != 1:
+        return None
+    return tuple((name, each * power) for name, each in dimension), size**power, offset, end
+
+
+def _own(found: re.Match[str]) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction, int]:
+    if found["percent"]:
+        return ((PERCENT, 1),), Fraction(1, 100), Fraction(0), found.end()
+    if found["permille"]:
+        return ((PERCENT, 1),), Fraction(1, 1000), Fraction(0), found.end()
+    if found["degree"]:
+        known = _lookup(_SCALES[found["scale"][0].lower() if found["scale"] != "centigrade" else "c"])
+        assert known is not None
+        return (*known, found.end())
+    name = next(name for number, name in enumerate(_MONEY) if found[f"m{number}"])
+    money, size = _MONEY_OF.get(name, (name, Fraction(1)))
+    return ((f"money:{money}", 1),), size, Fraction(0), found.end()
+
+
+def _longest(name: str, start: int) -> tuple[Any, int]:
+    """A name's unit and its end; of Chinese characters, which have no blanks between them, the longest that is one."""
+    if not "\u4e00" <= name[0] <= "\u9fff":
+        return _lookup(name), start + len(name)
+    for length in range(len(name), 0, -1):
+        if name[:length] in _WORDS and (known := _lookup(name[:length])):
+            return known, start + length
+    return None, start
+
+
+@lru_cache(maxsize=4096)
+def _lookup(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction] | None:
+    """A single unit's dimension, size and offset; None for a word that is none."""
+    if name in ("'", "''", '"'):
+        name = "arcminute" if name == "'" else "arcsecond"
+    if len(name) > 24 or name in _NO_UNITS:
+        return None
+    name = _CAPITALS.get(name, name)
+    name = _WORDS.get(name) or _WORDS.get(name.lower(), name)
+    if name in _MONEY:
+        return ((f"money:{name}", 1),), Fraction(1), Fraction(0)
+    if name in ("jin", "mu"):
+        name, scale = ("kilogram", Fraction(1, 2)) if name == "jin" else ("meter**2", Fraction(2000, 3))
+        known = _of_pint(name)
+        return known and (known[0], known[1] * scale, known[2])
+    return _of_pint(name) or (_of_pint(name.lower()) if len(name) > 3 else None)
+
+
+def _of_pint(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction] | None:
+    registry = _registry()
+    if name != "meter**2":
+        try:
+            candidates = registry.parse_unit_name(name)
+        except Exception:  # pint raises many things for odd names
+            return None
+        if not candidates or candidates[0][1] not in _ALLOWED:
+            return None
+    base = candidates[0][1] if name != "meter**2" else name
+    if base in ("radian", "degree", "arcminute", "arcsecond", "turn"):
+        return ((ANGLE, 1),), _angle(base), Fraction(0)
+    if base in ("bit", "byte"):
+        size = registry.Quantity(Fraction(1), name).to("bit").magnitude
+        return (("data", 1),), Fraction(size), Fraction(0)
+    units = registry.parse_units(name)
+    dimension = tuple(sorted((key.strip("[]"), int(power)) for key, power in units.dimensionality.items()))
+    quantity = registry.Quantity
+    if base in ("degree_Celsius", "degree_Fahrenheit"):
+        zero = Fraction(quantity(Fraction(0), units).to("kelvin").magnitude)
+        return dimension, Fraction(quantity(Fraction(1), units).to("kelvin").magnitude) - zero, zero
+    return dimension, Fraction(quantity(Fraction(1), units).to_base_units().magnitude), Fraction(0)
+
+
+def _angle(base: str) -> Fraction:
+    """In degrees. A radian is no fraction of a degree; this one is right to 40 digits."""
+    if base == "radian":
+        return Fraction(180) / Fraction("3.14159265358979323846264338327950288419716939937510")
+    sizes = {"degree": Fraction(1), "arcminute": Fraction(1, 60), "arcsecond": Fraction(1, 3600), "turn": Fraction(360)}
+    return sizes[base]
+
+
+def _product(
+    first: tuple[tuple[str, int], ...], second: tuple[tuple[str, int], ...], sign: int
+) -> tuple[tuple[str, int], ...]:
+    powers = dict(first)
+    for name, power in second:
+        powers[name] = powers.get(name, 0) + sign * power
+    return tuple(sorted((name, power) for name, power in powers.items() if power))
+
+
+@cache
+def _registry() -> Any:
+    """pint's units with exact sizes. It takes half a second to make, so the first unit makes it."""
+    import pint
+
+    return pint.UnitRegistry(non_int_type=Fraction)

@@ -65,6 +65,7 @@ def serve() -> None:
         if control in ready:
             _, connections, _, _ = socket.recv_fds(control, 1, 1)
             if not connections:
+                signal.set_wakeup_fd(-1)  # the rope goes before the workers do
                 return
             connection = socket.socket(fileno=connections[0])
             workers[_fork(connection, [control, bell, rope, *workers.values()])] = connection

@@ -16,13 +16,18 @@ from torch import Tensor
 from mr1.judge.pool import side_by_side
 from mr1.judge.tags import turn
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
-from mr1.rewards.format import well_formed
+from mr1.rewards.format import well_formed, well_formed_r1v
 from mr1.rewards.functions import score_by_function
 from mr1.types import Group, Sample
 
 Reward = Callable[[str, Sample], float]
 
-REWARDS: dict[str, Reward] = {"accuracy": accuracy, "accuracy-r1v": accuracy_r1v, "format": well_formed}
+REWARDS: dict[str, Reward] = {
+    "accuracy": accuracy,
+    "accuracy-r1v": accuracy_r1v,
+    "format": well_formed,
+    "format-r1v": well_formed_r1v,
+}
 
 
 def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:

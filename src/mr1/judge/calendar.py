@@ -1,0 +1,126 @@
+"""Dates, times of day and durations."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from fractions import Fraction
+from typing import Literal, cast
+
+from mr1.judge.truth import Kind
+from mr1.judge.units import unit_at
+from mr1.judge.values import Clock, Day, Number
+
+_MONTHS = "january february march april may june july august september october november december".split()
+MONTHS = {short: n for n, name in enumerate(_MONTHS, start=1) for short in (name, name[:3])} | {"sept": 9}
+_MONTH = rf"(?P<name>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.?"
+_WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?"
+_DAY = r"(?P<d>[0-3]?\d)(?:st|nd|rd|th)?"
+_YEAR = r"(?P<y>[12]\d{3})"
+
+_DATES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?P<y>[12]\d{3})([-/.])(?P<m>[01]?\d)\2(?P<d>[0-3]?\d)",
+        rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s*,\s*|\s+){_YEAR}",
+        rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}\s*,?\s*{_YEAR}",
+        rf"{_MONTH}\s*,?\s+(?:of\s+)?{_YEAR}",
+        rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY}",
+        rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}",
+        rf"{_DAY}[-\s]{_MONTH}[-\s]{_YEAR}",
+        r"(?P<y>[12]\d{3})\s*年\s*(?:(?P<m>[01]?\d)\s*月\s*(?:(?P<d>[0-3]?\d)\s*[日号])?)",
+        r"(?P<m>[01]?\d)\s*月\s*(?P<d>[0-3]?\d)\s*[日号]",
+    )
+)
+_SLASHED = re.compile(r"([0-3]?\d)([/.-])([0-3]?\d)\2([12]\d{3})")
+_HALF = r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening)|at night)"
+_CLOCK = re.compile(
+    rf"(?:(?P<h>[0-2]?\d)\s?:\s?(?P<m>[0-5]\d)(?:\s?:\s?(?P<s>[0-5]\d))?(?:\s*{_HALF})?"
+    rf"|(?P<h2>1[0-2]|0?\d)\s*{_HALF.replace('half', 'half2')})"
+    r"(?:\s*o'?clock)?",
+    re.IGNORECASE,
+)
+_OCLOCK = re.compile(r"(?P<h>1[0-2]|[1-9])\s*o'?clock(?:\s+(?P<half>[ap]\.?m\.?))?", re.IGNORECASE)
+_CHINESE = re.compile(
+    r"(?P<half>上午|早上|凌晨|下午|晚上)?\s*(?P<h>[0-2]?\d)\s*(?:点|时|:)\s*(?:(?P<m>[0-5]?\d)\s*分?|(?P<p>半|整))?"
+)
+_NAMED = {"noon": Clock(12, half="pm"), "midday": Clock(12, half="pm"), "midnight": Clock(12, half="am")}
+_COLONS = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d)(\.\d+)?")
+_SHORT = re.compile(r"(\d{1,4}):([0-5]\d)(\.\d+)?")
+
+
+def read_date(text: str) -> Day | None:
+    """A date, or a month with its year or its day; None where the text is none or no such day exists."""
+    for pattern in _DATES:
+        if found := pattern.fullmatch(text):
+            parts = found.groupdict()
+            month = MONTHS[parts["name"].lower()] if parts.get("name") else int(parts["m"])
+            return _day(_int(parts.get("y")), month, _int(parts.get("d")))
+    if found := _SLASHED.fullmatch(text):
+        first, second, year = int(found[1]), int(found[3]), int(found[4])
+        either = _day(year, first, second), _day(year, second, first)
+        if all(either) and first != second:
+            return Day(year, first, second, swapped=(second, first))
+        return either[0] or either[1]
+    return None
+
+
+def read_year(text: str) -> Day | None:
+    """A year alone, for a source that says that its answers are dates."""
+    return Day(int(text)) if re.fullmatch(r"[12]\d{3}", text) else None
+
+
+def read_time(text: str) -> Clock | None:
+    """A time of day: 14:30, 2:30 pm, 3 o'clock, noon, 下午2点半."""
+    lower = text.lower()
+    if lower in _NAMED:
+        return _NAMED[lower]
+    if found := _CLOCK.fullmatch(text):
+        half = found["half"] or found["half2"]
+        return _clock(int(found["h"] or found["h2"]), _int(found["m"]) or 0, _int(found["s"]) or 0, half)
+    if found := _OCLOCK.fullmatch(text):
+        return _clock(int(found["h"]), 0, 0, found["half"])
+    if (found := _CHINESE.fullmatch(text)) and (found["half"] or "点" in text or "时" in text):
+        half = found["half"] and ("p" if found["half"] in ("下午", "晚上") else "a")
+        minute = 30 if found["p"] == "半" else _int(found["m"]) or 0
+        return _clock(int(found["h"]), minute, 0, half if int(found["h"]) <= 12 else None)
+    return None
+
+
+def read_duration(text: str, short: bool = False) -> Number | None:
+    """Hours, minutes and seconds with colons, 1:02:03, in seconds.
+
+    Args:
+        text: the whole text.
+        short: whether two parts are read, as minutes and seconds.
+    """
+    if found := _COLONS.fullmatch(text):
+        hours, minutes, seconds, rest = found.groups()
+        value = int(hours) * 3600 + int(minutes) * 60 + int(seconds) + Fraction(f"0{rest or ''}")
+    elif short and (found := _SHORT.fullmatch(text)):
+        minutes, seconds, rest = found.groups()
+        value = int(minutes) * 60 + int(seconds) + Fraction(f"0{rest or ''}")
+    else:
+        return None
+    second = unit_at("s")
+    assert second is not None
+    return Number(text, Fraction(value), unit=second[0], kind=Kind.DURATION)
+
+
+def _day(year: int | None, month: int, day: int | None) -> Day | None:
+    try:
+        date(year or 2000, month, day or 1)
+    except ValueError:
+        return None
+    return Day(year, month, day)
+
+
+def _clock(hour: int, minute: int, second: int, half: str | None) -> Clock | None:
+    if hour > (12 if half else 23) or (half and hour == 0):
+        return None
+    told = "" if not half else "am" if half[0] in "aA" or half.endswith("morning") else "pm"
+    return Clock(hour, minute, second, cast('Literal["", "am", "pm"]', told))
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,111 @@
+"""From an answer to the statement in it: what a conclusion, a box or quotes hold, and words apart from values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mr1.judge.notation import boxed, canonical
+
+_CONCLUSION = re.compile(
+    r"\b(?:(?:final\s+|correct\s+|right\s+)?(?:answers?|option|choice|result)\s*(?:is|are|:|=|would\s+be)"
+    r"|so|thus|hence|therefore|in\s+total|total\s+(?:of|is))(?![\w-])[\s,:]*"
+    r"|故?答案(?:是|为|选)?\s*:?\s*|[故应]?选择?\s*:?\s*(?=[A-Z(\[])|所以\s*,?\s*|因此\s*,?\s*|∴|\\therefore(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
+_QUOTES = {'"': '"', "'": "'"}
+_SUBJECT = re.compile(
+    r"\b(?:is|are|was|were|equals?|be|has|have|contains?|shows?)\b\s*(?:equal\s+to\s+)?", re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:'[^\W\d_]+)?|[\u4e00-\u9fff]")
+
+HEDGES = frozenset(
+    """or not no never neither nor none isn't aren't wasn't don't doesn't didn't cannot can't won't without except
+    maybe perhaps minus negative 负 possibly might could either unless wrong incorrect false unknown unclear unsure
+    instead 或 或者 不 不是 没有 非 between than least most""".split()
+)
+"""Words that take back or open what they stand beside; they are never only a name of it."""
+_STOP = frozenset(
+    """a an the is are was were be been being it its this that these those there here in on at of to for from by with
+    and as we i you they he she his her our my your their has have had can so thus hence therefore then which who
+    what where how many much do does did will would should answer final correct result value total number count
+    altogether about approximately approx around exactly only just all both each every respectively equals equal
+    give gives get got find found see show shows shown image picture figure contains contain visible 是 为 有 共 的 了
+    个 只 在 中 图 约 大约 等于 一共 总共 它 这""".split()
+)
+"""Words that say nothing of what the value is of."""
+
+
+def statement(text: str) -> str:
+    """What an answer states, in the one notation: what the last box holds, or what follows the last conclusion."""
+    text = trimmed(canonical(text))
+    if box := boxed(text):
+        inside, before = box
+        if not hedged(content_words(before, keep_hedges=True)):
+            text = trimmed(inside)
+    return text
+
+
+def trimmed(text: str) -> str:
+    """Without punctuation at its end, and without quotes around the whole."""
+    text = _END.sub("", text).strip()
+    while len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+        text = _END.sub("", text[1:-1]).strip()
+    return text
+
+
+def concluded(text: str) -> str:
+    """What follows the last sign that the answer comes now; the whole text where there is none."""
+    for part in reversed(_CONCLUSION.split(text)):
+        if part.strip(" .,;:"):
+            return trimmed(part)
+    return text
+
+
+def subjects(text: str) -> Iterator[tuple[str, str]]:
+    """What a text tells of something: the subject and the rest, at each `is`, the last first."""
+    for found in reversed(list(_SUBJECT.finditer(text))):
+        if rest := trimmed(text[found.end() :]):
+            yield text[: found.start()], rest
+
+
+def content_words(text: str, keep_hedges: bool = False) -> frozenset[str]:
+    """The words that say what a value is of, in lower case and without a plural's s."""
+    words = set()
+    for found in _WORD.finditer(text):
+        word = found[0].lower()
+        if word in HEDGES:
+            if keep_hedges:
+                words.add(word)
+            continue
+        if word in _STOP or word == "s":
+            continue
+        words.add(word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)
+    return frozenset(words)
+
+
+def hedged(words: frozenset[str]) -> bool:
+    """Whether words take back, or leave open, what they stand beside."""
+    return not words.isdisjoint(HEDGES)
+
+
+def top_level(text: str, marks: str) -> list[str]:
+    """A text in parts, split where a match of the regular expression `marks` stands outside of all brackets."""
+    pattern = re.compile(marks)
+    if pattern.search(text) is None:
+        return [text]
+    depth, last, parts = 0, 0, []
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth = max(depth - 1, 0)
+        elif depth == 0 and (found := pattern.match(text, position)) and found.end() > position:
+            parts.append(text[last:position])
+            position = last = found.end()
+            continue
+        position += 1
+    return [*parts, text[last:]]

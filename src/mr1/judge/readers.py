@@ -1,0 +1,213 @@
+"""Readers of what holds nothing else: yes and no, dates, versions, bases, ratios, expressions, words.
+
+Each takes a statement and must account for all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from mr1.judge.calendar import read_date, read_duration, read_time, read_year
+from mr1.judge.frame import content_words, hedged, top_level
+from mr1.judge.numbers import SMALL
+from mr1.judge.quantity import names, read_number
+from mr1.judge.truth import Kind
+from mr1.judge.values import Algebra, Based, Number, Pair, Ratio, Reading, Value, Version, Words, YesNo
+
+Reader = Callable[[str], Reading]
+
+NOTHING = Reading(why="it is of no kind that is known")
+_POLARITY = re.compile(
+    r"(?P<yes>\b(?:yes|true|yeah|yep)\b|是的?|对的?|正确)|(?P<no>\b(?:no|false|nope)\b|不是|不对|否|错误?)",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(
+    r"(?:version\s+|v\.?\s*)?(\d+(?:\.\d+){2,}(?:-?[a-z]+\.?\d*)?)|(?:version\s+|v\.?)(\d+(?:\.\d+)*)", re.IGNORECASE
+)
+_STATED_VERSION = re.compile(r"(?:version\s+|v\.?\s*)?(\d+(?:\.\d+)*(?:-?[a-z]+\.?\d*)?)", re.IGNORECASE)
+_BASES = {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16} | {
+    word: n for word, n in SMALL.items() if 2 <= n <= 16
+}
+_WHICH = rf"\d{{1,2}}|{'|'.join(_BASES)}"
+_BASE = re.compile(
+    r"\(?\s*(?P<digits>[0-9A-Za-z]+)\s*\)?\s*"
+    rf"(?:_\s*\{{?\s*(?P<sub>{_WHICH})\s*\}}?|\(?\s*(?:in\s+)?base[\s-]*(?P<base>{_WHICH})\s*\)?"
+    r"|\(?\s*(?:in\s+)?(?P<named>binary|octal|hexadecimal|hex)\s*\)?)",
+    re.IGNORECASE,
+)
+_PREFIXED = re.compile(r"0(?P<x>[xX])(?P<hex>[0-9A-Fa-f]+)|0[bB](?P<bin>[01]+)|0[oO](?P<oct>[0-7]+)")
+_RATIO = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*(?:[:比]\s*(\d+(?:\.\d+)?)\s*)(?::\s*(\d+(?:\.\d+)?)\s*)?(?::\s*(\d+(?:\.\d+)?)\s*)?"
+)
+_SCORE = re.compile(r"(\d{1,4})\s*[:比]\s*(\d{1,4})")
+_RATIO_TO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:to|比)\s*(\d+(?:\.\d+)?)\s*")
+_RELATION = re.compile(r"(?<![<>!])=(?!=)|\\(?:le|ge|ne|in|subset|sim)(?![A-Za-z])|[<>]")
+_UNKNOWN = re.compile(
+    r"(?:\\[A-Za-z]+|[A-Za-z]{1,3}(?![A-Za-z])|\d+(?:\.\d+)?|\.\d+|[-+*/^(){}\[\]!_|=<>,']|\\[{}|\\]|\s+)+"
+)
+_MATHS = re.compile(r"[\d\\^+*/=<>|(){}\[\]°%]")
+_PROSE = re.compile(
+    r"(?:^|\s)(?:(?=[^\W\d_]*[a-z])[^\W\d_]{3,}|an|as|at|be|by|do|go|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we)(?=\s|$)"
+    r"|[\u4e00-\u9fff]"
+)
+_JUXTAPOSED = re.compile(r"\d\s+\d|(?<![}\w^_])\d\s*\{")
+_ARTICLE = ("a", "an", "the")
+_NAME = re.compile(r"\s*(?:\\angle|∠|angle)?\s*[A-Za-z]{1,4}(?:_\{?\w\}?|')?\s*(?:\(\s*[A-Za-z]\s*\))?\s*")
+
+
+def read_yes_no(text: str) -> Reading:
+    """Yes or no, at the beginning of a sentence that says nothing else."""
+    found = _POLARITY.match(text)
+    if found is None:
+        return NOTHING
+    rest = text[found.end() :]
+    if rest and not re.match(r"\s*[,.;:!-]\s*", rest):
+        return NOTHING
+    if _POLARITY.search(rest) or (found["yes"] and hedged(content_words(rest, keep_hedges=True))):
+        return NOTHING
+    return Reading(YesNo(bool(found["yes"])))
+
+
+def _calendar(reader: Callable[[str], Value | None]) -> Reader:
+    def read_it(text: str) -> Reading:
+        if not (text[0].isalnum() or text[0] in "上下凌早晚"):
+            return NOTHING
+        text = re.sub(r"^(?:on|at|in)\s+", "", text)
+        value = reader(text)
+        return NOTHING if value is None else Reading(value)
+
+    return read_it
+
+
+def read_version(text: str) -> Reading:
+    """Two dots or more, or a v in front."""
+    found = _VERSION.fullmatch(text)
+    return Reading(Version(tuple((found[1] or found[2]).lower().split(".")))) if found else NOTHING
+
+
+def read_stated_version(text: str) -> Reading:
+    """Any number of dots, where it is known to be a version."""
+    found = _STATED_VERSION.fullmatch(text)
+    return Reading(Version(tuple(found[1].lower().split(".")))) if found else NOTHING
+
+
+def read_base(text: str) -> Reading:
+    """101_2, 0x1F, 101 base 2."""
+    if found := _PREFIXED.fullmatch(text):
+        digits, base = next((found[name], base) for name, base in (("hex", 16), ("bin", 2), ("oct", 8)) if found[name])
+    elif found := _BASE.fullmatch(text):
+        which = (found["sub"] or found["base"] or found["named"]).lower()
+        digits, base = found["digits"], int(which) if which.isdigit() else _BASES[which]
+    else:
+        return NOTHING
+    try:
+        return Reading(Based(int(digits, base), base)) if 2 <= base <= 36 else NOTHING
+    except ValueError:
+        return NOTHING
+
+
+def read_ratio(text: str) -> Reading:
+    """3:4, and where it is known to be a ratio 3 to 4."""
+    return _ratio(_RATIO.fullmatch(text))
+
+
+def read_quotient(text: str) -> Reading:
+    """A ratio of two terms, which is a number too."""
+    found = read_ratio(text)
+    return found if isinstance(found.value, Ratio) and len(found.value.terms) == 2 else NOTHING
+
+
+def read_score(text: str) -> Reading:
+    """3:2 of a game."""
+    found = _SCORE.fullmatch(text)
+    if found is None:
+        return NOTHING
+    first, second = (Number(goals, Fraction(int(goals)), 0, len(goals)) for goals in found.groups())
+    return Reading(Pair(first, second, Kind.SCORE))
+
+
+def read_stated_ratio(text: str) -> Reading:
+    """3 to 4."""
+    return _ratio(_RATIO_TO.fullmatch(text))
+
+
+def _ratio(found: re.Match[str] | None) -> Reading:
+    terms = tuple(Fraction(term) for term in found.groups() if term) if found else ()
+    return Reading(Ratio(terms)) if terms and all(terms) else NOTHING
+
+
+def read_algebra(text: str) -> Reading:
+    """An expression with unknowns, an equation or an inequality: short names, digits, operators, commands."""
+    if not _UNKNOWN.fullmatch(text) or _PROSE.search(re.sub(r"\\[A-Za-z]+", "\\\\", text)) or "°" in text:
+        return NOTHING
+    if (
+        not re.search(r"[A-Za-z]", text)
+        or (text.isalpha() and len(text) > 1 and not text.isupper())
+        or _JUXTAPOSED.search(text)
+        or not _balanced(text)
+    ):
+        return NOTHING
+    parts = top_level(text, r"(?<![<>!])=(?!=)")
+    words: frozenset[str] = frozenset()
+    equation = ""
+    if len(parts) == 2 and _NAME.fullmatch(parts[0]) and not _RELATION.search(parts[1]):
+        words, equation, text = names(parts[0]), text, parts[1].strip()
+    if not re.search(r"[A-Za-z\d]", re.sub(r"\\[A-Za-z]+", "", text)) or len(top_level(text, r"[,;]")) > 1:
+        return NOTHING
+    relation = _RELATION.search(text)
+    kind = Kind.EXPRESSION
+    if relation:
+        kind = Kind.EQUATION if relation[0] == "=" else Kind.INEQUALITY
+    return Reading(Algebra(text, kind, equation), words)
+
+
+def _balanced(text: str) -> bool:
+    opened: list[str] = []
+    for character in re.sub(r"\\[{}]", "", text):
+        if character in "([{":
+            opened.append(character)
+        elif character in ")]}" and (not opened or "([{".index(opened.pop()) != ")]}".index(character)):
+            return False
+    return not opened
+
+
+def read_words(text: str) -> Reading:
+    """A text as it is."""
+    tokens = words_of(text)
+    return Reading(Words(tokens)) if tokens else Reading(why="it has no words")
+
+
+def read_plain_words(text: str) -> Reading:
+    """A text of words alone."""
+    return NOTHING if _MATHS.search(text) else read_words(text)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """A text's words without punctuation around them and without an article in front."""
+    tokens = [token for token in (each.strip(".,;:!?\"'()[]") for each in text.split()) if any(map(str.isalnum, token))]
+    while len(tokens) > 1 and tokens[0].lower() in _ARTICLE:
+        tokens.pop(0)
+    return tuple(tokens)
+
+
+def read_spelled(text: str) -> Reading:
+    """A number; but where it is a word among words, such as the one on the left, the text is no number, and where
+    unknowns are on the left of an equals sign it is an equation."""
+    before = text.rpartition("=")[0]
+    if before and not _NAME.fullmatch(before) and _PROSE.search(before) is None and re.search(r"[A-Za-z]", before):
+        return NOTHING
+    found = read_number(text)
+    if (
+        found.words
+        and not re.search(r"\d|\\", text)
+        and re.search(r"\b(?:one|half|quarter|first|second|third|fourth|fifth)\b|[\u4e00-\u9fff]", text, re.IGNORECASE)
+    ):
+        return NOTHING
+    return found
+
+
+read_day, read_clock = _calendar(read_date), _calendar(read_time)
+read_stated_day, read_length = _calendar(read_year), _calendar(read_duration)
+read_short_length = _calendar(lambda text: read_duration(text, short=True))
