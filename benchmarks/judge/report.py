@@ -82,7 +82,7 @@ def show(found: dict[str, Any]) -> None:
 
 def side_by_side(found: dict[str, dict[str, Any]]) -> str:
     """A table in Markdown: for each judge and family, wrong called right and right not called right, in percent."""
-    names = list(found)
+    names = sorted(found, key=lambda name: name != "strict")
     lines = ["| family | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     families = [*found[names[0]]["families"], "all"]
     for family in families:

@@ -23,7 +23,7 @@ def _(value: Choice, rng: Random) -> list[Form]:
                 " and ".join(letters),
                 ",".join(letters),
                 "、".join(letters),
-                "和".join(letters),
+                f"{'、'.join(letters[:-1])}和{letters[-1]}",
             ),
             *text(", ".join(f"({each})" for each in letters), *([" & ".join(letters)] if len(letters) == 2 else [])),
             *math(f"\\text{{{', '.join(letters)}}}"),

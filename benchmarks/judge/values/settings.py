@@ -146,7 +146,7 @@ class Cased(Value):
             text = self.words.text
             other = rng.choice((text.upper(), text.lower(), text.swapcase(), text.capitalize()))
             return "case", Cased(replace(self.words, text=other))
-        return "another phrase", Cased(replace(self.words, text=rng.choice((*NAMES, *COLOURS))))
+        return "another phrase", Cased(replace(self.words, text=rng.choice((*CASED, *COLOURS))))
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,10 @@ class OneOf(Value):
         return self.truth_of.meaning
 
 
+CASED = tuple(each for each in NAMES if not each.startswith("the "))
+"""An article may be left out, and with it what its case is."""
+
+
 def draw_accepted(rng: Random) -> Accepted:
     """Numbers, or words, of different meanings."""
     while True:
@@ -201,6 +205,6 @@ DRAWS: dict[str, Callable[[Random], Value]] = {
     "tolerance": draw_tolerated,
     "percent, strict": lambda rng: StrictPercent(draw_percent(rng)),
     "unit required": lambda rng: StrictUnit(draw_quantity(rng)),
-    "case": lambda rng: Cased(Words(rng.choice((*NAMES, *COLOURS, "NaCl", "DNA", "pH", "eBay", "iPhone")))),
+    "case": lambda rng: Cased(Words(rng.choice((*CASED, *COLOURS, "NaCl", "DNA", "pH", "eBay", "iPhone")))),
     "several accepted": draw_accepted,
 }

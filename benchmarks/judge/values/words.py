@@ -43,7 +43,7 @@ class Choice(Value):
         return ("choice", frozenset(self.letters))
 
     def truth(self, write: Callable[[Value], str]) -> Truth:
-        text = write(self) if self.texts else (", " if len(self.letters) == 3 else "").join(self.letters)
+        text = write(self) if self.said != "letter" else (", " if len(self.letters) == 3 else "").join(self.letters)
         return Truth((text,), kind=self.kind, choices=self.texts)
 
     @property
