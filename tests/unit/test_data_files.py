@@ -125,6 +125,13 @@ def test_a_compressed_file_is_decompressed_once_and_again_when_it_changes(
     assert [file.name.startswith(".") for file in (tmp_path / "cache/mr1-plain").iterdir()] == [False, False]
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder is to be")
+    path = write(tmp_path / "rows.jsonl.gz", written("jsonl", ROWS), "gzip")
+    with pytest.raises(UserError, match=r"path: .*rows.jsonl.gz can't be read: Not a directory \(.*/cache/mr1-plain"):
+        plain(path)
+
+
 @pytest.mark.parametrize("ending", COMPRESSIONS)
 def test_a_cut_compressed_file_is_named(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"rows.jsonl{ending}", written("jsonl", ROWS * 500), COMPRESSIONS[ending][0])
@@ -193,7 +200,7 @@ def test_a_random_file_is_read_or_named(tmp_path: Path) -> None:
     @given(
         st.binary(max_size=60) | st.text('{}[]",:\n\t;x1 ', max_size=40).map(str.encode), st.sampled_from([*ENDINGS])
     )
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=60)
     def check(content: bytes, ending: str) -> None:
         path = tmp_path / ("rows" if ending == ".parquet" else f"rows{ending}")
         path.write_bytes(content)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import datasets
+import hypothesis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from trl.data_utils import prepare_multimodal_messages
 
 from mr1.config import Config
 from mr1.data.chat import read_chat
+from mr1.data.problem import Reader
 from mr1.data.prompts import usable_prompt
 from mr1.data.rows import ArrowRows
 from mr1.data.settings import Source
@@ -174,6 +180,50 @@ def test_what_cannot_be_written_is_named_in_what_can(tmp_path: Path) -> None:
     assert [row["id"] for row in read_unusable(tmp_path)] == ["\\ud800", "\\ud801"]
     assert task.describe().encode()
     assert task.sample("train", 0, 0).id == "own/train/\\ud802"
+
+
+CELL = st.one_of(
+    st.sampled_from(
+        ["q", "img.png", "<image>q", "<image 1> <image_2>", "nan", "B", "['a', 'b']", "#### 3", '[{"role":']
+    ),
+    st.sampled_from([[{"role": "user", "content": "<image>?"}], [{"from": "human", "value": "?"}, {"from": "gpt"}]]),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=4,
+    ),
+)
+SETTINGS: Rows = [
+    {},
+    {"columns": {"choices": "options", "answer_kind": "kind", "decimals": "kind"}},
+    {"columns": {"reasoning": "kind", "subject": "kind", "id": "kind"}, "filter": "kind"},
+    {"question": "{{ question | unplaced }} {{ options | lettered }}", "answer": "answer | letter"},
+    {"answer": "options[answer]", "answer_kind": "tuple"},
+    {"answer": "answer | listed", "answer_pattern": "(.)"},
+]
+
+
+@cache
+def readers() -> list[Reader]:
+    plain = {"question": "?", "answer": "1", "images": None, "options": None, "kind": None}
+    return [Reader(Source(path="rows.jsonl", **settings), [plain], {}) for settings in SETTINGS]
+
+
+@given(
+    row=st.fixed_dictionaries(dict.fromkeys(("question", "answer", "images", "options", "kind"), CELL)),
+    reader=st.deferred(lambda: st.sampled_from(readers())),
+)
+@hypothesis.settings(deadline=None)
+def test_any_row_is_a_problem_or_named(row: dict[str, Any], reader: Reader) -> None:
+    said = reader.identity(row) or ""
+    with suppress(UnusableError):
+        if reader.accepted(row):
+            problem = reader.problem(row)
+            assert problem.question
+            assert all(problem.truth.accepted)
+            assert len(problem.images) >= problem.question.count("<image>")
+            said += problem.question + "".join(problem.truth.accepted)
+    assert said.encode() is not None
 
 
 def test_many_unusable_rows_are_counted(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def plain(path: Path) -> Path:
         if not copy.is_file():
             _decompress(path, copy)
     except OSError as error:
-        raise UserError(f"path: {path} can't be read: {error.strerror or ' '.join(str(error).split())}") from error
+        said = error.strerror or " ".join(str(error).split())
+        where = f" ({error.filename})" if error.filename not in (None, str(path)) else ""
+        raise UserError(f"path: {path} can't be read: {said}{where}") from error
     return copy
 
 

@@ -16,6 +16,7 @@ from mr1.errors import UnusableError, nearest
 from mr1.judge import strict
 from mr1.judge.pool import side_by_side
 from mr1.judge.truth import Kind, Tolerance, Truth
+from mr1.judge.verdict import too_large
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Of choices."""
@@ -34,6 +35,9 @@ MARKED = re.compile(r"(?:(?!####).)*####([^#\n]*)", re.DOTALL)
 WRAPPINGS = {"between <answer> tags": TAGGED, "behind ####": MARKED}
 """Where an answer may stand, and how that looks where nothing else can be meant."""
 LEFT_OVER = re.compile(r"</?answer>|####", re.IGNORECASE)
+
+MEND = "mend it, or say by the source's answer_kind what answers are (text takes any)"
+TOO_LONG = "shorten it"
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _LABELLED = re.compile(r"\s*(?:\(([A-Z])\)\s*[.:]?|([A-Z])\s*[.:)])\s*(.*)", re.DOTALL)
@@ -185,7 +189,8 @@ def as_decimals(cell: Any) -> int | None:
 
 
 def unreadable(truths: Iterable[tuple[int, Truth]]) -> Iterator[tuple[int, str]]:
-    """The numbers of the rows whose truths can't be compared with anything, and why; `answer_kind: text` always can.
+    """The numbers of the rows whose truths can't be compared with anything, and why. With `answer_kind: text` they can,
+    unless they are too large.
 
     Truths are read side by side. Equal ones are read once, and plain numbers not at all, so that a hundred thousand
     rows take seconds.
@@ -200,11 +205,11 @@ def unreadable(truths: Iterable[tuple[int, Truth]]) -> Iterator[tuple[int, str]]
         known |= zip(new, side_by_side(strict.unreadable, new), strict=True)
         for number, truth in asked:
             if why := known[truth]:
-                yield number, f"{why}; mend it, or say by the source's answer_kind what answers are (text takes any)"
+                yield number, f"{why}; {TOO_LONG if truth.kind is Kind.TEXT else MEND}"
 
 
 def _is_plain(truth: Truth) -> bool:
     """Whether nobody has to read it."""
     if truth.kind is Kind.TEXT:
-        return True
+        return not any(map(too_large, truth.accepted))
     return truth.kind in (None, Kind.NUMBER) and all(map(_PLAIN.fullmatch, truth.accepted))
