@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.judge.measure import measure
 from benchmarks.judge.pairs import pairs
-from benchmarks.judge.report import picture, show, side_by_side, summary
+from benchmarks.judge.report import markdown, picture, show, side_by_side, summary
 from benchmarks.judge.rows import EXPECTED, labelled
 from benchmarks.judge.values import DRAWS
 from mr1.judge import r1v, strict
@@ -21,7 +21,10 @@ def run_pairs(arguments: argparse.Namespace) -> None:
     strict.judge_answer("2√3", "\\sqrt{12}")  # starts the pool
     result = measure(strict.judge_answer, pairs(arguments.pairs, arguments.seed, arguments.kind))
     found = summary(result, arguments.seed)
-    show(found)
+    if arguments.markdown:
+        print(markdown(found))
+    else:
+        show(found)
     for pair, verdict in result.failures[: arguments.show]:
         truth = repr(pair.truth.accepted[0]) + (f" ({pair.truth.kind})" if pair.truth.kind else "")
         label = "right" if pair.right else f"wrong, {pair.change}"
@@ -87,6 +90,7 @@ def main() -> None:
         if run is run_pairs:
             command.add_argument("--kind", action="append", choices=list(DRAWS), help="only this family; repeatable")
             command.add_argument("--show", type=int, default=0, help="print so many pairs on which the judge is wrong")
+            command.add_argument("--markdown", action="store_true", help="print the table in Markdown")
             command.add_argument("--picture", type=Path, help="draw the table there")
     command = commands.add_parser("rows", help="on real outputs labelled by hand")
     command.add_argument("--data", type=Path, required=True, help="the folder of R1-V's published outputs")

@@ -80,6 +80,17 @@ def show(found: dict[str, Any]) -> None:
         print(f"{'reached' if reached else 'NOT REACHED'}: {target}")
 
 
+def markdown(found: dict[str, Any]) -> str:
+    """The table by family in Markdown: the two mistakes and what is not decided, as counts."""
+    lines = [
+        "| family | right | called wrong | undecided | wrong | called right | undecided |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in [*found["families"].items(), ("all", found["all"])]:
+        lines.append(f"| {name} | " + " | ".join(f"{row[column]:,}" for column in _COLUMNS) + " |")
+    return "\n".join(lines)
+
+
 def side_by_side(found: dict[str, dict[str, Any]]) -> str:
     """A table in Markdown: for each judge and family, wrong called right and right not called right, in percent."""
     names = sorted(found, key=lambda name: name != "strict")

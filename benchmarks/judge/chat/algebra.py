@@ -51,6 +51,8 @@ def _(value: Equation, rng: Random) -> Form:
 
 @say.register
 def _(value: Solved, rng: Random) -> Form:
+    if value.bare:
+        return Form(str(value.value))
     return pick(rng, {f"{value.letter} = {value.value}": 3, f"{value.letter}={value.value}": 1})
 
 

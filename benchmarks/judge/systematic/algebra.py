@@ -65,6 +65,8 @@ def _(value: Equation, rng: Random) -> list[Form]:
 @forms.register
 def _(value: Solved, rng: Random) -> list[Form]:
     number = fraction(value.value)
+    if value.bare:
+        return math(number) + text(str(value.value))
     return math(f"{value.letter} = {number}", f"{value.letter}={number}") + text(f"{value.letter} = {value.value}")
 
 

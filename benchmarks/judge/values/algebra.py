@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 from benchmarks.judge.pair import Value
-from benchmarks.judge.values.numbers import Number
 from mr1.judge.truth import Kind
 
 Powers = tuple[tuple[str, int], ...]
@@ -185,6 +184,8 @@ class Solved(Value):
 
     letter: str
     value: Fraction
+    bare: bool = False
+    """Whether it is written without the letter."""
     kind: Kind | None = None
 
     @property
@@ -192,7 +193,7 @@ class Solved(Value):
         return self.value
 
     def paraphrased(self, rng: Random) -> Value:
-        return Number(self.value) if rng.random() < 0.4 and self.value.denominator == 1 else self
+        return replace(self, bare=rng.random() < 0.4)
 
     def mutated(self, rng: Random) -> tuple[str, Value]:
         change = rng.choice(("value", "sign"))
