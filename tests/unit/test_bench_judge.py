@@ -7,13 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from benchmarks.judge.measure import measure
 from benchmarks.judge.others import minerva, vlmevalkit
 from benchmarks.judge.pair import Pair
 from benchmarks.judge.pairs import pairs
+from benchmarks.judge.report import side_by_side, summary, targets
 from benchmarks.judge.rows import EXPECTED, LABELS, labelled
 from benchmarks.judge.values import DRAWS
 
-from mr1.judge import strict
+from mr1.judge import r1v, strict
 from mr1.judge.tags import last_answer
 from mr1.judge.truth import Truth
 from mr1.judge.verdict import Verdict
@@ -62,3 +64,25 @@ def test_real_rows_are_judged_as_they_were_labelled(shared_data: Path) -> None:
     assert {row.label for row in rows if last_answer(row.output) is None} == {"form"}
     wrong = [row for row in rows if strict.judge(row.output, row.truth) is not EXPECTED[row.label]]
     assert not wrong
+
+
+def test_a_judge_that_says_right_to_all_is_measured_as_such(tried: list[Pair]) -> None:
+    found = summary(measure(lambda *_: Verdict.RIGHT, tried), seed=7)
+    right = sum(pair.right for pair in tried)
+    assert found["all"]["right called right"] == found["all"]["right"] == right
+    assert found["all"]["wrong called right"] == found["all"]["wrong"] == len(tried) - right
+    assert sum(row["called right"] for row in found["wrong_by_change"].values()) == len(tried) - right
+    assert found["plain"]["verdicts"] == len(tried)
+    assert found["algebra"]["verdicts"] == 0
+    reached = list(targets(found).values())
+    assert reached == [False, True, True, True, True]
+    assert side_by_side({"all": found}).endswith("| all | 100.0 / 0.0 |")
+
+
+def test_verdicts_that_ask_a_worker_are_counted_apart() -> None:
+    tried = [
+        Pair("closed form", "2√3", Truth((r"\sqrt{12}",)), True, "", ""),
+        Pair("integer", "7", Truth(("8",)), False, "", "digit"),
+    ]
+    result = measure(lambda answer, truth: r1v.whole_output(answer, truth) if "√" in answer else Verdict.WRONG, tried)
+    assert (result.algebra.verdicts, result.plain.verdicts) == (1, 1)
