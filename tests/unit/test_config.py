@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any, Optional
 
 import pytest
 
 from mr1.config import Config, dump_config, load_config, read_config
+from mr1.config.overrides import put_over
 from mr1.config.reading import load_source_settings
-from mr1.config.walk import keys
+from mr1.config.walk import keys, nested_model, parts
 from mr1.data.settings import Source
 from mr1.errors import UserError
 
@@ -364,6 +366,52 @@ def test_mistakes_in_a_recipe_are_named_by_their_keys(
     with pytest.raises(UserError) as caught:
         load_config(recipe)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "override", "expected"),
+    [
+        ({}, "kl.minimum=1", {"kl": {"minimum": "1"}}),
+        ({"kl": None}, "kl.minimum=1", {"kl": {"minimum": "1"}}),
+        ({"kl": {"weight": 2}}, " kl.minimum = 1", {"kl": {"weight": 2, "minimum": " 1"}}),
+        ({"kl": {"weight": 2}}, "kl={minimum: 1}", {"kl": {"weight": 2, "minimum": "1"}}),
+        ({"kl": {"weight": 2}}, "kl={weight: 1}", {"kl": {"weight": "1"}}),
+        ({"kl": 3}, "kl={weight: 1}", {"kl": {"weight": "1"}}),
+        ({"kl": {"weight": 2}}, "kl=null", {"kl": None}),
+        (
+            {"optimizer": {"parts": {"vision": 1, "language": 2}}},
+            "optimizer={parts: {vision: 0}}",
+            {"optimizer": {"parts": {"vision": "0", "language": 2}}},
+        ),
+        ({"rewards": {"accuracy": 1}}, "rewards.format=0.5", {"rewards": {"accuracy": 1, "format": "0.5"}}),
+        ({}, "rewards.a.b/c.py:f=2", {"rewards": {"a.b/c.py:f": "2"}}),
+        ({}, "sources.own.columns.answer=x", {"sources": {"own": {"columns": {"answer": "x"}}}}),
+        (
+            {"sources": {"my": {}, "my.own": {}}},
+            "sources.my.own.path=x=y",
+            {"sources": {"my": {}, "my.own": {"path": "x=y"}}},
+        ),
+        ({}, "task=[counting, geometry]", {"task": ["counting", "geometry"]}),
+        ({}, "task= [counting]", {"task": ["counting"]}),
+        ({}, "task='a'", {"task": "a"}),
+        ({}, "task='a", {"task": "'a"}),
+        ({}, "task='a' or \"b\"", {"task": "'a' or \"b\""}),
+        ({}, "name='a': 'b'", {"name": "'a': 'b'"}),
+        ({}, "name=~", {"name": None}),
+        ({}, "name=[a]", {"name": "[a]"}),
+    ],
+)
+def test_where_an_override_goes_and_what_it_is_there(settings: Any, override: str, expected: Any) -> None:
+    put_over(settings, [override], Config)
+    assert settings == expected
+
+
+def test_the_types_that_a_setting_takes() -> None:
+    assert [*parts(int)] == [int]
+    assert [*parts(Annotated[list[int] | None, "at most"])] == [list[int], type(None)]
+    assert [*parts(Optional[Annotated[int, "above 0"]])] == [int, type(None)]  # noqa: UP045 - typing's own union
+    assert nested_model(Config) is Config
+    assert nested_model(list[int]) is None
 
 
 def test_settings_by_their_keys() -> None:

@@ -90,6 +90,7 @@ def configs(draw: st.DrawFn) -> Config:
         ("é", "é"),
         ("007", "'007'"),
         (None, "null"),
+        ("a\nb", '"a\\nb"'),
         ("a\nb\u2028", '"a\\nb\\L"'),
         ("${b}", "\\${b}"),
         ("a\\${b}", "a\\\\\\${b}"),

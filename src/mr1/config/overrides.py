@@ -112,6 +112,8 @@ def _value(override: str, key: str, text: str, annotation: Any) -> Any:
             f"override {shown(override)}: {key} is no YAML {what}; put it between quotes for the shell, such as "
             f"'{key}={example}'"
         ) from error
+    if not mapping and not sequence:
+        return text if isinstance(value, dict) else value  # two texts in quotes with a colon between them are no text
     if mapping and value is not None and not isinstance(value, dict):
         raise UserError(
             f"override {shown(override)}: {key} has keys of its own; set one of them ({key}.KEY=VALUE), or put a "
