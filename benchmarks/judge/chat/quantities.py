@@ -8,9 +8,11 @@ from benchmarks.judge.chat.say import pick, say
 from benchmarks.judge.digits import plain
 from benchmarks.judge.pair import Form
 from benchmarks.judge.values.quantities import (
+    CURRENCIES,
     Bare,
     Counted,
     Hundredths,
+    Money,
     Percent,
     Quantity,
     Sexagesimal,
@@ -82,6 +84,24 @@ def _(value: Temperature, rng: Random) -> Form:
     weights[f"{digits}^\\circ {scale}"] = 1
     weights[digits.replace("-", "−") + f" °{scale}"] = 0.5
     return pick(rng, weights, "\\")
+
+
+@say.register
+def _(value: Money, rng: Random) -> Form:
+    sign, plural, code = CURRENCIES[value.currency]
+    digits = f"{float(value.value):.2f}" if value.value.denominator > 1 else str(value.value)
+    if value.bare:
+        return Form(digits)
+    comma = f"{float(value.value):,.2f}" if value.value.denominator > 1 else f"{int(value.value):,}"
+    weights: dict[str, float] = {
+        f"{sign}{comma}": 4,
+        f"{sign}{digits}": 2,
+        f"{digits} {plural}": 2,
+        f"{comma} {code}": 0.5,
+    }
+    if value.currency == "euro":
+        weights[f"{digits} {sign}"] = 1
+    return pick(rng, weights)
 
 
 @say.register

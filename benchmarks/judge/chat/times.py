@@ -29,8 +29,8 @@ def _(value: Day, rng: Random) -> Form:
             f"{day:%b}. {day.day}, {day.year}" if day.month != 5 else "": 0.5,
             f"{day.year}年{day.month:02d}月{day.day:02d}日": 0.5,
             f"{day:%B} {ordinal} {day.year}": 0.3,
-            f"{day.month}/{day.day}/{day.year}" if day.day > 12 else "": 0.7,
-            f"{day.year}.{day.month:02d}.{day.day:02d}": 0.3,
+            f"{day.month}/{day.day}/{day.year}" if value.kind and day.day > 12 else "": 0.7,
+            f"{day.year}.{day.month:02d}.{day.day:02d}" if value.kind else "": 0.3,
         },
     )
 

@@ -9,9 +9,11 @@ from benchmarks.judge.pair import Form
 from benchmarks.judge.systematic.forms import forms, math, text
 from benchmarks.judge.systematic.numbers import grouped
 from benchmarks.judge.values.quantities import (
+    CURRENCIES,
     Bare,
     Counted,
     Hundredths,
+    Money,
     Percent,
     Quantity,
     Sexagesimal,
@@ -84,6 +86,19 @@ def _(value: Temperature, rng: Random) -> list[Form]:
     )
     found += text(f"{digits}°{scale}", f"{digits} °{scale}", f"{digits} degrees {name}")
     return found + text(digits + {"C": "℃", "F": "℉"}[scale], digits + {"C": "摄氏度", "F": "华氏度"}[scale])
+
+
+@forms.register
+def _(value: Money, rng: Random) -> list[Form]:
+    sign, plural, code = CURRENCIES[value.currency]
+    digits = plain(value.value, 2) if value.value.denominator > 1 else plain(value.value)
+    if value.bare:
+        return text(digits)  # between dollars it would be of a currency
+    whole = grouped(digits, ",") if value.value >= 1000 else digits
+    found = text(f"{sign}{digits}", f"{sign}{whole}", f"{digits} {plural}", f"{whole} {plural}", f"{digits} {code}")
+    if value.currency == "dollar":
+        return found + text(f"\\${digits}", f"US${whole}")
+    return found + (text(f"{digits}元", f"{digits} 元") if value.currency == "yuan" else [])
 
 
 @forms.register

@@ -63,7 +63,11 @@ def _entries(entries: tuple[Value, ...], rng: Random) -> list[str]:
 
     def latex(entry: Value) -> str:
         return rng.choice(
-            [form.text for form in forms(entry, rng) if form.math and "," not in form.text and "\\!" not in form.text]
+            [
+                form.text
+                for form in forms(entry, rng)
+                if form.math and not form.text.startswith("+") and "," not in form.text and "\\!" not in form.text
+            ]
         )
 
     return [latex(entry) for entry in entries]

@@ -27,7 +27,7 @@ def _(value: Day, rng: Random) -> list[Form]:
         f"{month} {day.day} {day.year}",
         f"{day.year}年{day.month}月{day.day}号",
     ]
-    if day.day > 12:  # else day and month might be exchanged
+    if value.kind and day.day > 12:  # else a quotient, or day and month exchanged
         found += [f"{day.month:02d}/{day.day}/{day.year}", f"{day.day}/{day.month:02d}/{day.year}"]
         found += [f"{day.day}.{day.month:02d}.{day.year}"]
     return text(*found)

@@ -33,6 +33,8 @@ _TABLE = r"""
 length    | km        | 1000       | km       | \text{km}              | kilometers kilometres    | 公里
 length    | m         | 1          | m        | \text{m}               | meters metres            | 米
 length    | cm        | 1/100      | cm       | \text{cm}              | centimeters centimetres  | 厘米
+length    | dm        | 1/10       | dm       | \text{dm}              | decimeters decimetres    | 分米
+length    | µm        | 1/1000000  | μm       | \mu\text{m}            | micrometers micrometres  | 微米
 length    | mm        | 1/1000     | mm       | \text{mm}              | millimeters millimetres  | 毫米
 length    | inch      | 254/10000  | in       | \text{in}              | inches                   |
 length    | foot      | 3048/10000 | ft       | \text{ft}              | feet                     |
@@ -47,6 +49,7 @@ area      | hectare   | 10000      | ha       | \text{ha}              | hectare
 volume    | m3        | 1          | m³       | \text{m}^3             | cubic_meters cubic_metres | 立方米
 volume    | cm3       | 1/1000000  | cm³      | \text{cm}^{3}          | cubic_centimeters        | 立方厘米
 volume    | L         | 1/1000     | L        | \text{L}               | liters litres            | 升
+volume    | dm3       | 1/1000     | dm³      | \text{dm}^3            | cubic_decimeters         | 立方分米
 volume    | mL        | 1/1000000  | mL       | \text{mL}              | milliliters millilitres  | 毫升
 mass      | t         | 1000       | t        | \text{t}               | tonnes                   | 吨
 mass      | kg        | 1          | kg       | \text{kg}              | kilograms                | 千克
@@ -66,8 +69,11 @@ speed     | km/h      | 5/18       | km/h     | \text{km/h}            | kilomet
 speed     | m/s       | 1          | m/s      | \text{m/s}             | meters_per_second metres_per_second | 米/秒
 speed     | mph       | 1609344/3600000 | mph | \text{mph}             | miles_per_hour           |
 speed     | cm/s      | 1/100      | cm/s     | \text{cm/s}            | centimeters_per_second   | 厘米/秒
+flow      | L/min     | 1          | L/min    | \text{L/min}           | liters_per_minute litres_per_minute |
+flow      | L/s       | 60         | L/s      | \text{L/s}             | liters_per_second        |
 acceleration | m/s2   | 1          | m/s²     | \text{m/s}^2           | meters_per_second_squared |
 density   | g/cm3     | 1000       | g/cm³    | \text{g/cm}^3          | grams_per_cubic_centimeter | 克/立方厘米
+density   | g/mL      | 1000       | g/mL     | \text{g/mL}            | grams_per_milliliter     | 克/毫升
 density   | kg/m3     | 1          | kg/m³    | \text{kg/m}^3          | kilograms_per_cubic_meter | 千克/立方米
 energy    | J         | 1          | J        | \text{J}               | joules                   | 焦耳
 energy    | kJ        | 1000       | kJ       | \text{kJ}              | kilojoules               | 千焦
@@ -337,6 +343,41 @@ def draw_temperature(rng: Random) -> Temperature:
     return Temperature(-value if scale != "K" and rng.random() < 0.2 else value, scale)
 
 
+@dataclass(frozen=True)
+class Money(Value):
+    """An amount in a currency, to the hundredth."""
+
+    value: Fraction
+    currency: str
+    """A key of CURRENCIES."""
+    bare: bool = False
+    kind: Kind | None = None
+
+    @property
+    def meaning(self) -> Any:
+        return ("money", self.value, self.currency)
+
+    def shortened(self, rng: Random) -> Value:
+        return replace(self, bare=rng.random() < 0.2)
+
+    def mutated(self, rng: Random) -> tuple[str, Value]:
+        if rng.random() < 0.4:
+            return "currency", replace(self, currency=rng.choice(list(CURRENCIES)))
+        change, number = Number(self.value, places_of(self.value)).mutated(rng)
+        value = number.meaning if (number.meaning * 100).denominator == 1 else self.value + 1
+        return change, replace(self, value=value, bare=rng.random() < 0.2)
+
+
+CURRENCIES = {"dollar": ("$", "dollars", "USD"), "euro": ("€", "euros", "EUR"), "yuan": ("¥", "yuan", "CNY")}
+CURRENCIES |= {"pound": ("£", "pounds sterling", "GBP"), "rupee": ("₹", "rupees", "INR")}
+"""Sign, plural, code."""
+
+
+def draw_money(rng: Random) -> Money:
+    value = Fraction(rng.randrange(2, int(10 ** rng.uniform(1, 6))), rng.choice((1, 1, 100)))
+    return Money(value if value > 1 else value + 2, rng.choice(list(CURRENCIES)))
+
+
 THINGS = (
     "apples",
     "cubes",
@@ -383,5 +424,6 @@ DRAWS: dict[str, Callable[[Random], Value]] = {
     "share": draw_share,
     "degrees-minutes": draw_sexagesimal,
     "temperature": draw_temperature,
+    "money": draw_money,
     "counted things": draw_counted,
 }
