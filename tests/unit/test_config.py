@@ -398,6 +398,8 @@ def test_mistakes_in_a_recipe_are_named_by_their_keys(
         ({}, "task='a' or \"b\"", {"task": "'a' or \"b\""}),
         ({}, "name='a': 'b'", {"name": "'a': 'b'"}),
         ({}, "name=~", {"name": None}),
+        ({}, "name=7 # 7", {"name": "7 # 7"}),
+        ({}, "name=X # X", {"name": "X # X"}),
         ({}, "name=[a]", {"name": "[a]"}),
     ],
 )

@@ -81,9 +81,10 @@ def _find(key: str, settings: Any, tree: type[BaseModel], prefix: str) -> tuple[
             annotation = model.model_fields[name].annotation
         elif typing.get_origin(annotation) is dict:
             annotation = typing.get_args(annotation)[1]
-            # Names may have dots: those that the recipe has are known, and a plain value's name is all that is left.
+            # Names may have dots: of those that the recipe has and that begin so it is the longest, the last in order.
+            # A plain value's name is all that is left.
             known = [each for each in settings if rest == each or rest.startswith(f"{each}.")] if settings else []
-            name = max(known, key=len) if known else rest.partition(".")[0] if nested_model(annotation) else rest
+            name = max(known) if known else rest.partition(".")[0] if nested_model(annotation) else rest
             rest = rest[len(name) + 1 :]
         else:
             raise UserError(f"unknown key {shown(f'{prefix}{key}')}; {'.'.join(path)} has no keys of its own")

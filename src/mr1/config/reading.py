@@ -98,7 +98,7 @@ def _read(recipe: Path) -> dict[Any, Any]:
     """What a recipe's file says."""
     try:
         if not recipe.is_file():
-            near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))] if recipe.parent.is_dir() else []
+            near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))]
             raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
         settings = read_yaml(recipe.read_bytes())
     except (OSError, ValueError) as error:
