@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.judge.pair import Value
 from benchmarks.judge.values.numbers import Number
-from benchmarks.judge.values.quantities import UNITS, Unit
 from benchmarks.judge.values.several import Interval
+from benchmarks.judge.values.units import UNITS, Unit
 from benchmarks.judge.values.words import COLOURS, SHAPES
 from mr1.judge.truth import Kind
 
