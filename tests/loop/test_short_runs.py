@@ -117,8 +117,10 @@ def test_a_run_says_and_records_all(start: Started, monkeypatch: pytest.MonkeyPa
 
 def test_nothing_is_evaluated_where_nothing_is_asked_for(start: Started) -> None:
     trainer = start(steps=1, checkpoint__every=0)
+    (trainer.run.folder / "notes").write_text("mine")
     trainer.train()
-    assert [line.partition(" ")[0] for line in said(trainer)] == ["qwen2_vl:", "disk:", "step", "report:"]
+    assert said(trainer)[0] == f"{trainer.run.folder} keeps what MR1 did not write: notes"
+    assert [line.partition(" ")[0] for line in said(trainer)[1:]] == ["qwen2_vl:", "disk:", "step", "report:"]
     assert trainer.run.evaluations() == {}
     assert [path.name for path in (trainer.run.folder / "samples").iterdir()] == ["step-000000.parquet"]
     (line,) = trainer.run.metrics()

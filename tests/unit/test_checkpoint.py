@@ -47,6 +47,18 @@ def test_the_latest_is_read_as_it_was_saved_and_older_ones_go(checkpoints: Check
     assert latest.settings.read_text() == "name: x\n"
 
 
+def test_nothing_of_a_save_that_was_killed_is_in_the_next_one(checkpoints: Checkpoints) -> None:
+    draft = checkpoints.folder / ".step-000001"
+    draft.mkdir(parents=True)
+    (draft / "stale").write_text("half")
+    save(checkpoints, 1)
+    files = {str(path.relative_to(checkpoints.path(1))) for path in checkpoints.path(1).rglob("*") if path.is_file()}
+    assert files == {"below/weights", "config.json", "manifest.json", "run.yaml", "trainer.pt"}
+    text = (checkpoints.path(1) / "manifest.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2) + "\n"
+    assert json.loads(text)["files"].keys() == files - {"manifest.json"}
+
+
 def test_steps_of_any_length_are_in_their_order(checkpoints: Checkpoints) -> None:
     save(checkpoints, 999_999, 1_000_000)
     assert checkpoints.steps() == [999_999, 1_000_000]

@@ -82,12 +82,15 @@ def test_samples_by_hand(
 def test_images_of_a_source_are_those_of_its_first_row(
     tiny: VLM, make_config: Callable[..., Config], tmp_path: Path
 ) -> None:
-    rows = tmp_path / "rows.jsonl"
-    settings: dict[str, Any] = {"sources__own__path": rows, "task": "own", "evaluation__tasks": "[own]", "steps": 1}
+    settings: dict[str, Any] = {"task": "own", "evaluation__tasks": "[own]", "steps": 1}
     settings |= {"evaluation__final_samples": 0, "evaluation__every": 0}
-    for image in ({}, {"image": "gone.png"}):  # text alone; one that will be reported when it comes
+    (tmp_path / "damaged.png").write_text("no image")
+    # Text alone; an image that will be reported when it comes.
+    for name, image in (("plain", {}), ("damaged", {"image": "damaged.png"})):
+        rows = tmp_path / f"{name}.jsonl"
         rows.write_text(json.dumps({"question": "How many?", "answer": "1", **image}) + "\n")
-        assert needed_disk(make_config(**settings), tiny, tmp_path).samples == 3 * 4 * TEXT
+        config = make_config(sources__own__path=rows, **settings)
+        assert needed_disk(config, tiny, tmp_path).samples == 3 * 4 * TEXT
 
 
 @pytest.mark.parametrize(

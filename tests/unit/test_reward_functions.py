@@ -195,6 +195,10 @@ def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytes
         ("def reward(completions, **_):\n    return [1.0]\n", "returned 1 scores for 4 completions"),
         ("def reward(completions, **_):\n    return ['x'] * 4\n", "returned what is neither a number nor None"),
         ("def reward(completions, **_):\n    return ['1.0'] * 4\n", "neither a number nor None: the text '1.0'"),
+        (
+            "def reward(completions, **_):\n    return ['x' * 30] * 4\n",
+            f"returned what is neither a number nor None: the text '{'x' * 20}'",
+        ),
         ("def reward(completions, **_):\n    return '1111'\n", "returned a str; return a list of a number or None"),
         ("def reward(completions, **_):\n    return dict.fromkeys(range(4), 0.0)\n", "returned a dict; return a list"),
         ("def reward(completions, **_):\n    return {1, 2, 3, 4}\n", "returned a set; return a list"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mr1.config import Config
-from mr1.errors import UnusableError, UserError
+from mr1.errors import UserError
 from mr1.models.vlm import VLM
 from mr1.tables import encode_images
 from mr1.tasks import load_task
@@ -63,7 +63,7 @@ def _images(config: Config, tasks: Iterable[str]) -> int:
     most = 0
     for name in tasks:
         task = load_task(name, config.sources)
-        with suppress(UnusableError, UserError):  # its row will be reported when it comes
+        with suppress(UserError):  # its row will be reported when it comes
             encoded = encode_images(task.sample(task.splits[0], config.seed, 0).images)
             most = max(most, sum(len(image["bytes"]) for image in encoded))
     return most
