@@ -41,7 +41,8 @@ PATIENCE = 500
 
 def pairs(count: int, seed: int, families: list[str] | None = None) -> Iterator[Pair]:
     """So many different pairs, the same for the same seed; the families take turns."""
-    streams = {name: _different(name, seed) for name in families or DRAWS}
+    labels: dict[tuple[str, Truth], bool] = {}
+    streams = {name: _different(name, seed, labels) for name in families or DRAWS}
     while streams and count > 0:
         for name in list(streams)[:count]:
             pair = next(streams[name], None)
@@ -52,9 +53,8 @@ def pairs(count: int, seed: int, families: list[str] | None = None) -> Iterator[
                 yield pair
 
 
-def _different(family: str, seed: int) -> Iterator[Pair]:
-    """Different pairs of one family, until PATIENCE draws have brought no new one."""
-    labels: dict[tuple[str, Truth], bool] = {}
+def _different(family: str, seed: int, labels: dict[tuple[str, Truth], bool]) -> Iterator[Pair]:
+    """Pairs of one family that aren't in `labels` yet, until PATIENCE draws have brought no new one."""
     index = idle = 0
     while idle < PATIENCE:
         pair = _pair(family, Random(f"{seed}/{family}/{index}"))
