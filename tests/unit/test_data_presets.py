@@ -15,6 +15,7 @@ from mr1.data.problem import Reader
 from mr1.data.settings import Source, preset_names
 from mr1.data.source import SourceTask
 from mr1.errors import UnusableError, UserError
+from mr1.judge import strict
 from mr1.judge.truth import Kind, Tolerance, Truth
 from mr1.types import Sample
 
@@ -234,7 +235,7 @@ TRUTHS: list[tuple[str, dict[str, Any], Truth | str]] = [
     ("mmmu", {"options": "['6', '5']", "answer": "5"}, choice("B", "6", "5")),
     ("mmmu", {"answer": "8.5", **OPEN}, Truth(("8.5",))),
     ("mmmu", {"answer": "['24/7', '3.429']", **OPEN}, Truth(("24/7", "3.429"))),
-    ("mmmu", {"answer": "(0, 1)", **OPEN}, Truth(("0", "1"))),
+    ("mmmu", {"answer": "(0, 1)", **OPEN}, Truth(("(0, 1)",))),
     ("scienceqa", {"choices": ["1", "0"], "answer": 0}, choice("A", "1", "0")),
     ("scienceqa", {"choices": ["B", "A", "C"], "answer": 1}, choice("B", "B", "A", "C")),
     ("scienceqa", {"choices": ["yes", "no"], "answer": 2}, "its answer 'C' is neither the letter nor the text of one"),
@@ -254,6 +255,7 @@ def test_answers_of_every_kind_in_the_published_columns(
         assert str(caught.value).startswith(expected)
     else:
         assert reader.problem(row).truth == expected
+        assert strict.unreadable(expected) == ""
 
 
 def test_every_preset_is_valid_and_covered() -> None:

@@ -285,7 +285,9 @@ def test_a_plain_number_can_always_be_read(number: Decimal) -> None:
     assert strict.unreadable(str(number)) == ""
 
 
-@pytest.mark.parametrize(("text", "items"), [("['a', 'b']", ["a", "b"]), ("a", ["a"]), (" ", []), ("(1, 2)", [1, 2])])
+@pytest.mark.parametrize(
+    ("text", "items"), [("['a', 'b']", ["a", "b"]), ("a", ["a"]), (" ", []), ("(1, 2)", ["(1, 2)"])]
+)
 def test_a_text_that_is_a_list(text: str, items: list[Any]) -> None:
     assert listed(text) == items
     assert listed(items) == items

@@ -108,15 +108,15 @@ def as_choices(options: Any) -> tuple[str, ...]:
 
 
 def listed(text: Any) -> list[Any]:
-    """The items of a text that is a list (`"['a', 'b']"`); all else is the only item, and a blank text none."""
+    """The items of a text that is a list (`"['a', 'b']"`); all else is one item, (1, 2) too, and a blank text none."""
     if not isinstance(text, str):
         return text if isinstance(text, list) else [text]
     try:
         read = ast.literal_eval(text.strip())
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # also where it is nested too deeply
         read = None
-    if isinstance(read, list | tuple):
-        return [*read]
+    if isinstance(read, list):
+        return read
     return [text] if text.strip() else []
 
 
