@@ -57,6 +57,11 @@ def test_nothing_of_a_save_that_was_killed_is_in_the_next_one(checkpoints: Check
     text = (checkpoints.path(1) / "manifest.json").read_text()
     assert text == json.dumps(json.loads(text), indent=2) + "\n"
     assert json.loads(text)["files"].keys() == files - {"manifest.json"}
+    half_removed = checkpoints.folder / ".step-000001.old"
+    half_removed.mkdir()
+    (half_removed / "stale").write_text("half")
+    save(checkpoints, 1)
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["step-000001"]
 
 
 def test_steps_of_any_length_are_in_their_order(checkpoints: Checkpoints) -> None:
@@ -190,6 +195,8 @@ def test_the_best_stays_until_there_is_a_better_one(checkpoints: Checkpoints) ->
     save(checkpoints, 5, 6)
     assert checkpoints.steps() == [3, 5, 6]
     assert checkpoints.best() == (3, 0.6)
+    checkpoints.name_best(4, 0.7)  # it is gone
+    assert checkpoints.best() is None
     (checkpoints.folder / "best.json").write_text("{")
     assert checkpoints.best() is None
 

@@ -166,6 +166,13 @@ def test_an_error_in_the_thread_comes_up_where_the_batch_would_be_used(tiny: VLM
     assert calls[0] == threading.get_ident() != calls[-1]
 
 
+def test_each_prompt_is_shown_to_who_may_refuse_it(tiny: VLM, make_config: Callable[..., Config]) -> None:
+    seen: list[Prompt] = []
+    source = PromptSource(make_config(), PromptCache(tiny, 0), LeftOut(1.0), seen.append)
+    assert source.batch(last=True) == seen
+    source.close()
+
+
 def test_a_procedural_task_none_of_whose_prompts_fit_ends_the_run(
     tiny: VLM, make_config: Callable[..., Config]
 ) -> None:
