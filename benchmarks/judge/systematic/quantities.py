@@ -98,7 +98,7 @@ def _(value: Money, rng: Random) -> list[Form]:
     found = text(f"{sign}{digits}", f"{sign}{whole}", f"{digits} {plural}", f"{whole} {plural}", f"{digits} {code}")
     if value.currency == "dollar":
         return found + text(f"\\${digits}", f"US${whole}")
-    return found + (text(f"{digits}元", f"{digits} 元") if value.currency == "yuan" else [])
+    return found
 
 
 @forms.register

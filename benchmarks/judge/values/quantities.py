@@ -272,9 +272,9 @@ class Money(Value):
         return change, replace(self, value=value, bare=rng.random() < 0.2)
 
 
-CURRENCIES = {"dollar": ("$", "dollars", "USD"), "euro": ("€", "euros", "EUR"), "yuan": ("¥", "yuan", "CNY")}
+CURRENCIES = {"dollar": ("$", "dollars", "USD"), "euro": ("€", "euros", "EUR"), "won": ("₩", "won", "KRW")}
 CURRENCIES |= {"pound": ("£", "pounds sterling", "GBP"), "rupee": ("₹", "rupees", "INR")}
-"""Sign, plural, code."""
+"""Sign, plural, code; ¥ is left out, because it is of two."""
 
 
 def draw_money(rng: Random) -> Money:
