@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from mr1.cli import app
+from mr1.errors import UserError
 from mr1.judge import strict
 from mr1.judge.truth import Kind, Tolerance, Truth
 from mr1.judge.verdict import Verdict
@@ -82,6 +85,8 @@ J. 5 cm | J
 298.15 K | 25 ℃
 60 kilometers per hour | 60 km/h
 5 dollars | $5
+¥5 | 5元
+2756 mW | 2756毫瓦
 30°15' | 30.25°
 30^\\circ 15' | 30°15′
 5 ft 3 in | 63 inches
@@ -149,6 +154,11 @@ London is big | Paris is big
 CD = 5 | AB = 5
 one | the one on the left
 5 is wrong | 5
+not x = 2 | x = 2
+up to ≈ 3.6056 | √13
+139 dollars | 139 cubes
+139 cubes | 139 dollars
+x = 2 or x = 3 | x = 2
 \\begin{vmatrix} 1 & 2 \\\\ 3 & 4 \\end{vmatrix} | \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}
 """
 
@@ -383,3 +393,30 @@ def test_letters_are_a_set(gold: set[str], other: str) -> None:
     assert strict.judge_answer(", ".join(sorted(gold, reverse=True)), truth) is Verdict.RIGHT
     assert strict.judge_answer("".join(sorted(gold)), truth) is Verdict.RIGHT
     assert strict.judge_answer(", ".join(gold | {other}), truth) is _verdict(other in gold)
+
+
+def test_the_command_says_what_is_read_and_what_decided() -> None:
+    runner = CliRunner()
+    told = runner.invoke(app, ["judge", "10 to 20 cm", "10-20cm", "--explain"])
+    assert told.exit_code == 0
+    assert told.output.splitlines() == [
+        "verdict right",
+        "answer  range: 10 in cm to 20 in cm",
+        "truth   range: 10 in cm to 20 in cm",
+        "rule    both ends, in their order",
+    ]
+    assert runner.invoke(app, ["judge", "7", "8"]).output == "wrong\n"
+    assert runner.invoke(app, ["judge", "7", "8"]).exit_code == 1
+    assert runner.invoke(app, ["judge", "8", "7", "8"]).exit_code == 0
+    assert runner.invoke(app, ["judge", "1.10", "1.1", "--kind", "version"]).exit_code == 1
+    assert runner.invoke(app, ["judge", "red", "A", "--choice", "red", "--choice", "blue"]).exit_code == 0
+    found = json.loads(runner.invoke(app, ["judge", "--json", "--", "-5", "minus five"]).output)
+    assert found == {
+        "verdict": "right",
+        "answer": "number: -5",
+        "truth": "number: minus five",
+        "rule": "values are compared in the truth's unit",
+    }
+    mistaken = runner.invoke(app, ["judge", "7", "7", "--kind", "numbr"])
+    assert isinstance(mistaken.exception, UserError)
+    assert "--kind: unknown 'numbr'" in str(mistaken.exception)

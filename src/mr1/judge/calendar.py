@@ -66,8 +66,9 @@ def read_date(text: str) -> Day | None:
 
 
 def read_year(text: str) -> Day | None:
-    """A year alone, for a source that says that its answers are dates."""
-    return Day(int(text)) if re.fullmatch(r"[12]\d{3}", text) else None
+    """A year alone, or with its month, 2024-01, for a source that says that its answers are dates."""
+    found = re.fullmatch(r"([12]\d{3})(?:[-/](0\d|1[0-2]))?", text)
+    return Day(int(found[1]), _int(found[2])) if found else None
 
 
 def read_time(text: str) -> Clock | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -57,13 +58,19 @@ class Comparison:
         """Whether an answer's reading is the truth's, and by which rule."""
         if said.value is None or gold.value is None:
             return False, said.why or gold.why
-        if said.words and gold.words and said.words != gold.words:
+        if said.words and gold.words and self._beside(said) != self._beside(gold):
             return False, "the words beside the values differ"
         rule = self._rule(said.value, gold.value)
         if rule is None:
             return False, f"{said.value.kind} is not {gold.value.kind}"
         equal, name = rule
         return equal, name
+
+    def _beside(self, reading: Reading) -> frozenset[str]:
+        """The words beside a value. Of a set of solutions x_1 and x_2 are x."""
+        if self.truth.kind is not Kind.SET:
+            return reading.words
+        return frozenset(re.sub(r"_\{?\d+\}?", "", word) for word in reading.words)
 
     def _rule(self, said: Value, gold: Value) -> tuple[bool, str] | None:
         """The verdict and the rule's name; None where the kinds don't compare."""
@@ -129,7 +136,9 @@ class Comparison:
     def _numbers(self, said: Number, gold: Number) -> bool:
         if said.bound != gold.bound:
             return False
-        if gold.unit and not gold.unit.is_percent and said.unit is None and self.truth.units == "required":
+        if self.truth.units == "required" and not self._measured(said, gold):
+            return False
+        if (said.unit and gold.counted) or (gold.unit and said.counted):  # 3 euros are not 3 cubes
             return False
         conversions = self._conversions(said, gold)
         if not conversions:
@@ -140,6 +149,10 @@ class Comparison:
             allowed = max(exact, self.truth.tolerance.relative * abs(gold.value)) if gold.value is not None else exact
             return self.algebra(_latex(said), _latex(gold), scales, str(allowed))
         return any(self._close(said, gold, scale, offset) for scale, offset in conversions)
+
+    def _measured(self, said: Number, gold: Number) -> bool:
+        """Whether an answer has a unit where the truth has one, also one that is not known."""
+        return not (gold.unit or gold.counted) or bool(said.unit or said.counted)
 
     def _close(self, said: Number, gold: Number, scale: Fraction, offset: Fraction) -> bool:
         assert said.value is not None
@@ -226,10 +239,12 @@ class Comparison:
         wanted = self._folded(gold.tokens)
         end = concluded(said)
         for text in (said, end):
-            if self._folded(words_of(text)) == wanted:
+            if self._folded(words_of(text, self.truth.case)) == wanted:
                 return True, "the same words"
         for subject, rest in subjects(end):
-            if self._folded(words_of(rest)) == wanted and not hedged(content_words(subject, keep_hedges=True)):
+            if self._folded(words_of(rest, self.truth.case)) == wanted and not hedged(
+                content_words(subject, keep_hedges=True)
+            ):
                 return True, "the same words"
         return False, "the words differ"
 

@@ -10,7 +10,7 @@ from mr1.judge.notation import boxed, canonical
 _CONCLUSION = re.compile(
     r"\b(?:(?:final\s+|correct\s+|right\s+)?(?:answers?|option|choice|result)\s*(?:is|are|:|=|would\s+be)"
     r"|so|thus|hence|therefore|in\s+total|total\s+(?:of|is))(?![\w-])[\s,:]*"
-    r"|故?答案(?:是|为|选)?\s*:?\s*|[故应]?选择?\s*:?\s*(?=[A-Z(\[])|所以\s*,?\s*|因此\s*,?\s*|∴|\\therefore(?![A-Za-z])",
+    r"|\b(?:final\s+)?answer\s*\n\s*|(?:正确)?选项\s*[是为]?\s*:?\s*(?=[A-Z(\[])|故?答案(?:是|为|选)?\s*:?\s*|[故应]?选择?\s*:?\s*(?=[A-Z(\[])|所以\s*,?\s*|因此\s*,?\s*|∴|\\therefore(?![A-Za-z])",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign

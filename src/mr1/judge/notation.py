@@ -82,7 +82,7 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("**", r"\*\*", "^"),
         ("", r"(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|cot|log|ln)(?![A-Za-z])", r"\\\1 "),
         ("\\", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
-        ("_", r"\\log\s*_\s*(\w)", r"\\log_{\1}"),
+        ("_", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
         ("\\", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
         ("\\", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
         ("\\", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),

@@ -91,6 +91,9 @@ def literal_at(text: str, start: int = 0) -> tuple[Literal, int] | None:
     """The number that begins in a text at `start`, and where it ends; None where none does."""
     if start >= len(text):
         return None
+    if text[start] == "第":
+        counted = literal_at(text, start + 1)
+        return (Literal(counted[0].value, ordinal=True), counted[1]) if counted else None
     found = _LITERAL.match(text, start)
     if found is None:
         return _words_at(text, start) or _chinese_at(text, start)

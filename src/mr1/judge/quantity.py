@@ -69,6 +69,8 @@ def read_number(text: str) -> Reading:
     *before, last = parts
     if any(len(top_level(part, r",|;|\band\b")) > 1 for part in before):
         return Reading(why="it states several values")
+    if hedged(content_words(" ".join(before), keep_hedges=True)) or any(_BOUND.search(f" {part} ") for part in before):
+        return Reading(why="it hedges")
     found = _one_value(last.strip())
     if found.value is None:
         return found
@@ -150,7 +152,9 @@ def _one_value(text: str) -> Reading:
             return Reading(why="it states several values, or an expression that is no number")
         measured = closed[0], 0
         trailing = closed[1]
-    number = replace(measured[0], approximate=approximate or measured[0].approximate, bound=bound)
+    counted = frozenset() if measured[0].unit else content_words(" ".join(trailing))
+    about = approximate or measured[0].approximate
+    number = replace(measured[0], approximate=about, bound=bound, counted=counted)
     beside = words | trailing
     if not beside.isdisjoint(HEDGES):
         return Reading(why=f"it hedges: {', '.join(sorted(beside & HEDGES))}")

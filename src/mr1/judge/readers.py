@@ -184,10 +184,10 @@ def read_plain_words(text: str) -> Reading:
     return NOTHING if _MATHS.search(text) else read_words(text)
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def words_of(text: str, case: bool = False) -> tuple[str, ...]:
     """A text's words without punctuation around them and without an article in front."""
     tokens = [token for token in (each.strip(".,;:!?\"'()[]") for each in text.split()) if any(map(str.isalnum, token))]
-    while len(tokens) > 1 and tokens[0].lower() in _ARTICLE:
+    while len(tokens) > 1 and (tokens[0] if case else tokens[0].lower()) in _ARTICLE:
         tokens.pop(0)
     return tuple(tokens)
 

@@ -42,18 +42,25 @@ MOST_ITEMS = 64
 """Entries of a list or a matrix."""
 
 _LETTER = re.compile(
-    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z]))\s*[.:)]?", re.IGNORECASE
+    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]{1,2}\s*([A-Za-z])\s*[)\]]{1,2}|([A-Za-z]))\s*(?:[.:)]"
+    r"|is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:answer|option|choice))?|选?项(?:正确)?)?",
+    re.IGNORECASE,
 )
 _LETTERED = re.compile(
-    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:]?|([A-Z])\s*[.:),])\s*(.+)", re.DOTALL
+    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]{1,2}\s*([A-Za-z])\s*[)\]]{1,2}\s*[.:]?|([A-Z])\s*[.:),])\s*(.+)",
+    re.DOTALL,
 )
 _OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
-_LETTERS = re.compile(r"[(\[]?\s*[A-Z]\s*[)\]]?(?:(?:\s*[,;&/]\s*(?:and\s+)?|\s+and\s+|\s+)[(\[]?\s*[A-Z]\s*[)\]]?)+")
+_LETTERS = re.compile(
+    r"[(\[]?\s*[A-Z]\s*[)\]]?(?:(?:\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+)[(\[]?\s*[A-Z]\s*[)\]]?)+"
+)
 _JOINED = re.compile(r"[A-Z]{2,}")
 _MATRIX = re.compile(
     r"\\begin\s*\{(?P<shape>[pbBvV]?matrix|array)\}(?:\{[lcr|\s]*\})?(?P<body>.*)\\end\s*\{(?P=shape)\}", re.DOTALL
 )
 _NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\]\s*,?\s*)+\]")
+_OR = r"\s*(?:(?<![A-Za-z])or(?![A-Za-z])|或者?)\s*"
+_NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
 _ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
 _COMMA = r"\s*(?:[,;]\s*(?:and(?![A-Za-z])|和|以及)?|(?<=\s)and(?![A-Za-z])|&|和)\s*"
@@ -125,7 +132,7 @@ def read_choice(text: str) -> Reading:
 
 def read_letters(text: str) -> Reading:
     """Letters side by side, where they are known to be a choice's: AC."""
-    text = re.sub(r"^[(\[]\s*([A-Z]{2,})\s*[)\]]$", r"\1", text)
+    text = re.sub(r"^[(\[]?\s*([A-Z]{2,})\s*[)\]]?(?:选?项)?$", r"\1", text)
     if _JOINED.fullmatch(text) and len(set(text)) == len(text):
         return Reading(Letters(frozenset(text)))
     lead = re.match(r"(?:both\s+)?(?:options?|choices?)\s+|both\s+", text, re.IGNORECASE)
@@ -231,16 +238,40 @@ def _encloses(text: str) -> bool:
 
 
 def read_list(text: str) -> Reading:
-    """Several values without brackets, in no order: 1, 2 and 3; x = 1, y = 2; ±2."""
+    """Several values without brackets, in no order: 1, 2 and 3; x = 1 or x = 2; ±2."""
     if "\\pm" in text or "±" in text:
         return _plus_minus(text)
-    pieces = top_level(text, _COMMA)
+    found = _listed(text, _COMMA)
+    if found.value is None and (solved := _listed(text, _OR)).value is not None:
+        items = solved.value.items if isinstance(solved.value, Several) else ()
+        return solved if all(item.words for item in items) else NOTHING
+    if isinstance(found.value, Several) and any(isinstance(item.value, _NO_VALUES) for item in found.value.items):
+        return Reading(why="it states several values, not all of which can be read")
+    return found
+
+
+def read_stated_list(text: str) -> Reading:
+    """Several things, words too, where it is known that there are several; what `or` joins are all of them."""
+    return _listed(text, rf"{_COMMA}|{_OR}")
+
+
+def _listed(text: str, marks: str) -> Reading:
+    pieces = top_level(text, marks)
     if not 2 <= len(pieces) <= MOST_ITEMS:
         return NOTHING
     items = [_entry(piece) for piece in pieces]
-    if any(item.value is None or isinstance(item.value, Words | Algebra | Letters | YesNo) for item in items):
+    if any(item.value is None for item in items):
         return Reading(why="it states several values, not all of which can be read")
     return Reading(Several(tuple(items)))
+
+
+def read_relations(text: str) -> Reading:
+    """Inequalities that `or` joins: the values for which any holds."""
+    pieces = top_level(text, rf"{_OR}|\s*\\(?:cup|lor|vee)(?![A-Za-z])\s*")
+    items = [read_algebra(piece.strip()) for piece in pieces] if 2 <= len(pieces) <= MOST_ITEMS else []
+    if not items or any(item.kind is not Kind.INEQUALITY for item in items):
+        return NOTHING
+    return Reading(Several(tuple(items), kind=Kind.INEQUALITY))
 
 
 def _plus_minus(text: str) -> Reading:
@@ -269,6 +300,7 @@ _ORDER: tuple[Reader, ...] = (
     read_several,
     read_spelled,
     read_list,
+    read_relations,
     read_algebra,
     read_plain_words,
 )
@@ -283,12 +315,12 @@ READERS: dict[Kind, Sequence[Reader]] = {
     Kind.TIME: (read_clock,),
     Kind.DURATION: (read_length, read_short_length, read_number),
     Kind.VERSION: (read_stated_version,),
-    Kind.TUPLE: (read_several, read_list),
-    Kind.LIST: (read_several, read_list, read_number),
-    Kind.SET: (read_several, read_list),
+    Kind.TUPLE: (read_several, read_list, read_stated_list),
+    Kind.LIST: (read_several, read_list, read_stated_list, read_number),
+    Kind.SET: (read_several, read_list, read_stated_list, read_number),
     Kind.MATRIX: (read_matrix, read_several),
     Kind.INTERVAL: (read_several,),
-    Kind.INEQUALITY: (read_algebra,),
+    Kind.INEQUALITY: (read_relations, read_algebra),
     Kind.EQUATION: (read_algebra,),
     Kind.EXPRESSION: (read_algebra, read_number),
     Kind.CHOICE: (read_choice, read_letters),

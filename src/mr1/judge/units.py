@@ -62,6 +62,16 @@ _WORDS = {
     "毫克": "milligram",
     "吨": "metric_ton",
     "磅": "pound",
+    "盎司": "ounce",
+    "加仑": "gallon",
+    "码": "yard",
+    "节": "knot",
+    "马力": "horsepower",
+    "卡": "calorie",
+    "千卡": "kilocalorie",
+    "摩尔": "mole",
+    "字节": "byte",
+    "克拉": "carat",
     "摄氏度": "degree_Celsius",
     "华氏度": "degree_Fahrenheit",
     "开尔文": "kelvin",
@@ -82,14 +92,7 @@ _WORDS = {
     "伏特": "volt",
     "欧姆": "ohm",
     "欧": "ohm",
-    "兆欧": "megaohm",
-    "兆瓦": "megawatt",
-    "兆赫": "megahertz",
-    "毫安": "milliampere",
-    "毫伏": "millivolt",
     "赫": "hertz",
-    "千帕": "kilopascal",
-    "毫秒": "millisecond",
     "kilohm": "kiloohm",
     "kilohms": "kiloohm",
     "megohm": "megaohm",
@@ -178,6 +181,10 @@ _NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
 
 
+_YEN_SIGN = (("money:¥", 1),)
+_CHINESE_PREFIXES = {"毫": "milli", "微": "micro", "纳": "nano", "千": "kilo", "兆": "mega", "吉": "giga"}
+
+
 @dataclass(frozen=True)
 class Unit:
     """A unit, or a product of powers of units."""
@@ -197,8 +204,11 @@ class Unit:
         return self.dimension == ((PERCENT, 1),)
 
     def same(self, other: Unit) -> bool:
-        """Whether both measure the same thing."""
-        return self.dimension == other.dimension
+        """Whether both measure the same thing. The sign ¥ is that of yuan and of yen."""
+        if self.dimension == other.dimension:
+            return True
+        moneys = {self.dimension, other.dimension}
+        return _YEN_SIGN in moneys and not moneys.isdisjoint({(("money:CNY", 1),), (("money:JPY", 1),)})
 
     def base(self, value: Fraction) -> Fraction:
         """A value of this unit in base units."""
@@ -291,7 +301,7 @@ def _longest(name: str, start: int) -> tuple[Any, int]:
     if not "\u4e00" <= name[0] <= "\u9fff":
         return _lookup(name), start + len(name)
     for length in range(len(name), 0, -1):
-        if name[:length] in _WORDS and (known := _lookup(name[:length])):
+        if (name[:length] in _WORDS or name[1:length] in _WORDS) and (known := _lookup(name[:length])):
             return known, start + length
     return None, start
 
@@ -304,6 +314,8 @@ def _lookup(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction]
     if len(name) > 24 or name in _NO_UNITS:
         return None
     name = _CAPITALS.get(name, name)
+    if name not in _WORDS and (prefix := _CHINESE_PREFIXES.get(name[0])):
+        name = prefix + _WORDS.get(name[1:], name[1:])
     name = _WORDS.get(name) or _WORDS.get(name.lower(), name)
     if name in _MONEY:
         return ((f"money:{name}", 1),), Fraction(1), Fraction(0)

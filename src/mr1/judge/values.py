@@ -27,6 +27,8 @@ class Number:
     approximate: bool = False
     bound: str = ""
     """`<`, `<=`, `>` or `>=` where only a bound is said: at least 3."""
+    counted: frozenset[str] = frozenset()
+    """What there are so many of, where it has no unit: of 3 cubes the cubes."""
     kind: Kind = Kind.NUMBER
 
     def __str__(self) -> str:
