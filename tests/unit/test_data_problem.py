@@ -80,6 +80,53 @@ def test_a_mapped_answer_is_answer_in_an_expression_of_its_own() -> None:
     assert problem(row, columns={"answer": "truth"}, answer="answer ~ '!'").answer == "3!"
 
 
+def test_a_chat_that_ends_with_the_question_has_no_answer() -> None:
+    asked = {"role": "user", "content": "How many?"}
+    rows: list[Row] = [{"messages": [asked, {"role": "assistant", "content": "3"}]}, {"messages": [asked]}]
+    found = reader(rows, columns={"question": "messages"})
+    assert found.problem(rows[0]).answer == "3"
+    with pytest.raises(UnusableError, match=r"^its answer is empty; write one or take the row out$"):
+        found.problem(rows[1])
+
+
+def test_all_of_a_chat_but_its_answer_is_the_question() -> None:
+    turns = [{"role": role, "content": text} for role, text in (("user", "a"), ("assistant", "b"), ("user", "c"))]
+    found = problem({"messages": [*turns, {"role": "assistant", "content": "3"}]}, columns={"question": "messages"})
+    assert [message["role"] for message in found.messages] == ["user", "assistant", "user"]
+    assert found.answer == "3"
+
+
+@pytest.mark.parametrize("text", ["[{", "[{}, x]", '[{"a":' * 100_000])
+def test_a_question_that_only_begins_like_a_chat_is_a_text(text: str) -> None:
+    found = problem({"question": text})
+    assert (found.question, found.messages, found.stood) == (text, (), "")
+    chat = problem({"question": ' [{"role": "user", "content": "Q"}]'})
+    assert len(chat.messages) == 1
+
+
+def test_a_column_of_files_is_media_however_they_are_held() -> None:
+    for held in ({"bytes": None, "path": "a.png"}, {"path": "a.png"}, {"bytes": "a.png", "path": "b.mp4"}):
+        assert "'more' holds images" in refused([{"question": "Q", "more": held}])
+    assert reader([{"question": "Q", "more": {"level": 1}}]).question == "question"
+
+
+def test_only_what_was_taken_out_stood_somewhere() -> None:
+    assert problem({"question": "Q", "answer": "<answer>3</answer>"}).stood == "between <answer> tags"
+    assert problem({"question": "Q", "answer": "<answer>3</answer>"}, answer_pattern="(3)").stood == ""
+    assert problem({"question": "Q", "answer": "3"}).stood == ""
+    row: Row = {"question": "Q", "answer": 1, "options": ["a", "b"]}
+    assert problem(row, answer="answer | letter", columns={"choices": "options"}).stood == ""
+    assert unusable({"question": "Q", "answer": ""}, answer_pattern="(3)").startswith("its answer is empty")
+
+
+def test_what_is_wrong_with_a_kind_is_named_by_its_column() -> None:
+    columns = {"columns": {"answer_kind": "kind"}}
+    said = unusable({"question": "Q", "answer": "3", "kind": {}}, **columns)
+    assert said == "its answer_kind is a dict, not a text or a number"
+    made = {"columns": {"answer_kind": "{{ 1 / n }}"}}
+    assert unusable({"question": "Q", "answer": "3", "n": 0}, **made).startswith("columns.answer_kind fails on it (")
+
+
 def test_a_list_that_is_one_answer_is_told_how_to_write_it() -> None:
     assert unusable({"question": "Q", "answer": [2, 3]}, answer_kind="tuple") == (
         "its answer is a list, of which any item is right, and answer_kind is tuple; write each truth as a text of its "
