@@ -120,10 +120,10 @@ def test_only_what_was_taken_out_stood_somewhere() -> None:
 
 
 def test_what_is_wrong_with_a_kind_is_named_by_its_column() -> None:
-    columns = {"columns": {"answer_kind": "kind"}}
+    columns: Row = {"columns": {"answer_kind": "kind"}}
     said = unusable({"question": "Q", "answer": "3", "kind": {}}, **columns)
     assert said == "its answer_kind is a dict, not a text or a number"
-    made = {"columns": {"answer_kind": "{{ 1 / n }}"}}
+    made: Row = {"columns": {"answer_kind": "{{ 1 / n }}"}}
     assert unusable({"question": "Q", "answer": "3", "n": 0}, **made).startswith("columns.answer_kind fails on it (")
 
 
