@@ -43,7 +43,8 @@ these modules, and the shortest of the whole loop. Tests that make up their case
 Two things are not tried. Lines that begin with `assert` decide nothing. What stands outside of functions, and functions
 under a decorator, is out of the tool's reach.
 
-{share:.1f} % of those that were tried were noticed, on {cores} cores ({processor}), {day}.
+Of {all} faults {tried} were tried, and {noticed} were noticed: {share:.1f} % of all, on {cores} cores ({processor}),
+{day}.
 """
 REASONS = Path(__file__).with_suffix(".yaml")
 
@@ -105,7 +106,8 @@ def page(modules: dict[str, Counter[str]], survivors: list[Survivor], known: lis
     machine = describe()
     lines = [
         INTRODUCTION.format(
-            share=100 * total["noticed"] / max(total["tried"], 1),
+            **{key: total[key] for key in ("all", "tried", "noticed")},
+            share=100 * total["noticed"] / max(total["all"], 1),
             mutmut=version("mutmut"),
             day=date.today(),
             processor=machine["processor"],

@@ -319,6 +319,7 @@ def test_an_override_that_the_shell_took_apart_is_told(tmp_path: Path, overrides
     [
         (["steps", "seed=3"], "override 'steps': expected key=value"),
         (["seed=1", "=3"], "override '=3': expected key=value"),
+        (["=a=b"], "override '=a=b': expected key=value"),
         (
             ["prompt={question}", "Think", "first.", "seed=3"],
             "override 'Think': expected key=value; if it belongs to the one before, put both between quotes: "
@@ -337,6 +338,8 @@ def test_which_pieces_belong_together(tmp_path: Path, overrides: list[str], mess
     ("line", "message"),
     [
         ("rewards: {' ': 1}", "rewards. : it is blank; write something, or leave the key out, got ' '"),
+        ("stepz: 3", "unknown key 'stepz'; did you mean 'steps'?"),
+        ("sources: {a: {pathh: x}}", "unknown key 'sources.a.pathh'; did you mean 'sources.a.path'?"),
         ("rewards: {float: x}", "rewards.float: input should be a valid number, got 'x'"),
         (
             "sources: {int: {path: ' '}}",

@@ -123,6 +123,8 @@ def test_what_is_wrong_with_a_kind_is_named_by_its_column() -> None:
     columns: Row = {"columns": {"answer_kind": "kind"}}
     said = unusable({"question": "Q", "answer": "3", "kind": {}}, **columns)
     assert said == "its answer_kind is a dict, not a text or a number"
+    asked: Row = {"columns": {"answer_kind": "{{ knd }}"}}
+    assert refused([{"question": "Q", "kind": "x"}], **asked).startswith("columns.answer_kind: the rows have no column")
     made: Row = {"columns": {"answer_kind": "{{ 1 / n }}"}}
     assert unusable({"question": "Q", "answer": "3", "n": 0}, **made).startswith("columns.answer_kind fails on it (")
 

@@ -188,6 +188,11 @@ def test_a_group_that_is_too_large_is_torn_apart() -> None:
         assert all(part.prompt is group.prompt for part in parts)
 
 
+def test_two_completions_that_are_too_large_together_come_apart() -> None:
+    batches = list(microbatches([_group([1], [[2] * 4, [3] * 4])], 5, _adapter()))
+    assert [[len(part.completions) for part in batch] for batch in batches] == [[1], [1]]
+
+
 def test_a_torn_group_without_advantages_stays_without() -> None:
     parts = [part for batch in microbatches([_group([1], [[2]] * 4)], 3, _adapter()) for part in batch]
     assert [(len(part.completions), part.advantages) for part in parts] == [(2, None), (2, None)]

@@ -71,6 +71,7 @@ def test_what_could_not_be_judged_earns_nothing_and_is_counted() -> None:
         ("<answer>1</answer>", 0.0),
         ("<think>a</think><answer>1</answer>.", 0.0),
         (" <think>a</think><answer>1</answer>", 0.0),
+        ("<think></think>\n<think>a</think><answer>1</answer>", 1.0),
     ],
 )
 def test_format(text: str, score: float) -> None:
