@@ -101,6 +101,7 @@ def outcome(task: str, index: int, completion: str, correct: bool, well_formed: 
         "completion": completion,
         "correct": correct,
         "well_formed": well_formed,
+        "judged": "read as number 5; the truth as number 5; values are compared in the truth's unit",
         "truncated": False,
     }
 
@@ -145,6 +146,7 @@ def write_group(folder: Path, step: int, totals: list[float], advantages: list[f
                 "completion": f"<think>{group} {step} {index}</think><answer>4</answer>",
                 "tokens": 9,
                 "finish_reason": "length" if index == 1 else "stop",
+                "judged": "no closed <answer> tag",
                 "reward/accuracy": total - 1.0,
                 "reward/format": 1.0,
                 "reward/total": total,

@@ -238,6 +238,11 @@ def test_a_judgement_says_why() -> None:
     assert (str(found.said), str(found.gold)) == ("20 to 30", "10 to 20")
     assert strict.explain("3 red", "3 blue").rule == "the words beside the values differ"
     assert strict.explain("7", "yes").rule == "number is not yes/no"
+    assert strict.told("<answer>20-30</answer>", "10-20") == (
+        "read as range 20 to 30; the truth as range 10 to 20; both ends, in their order"
+    )
+    assert strict.told("20-30", "10-20") == "no closed <answer> tag"
+    assert strict.told("<answer>7</answer>", "7 or 8").startswith("the truth says nothing: it states several values")
     assert "says nothing that can be compared" in strict.unreadable("7 or 8")
     assert not strict.unreadable(Truth(("7", "8")))
 

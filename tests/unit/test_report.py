@@ -161,6 +161,7 @@ def test_training_groups_are_the_first_of_the_first_and_last_step(full: Page) ->
         "accuracy 1 · format 1 · total 2 · advantage +0.58",
         "accuracy 1 · format 1 · total 2 · advantage +0.58",
     ]
+    assert {each.text for each in full.inside(groups[0], "judged")} == {"judge: no closed <answer> tag"}
     assert [each.text for each in full.inside(groups[0], "mark")] == ["✗ wrong", "✓ right", "cut off", "✓ right"]
     assert full.text.count("this group taught nothing") == 1, "step 19 alone"
 

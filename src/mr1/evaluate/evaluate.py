@@ -170,6 +170,7 @@ def _outcome(
         verdict=protocol.rule(text, sample.truth),
         well_formed=well_formed(text) == 1.0,
         truncated=completion.finish_reason == "length",
+        judged=strict.told(text, sample.truth) if protocol.rule is strict.judge else "",
         subject=None if subject is None else str(subject),
         difficulty=None if difficulty is None else str(difficulty),
         images=images,

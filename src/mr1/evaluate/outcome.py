@@ -33,6 +33,7 @@ COLUMNS = {
     "truncated": MARK,
     "subject": TEXT,
     "difficulty": TEXT,
+    "judged": TEXT,
 }
 """Of an evaluation's table, beside the images."""
 
@@ -53,6 +54,8 @@ class Outcome:
     truncated: bool
     subject: str | None
     difficulty: str | None
+    judged: str = ""
+    """How its answer and the truth were read, and what decided; empty for other rules than strict."""
     images: Sequence[dict[str, Any]] = ()
     """As `tables.encode_images` gives them, for the table alone: empty where the outcome is kept for its figures."""
 
@@ -138,6 +141,7 @@ class Evaluation:
                 "truncated": outcome.truncated,
                 "subject": outcome.subject,
                 "difficulty": outcome.difficulty,
+                "judged": outcome.judged,
             }
             for outcome in self.outcomes
         ]

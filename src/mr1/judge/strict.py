@@ -61,6 +61,21 @@ def explain(answer: str, truth: str | Truth) -> Judgement:
     return first
 
 
+def told(output: str, truth: str | Truth) -> str:
+    """How an output was judged, in a line for people: both readings and the rule that decided."""
+    answer = last_answer(output)
+    if answer is None:
+        return "no closed <answer> tag"
+    found = explain(answer, truth)
+    if found.verdict is Verdict.UNREADABLE_TRUTH:
+        return f"the truth says {found.gold}"
+    return f"read as {_shown(found.said)}; the truth as {_shown(found.gold)}; {found.rule}"
+
+
+def _shown(reading: Reading) -> str:
+    return str(reading) if reading.kind is None else f"{reading.kind} {reading}"
+
+
 def unreadable(truth: str | Truth) -> str:
     """Why a truth can't be compared with anything; empty where it can."""
     for text in as_truth(truth).accepted:

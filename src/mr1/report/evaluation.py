@@ -13,10 +13,10 @@ from mr1.evaluate.folder import measured_tasks
 from mr1.evaluate.outcome import KINDS, Evaluation
 from mr1.report.html import Result, read_result, render_page
 from mr1.report.reading import IMAGES, Reader, Row, read_figures
-from mr1.report.samples import Shown, images_of, split_parts
+from mr1.report.samples import Shown, images_of, shown
 from mr1.tables import numbered
 
-OUTCOME = dict.fromkeys(("task", "split", "id", "question", "answer", "completion", "verdict"), pa.string())
+OUTCOME = dict.fromkeys(("task", "split", "id", "question", "answer", "completion", "verdict", "judged"), pa.string())
 OUTCOME |= dict.fromkeys(("subject", "difficulty"), pa.string()) | {"attempt": pa.int64()}
 OUTCOME |= dict.fromkeys(("correct", "well_formed", "truncated"), pa.bool_())
 """The columns of a batch's outcomes, beside the images."""
@@ -164,8 +164,5 @@ def _sample(attempts: Sequence[Row], images: list[str | None]) -> Answered:
         images=images,
         question=attempts[0]["question"] or "",
         answer=attempts[0]["answer"] or "",
-        completions=[
-            Shown(split_parts(each["completion"] or ""), each["truncated"], each["correct"], each["well_formed"])
-            for each in attempts
-        ],
+        completions=[shown(each) for each in attempts],
     )

@@ -27,7 +27,7 @@ LARGEST_IMAGE = 448
 """Pixels of the longer side. A larger image is shown smaller; others are shown exactly as the model was given them."""
 
 SAMPLE = {"id": pa.string(), "images": IMAGES, "question": pa.string(), "answer": pa.string()}
-SAMPLE |= {"completion": pa.string()}
+SAMPLE |= {"completion": pa.string(), "judged": pa.string()}
 TESTED = SAMPLE | {"task": pa.string(), **dict.fromkeys(("correct", "well_formed", "truncated"), pa.bool_())}
 """The columns of a stage's test samples."""
 TRAINED = SAMPLE | {"finish_reason": pa.string(), "advantage": pa.float64(), "reward/*": pa.float64()}
@@ -56,6 +56,8 @@ class Shown:
     rewards: dict[str, float] | None = None
     """Training samples only: each reward's raw score by its name, and `total`."""
     advantage: float | None = None
+    judged: str = ""
+    """How the answer and the truth were read, and what decided."""
 
     @property
     def hidden(self) -> int:
@@ -253,13 +255,20 @@ def _trained(row: Row) -> Shown:
         well_formed=None if formed is None else formed == 1.0,
         rewards=rewards,
         advantage=row["advantage"],
+        judged=row["judged"] or "",
     )
 
 
 def _outcome(row: Row | None) -> Shown | None:
     if row is None:
         return None
-    return Shown(split_parts(row["completion"] or ""), row["truncated"], row["correct"], row["well_formed"])
+    return shown(row)
+
+
+def shown(row: Row) -> Shown:
+    """A judged completion."""
+    parts = split_parts(row["completion"] or "")
+    return Shown(parts, row["truncated"], row["correct"], row["well_formed"], judged=row["judged"] or "")
 
 
 def _rows_by_id(table: pa.Table | None) -> dict[str, int]:

@@ -29,6 +29,7 @@ from mr1.data.unusable import BadRow, write_unusable
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
 from mr1.folders import Mode, OutputFolder, Recording
+from mr1.judge import strict
 from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
 from mr1.report.reading import Reader
@@ -182,6 +183,7 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
                 "completion": turn(group.prompt, completion),
                 "tokens": len(completion),
                 "finish_reason": completion.finish_reason,
+                "judged": strict.told(turn(group.prompt, completion), sample.truth),
             }
             row |= {f"reward/{name}": score[index].item() for name, score in group.scores.items()}
             row |= {"reward/total": group.rewards[index].item(), "advantage": group.advantages[index].item()}
