@@ -44,7 +44,7 @@ Two things are not tried. Lines that begin with `assert` decide nothing. What st
 under a decorator, is out of the tool's reach.
 
 Of {all} faults {tried} were tried, and {noticed} were noticed: {share:.1f} % of all, on {cores} cores ({processor}),
-{day}.
+{day}. Where fewer were tried than there are, the run was stopped before it came there.
 """
 REASONS = Path(__file__).with_suffix(".yaml")
 

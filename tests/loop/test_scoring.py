@@ -71,7 +71,10 @@ def test_logits_never_exist_for_the_whole_batch(tiny: VLM, make_groups: Callable
     assert sum(seen) == 2 * len(rows.targets) - last  # once forward, all but the last chunk's once again for backward
 
 
-def test_logprobs_are_those_of_transformers_own_forward(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_logprobs_are_those_of_transformers_own_forward(
+    tiny: VLM, make_groups: Callable[[int], list[Group]], temperature: float
+) -> None:
     group = make_groups(1)[0]
     prompt, completion = group.prompt, group.completions[1]
     with torch.no_grad():
@@ -82,8 +85,9 @@ def test_logprobs_are_those_of_transformers_own_forward(tiny: VLM, make_groups: 
             )[None],
             **prompt.vision,
         ).logits[0, len(prompt) - 1 : -1]
-        expected = torch.log_softmax(logits + tiny.token_bias(), -1).gather(-1, completion.token_ids[:, None])[:, 0]
-        got, entropy = token_logprobs(tiny, packed_rows([group], tiny.adapter), temperature=1.0)
+        drawn_from = torch.log_softmax(logits / temperature + tiny.token_bias(), -1)
+        expected = drawn_from.gather(-1, completion.token_ids[:, None])[:, 0]
+        got, entropy = token_logprobs(tiny, packed_rows([group], tiny.adapter), temperature)
     first = len(group.completions[0])
     torch.testing.assert_close(got[first : first + len(completion)], expected, atol=1e-5, rtol=0)
     assert (entropy > 0).all()
