@@ -28,6 +28,7 @@ between 10 and 20 | 10-20
 10–20 cm | 10-20 cm
 10 cm to 20 cm | 10-20 cm
 $10-$20 | $10 - $20
+$10-20 | $10-$20
 5%-10% | 5-10%
 January 15, 2024 | 2024-01-15
 15 Jan 2024 | 2024-01-15
@@ -86,6 +87,10 @@ J. 5 cm | J
 60 kilometers per hour | 60 km/h
 5 dollars | $5
 ¥5 | 5元
+1807 | 1807千焦
+一共有15个。 | 15
+\\{80, \\frac{32}{14}\\} | 80 and 16/7
+-6 - 7t^3 | -7t³ - 6
 2756 mW | 2756毫瓦
 30°15' | 30.25°
 30^\\circ 15' | 30°15′
@@ -155,6 +160,7 @@ CD = 5 | AB = 5
 one | the one on the left
 5 is wrong | 5
 not x = 2 | x = 2
+(B) or X | B
 up to ≈ 3.6056 | √13
 139 dollars | 139 cubes
 139 cubes | 139 dollars

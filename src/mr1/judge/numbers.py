@@ -63,7 +63,7 @@ _ABBREVIATED = {"k": 1000, "M": 10**6, "mn": 10**6, "mio": 10**6, "B": 10**9, "b
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 _CHINESE_DIGITS = {character: n for n, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _CHINESE = re.compile(r"负?(?:[零〇一二两三四五六七八九十百千万亿]+)(?:点[零〇一二三四五六七八九]+)?")
-_CHINESE_MULTIPLIER = re.compile(r"\s*([百千万亿]+)")
+_CHINESE_MULTIPLIER = re.compile(r"\s*((?:[百万亿]|千(?![焦欧克瓦帕赫米卡安伏牛字]))+)")
 _MULTIPLIER = re.compile(rf"[\s-]*({'|'.join(SCALES)})s?(?![A-Za-z])", re.IGNORECASE)
 _ABBREVIATION = re.compile(rf"({'|'.join(_ABBREVIATED)})(?![\w/^])")
 _NUMBER_WORD = "|".join((*SMALL, *TENS, *SCALES, *_ORDINALS, *_PARTS, "and", "point", "a", "an", "minus", "negative"))
@@ -113,6 +113,8 @@ def _written(found: re.Match[str]) -> Literal | None:
     sign = -1 if found["sign"] == "-" else 1
     if found["mixed"] is not None:
         part = _divided(found["mn"] or found["mn2"], found["md"] or found["md2"])
+        if part and part.value >= 1:  # 80 and 16/7 are two numbers
+            return None
         return part and Literal(sign * (int(found["mixed"]) + part.value))
     if found["fn"] is not None:
         part = _divided(found["fn"], found["fd"])

@@ -26,7 +26,7 @@ _BOUND = re.compile(
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
 _LEADING = re.compile(
-    r"(?:\\angle(?![A-Za-z])|[^\W\d_\u4e00-\u9fff]{2,}(?:'s)?|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
+    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}(?:'s)?|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
 )
 _TRAILING = re.compile(
     r"[\s,.;:!?()\"'-]*(?:[^\W\d_\u4e00-\u9fff]{2,}(?:'[^\W\d_]+)?|[\u4e00-\u9fff]|[aAI](?![\w])|[A-Z](?![\w]))"
@@ -48,6 +48,7 @@ _PARTS = {
     "time": {"m": "min"},
 }
 _JOINS = re.compile(r"[-~比到至和]|\.\.|\b(?:to|through|and)\b")
+_POWER_OF = re.compile(r"[a-ln-z]\^")
 _AND = re.compile(r"\s*,?\s*(?:and(?![A-Za-z]))?\s*")
 _SECONDS = re.compile(r"\s*\d+(?:\.\d+)?\s*s(?:ec(?:ond)?s?)?(?![A-Za-z])")
 _BEFORE_UNIT = re.compile(r"(?:\s|-(?!\d))*")
@@ -119,7 +120,9 @@ def read_pair(text: str) -> Reading:
     if trailing is None or not words.isdisjoint(HEDGES - {"between"}) or not trailing.isdisjoint(HEDGES):
         return Reading(why="it is no range")
     low, high = first[0], second[0]
-    if low.unit and high.unit and not low.unit.same(high.unit):
+    if low.unit and high.unit is None and _MONEY.match(text):  # $10-20
+        high = replace(high, unit=low.unit)
+    if (low.unit and not (high.unit and low.unit.same(high.unit))) or (high.unit and _POWER_OF.match(high.unit.name)):
         return Reading(why="it is no range")
     if low.unit is None and high.unit is not None:
         low = replace(low, unit=high.unit)
@@ -165,7 +168,9 @@ def _leading(text: str, keep: re.Pattern[str] | None = None) -> tuple[frozenset[
     """Words in front of a value, and what follows them."""
     words: set[str] = set()
     position = 0
-    while (found := _LEADING.match(text, position)) and literal_at(text, position) is None:
+    while found := _LEADING.match(text, position):
+        if literal_at(text, position) is not None and not found[0].startswith("一共"):
+            break
         if any(each.match(text, position) for each in (_APPROXIMATE, _BOUND, _MONEY, keep) if each):
             break
         words.add(re.sub(r"[\s,:;\"!.(\\]+", "", found[0]).lower())

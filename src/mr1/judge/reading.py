@@ -123,7 +123,7 @@ def read_choice(text: str) -> Reading:
         return Reading(Letters(frozenset(re.findall(r"(?<![a-z])[A-Z](?![a-z])", text))))
     if found := _LETTERED.fullmatch(text):
         content = trimmed(found[3])
-        if content and not _OTHER_LETTER.search(content):
+        if content and not _OTHER_LETTER.search(content) and not hedged(content_words(content, keep_hedges=True)):
             inner = _any(content)
             if inner.value is not None and not isinstance(inner.value, Letters):
                 return replace(inner, letter=(found[1] or found[2]).upper())
@@ -132,7 +132,7 @@ def read_choice(text: str) -> Reading:
 
 def read_letters(text: str) -> Reading:
     """Letters side by side, where they are known to be a choice's: AC."""
-    text = re.sub(r"^[(\[]?\s*([A-Z]{2,})\s*[)\]]?(?:选?项)?$", r"\1", text)
+    text = re.sub(r"^[(\[]?\s*([A-Z]{2,})\s*[)\]]?(?:选?项|\s+(?:is|are)\s+(?:correct|right))?$", r"\1", text)
     if _JOINED.fullmatch(text) and len(set(text)) == len(text):
         return Reading(Letters(frozenset(text)))
     lead = re.match(r"(?:both\s+)?(?:options?|choices?)\s+|both\s+", text, re.IGNORECASE)
