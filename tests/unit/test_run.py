@@ -16,6 +16,7 @@ from mr1.config import Config, dump_config, load_config
 from mr1.data.unusable import BadRow
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
+from mr1.judge import strict
 from mr1.judge.verdict import Verdict
 from mr1.models.vlm import VLM
 from mr1.train.resume import Change, Rule
@@ -237,6 +238,7 @@ def test_a_step_is_a_line_and_a_table(
             "completion": completion.text,
             "tokens": len(completion),
             "finish_reason": completion.finish_reason,
+            "judged": strict.told(completion.text, sample.truth),
             "reward/accuracy": float(index),
             "reward/format": 1.0,
             "reward/total": index + 1.0,
