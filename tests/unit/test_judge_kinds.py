@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from mr1.cli import app
 from mr1.errors import UserError
 from mr1.judge import strict
+from mr1.judge.reading import read
 from mr1.judge.truth import Kind, Tolerance, Truth
 from mr1.judge.verdict import Verdict
 
@@ -404,6 +406,25 @@ def test_letters_are_a_set(gold: set[str], other: str) -> None:
     assert strict.judge_answer(", ".join(sorted(gold, reverse=True)), truth) is Verdict.RIGHT
     assert strict.judge_answer("".join(sorted(gold)), truth) is Verdict.RIGHT
     assert strict.judge_answer(", ".join(gold | {other}), truth) is _verdict(other in gold)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20√{20√{\\int_0^220√{20√{\\int_0^2}" * 4 + "海里",
+        "\\alpha\\beta 123456789" * 20 + "海",
+        "A  B  C  " * 40 + "x",
+        "[[1]   " * 60,
+        "one hundred and " * 30 + "x",
+        "1, 2, and " * 40 + "?x",
+        "((((" + "a b " * 80,
+    ],
+)
+def test_no_text_is_read_twice_over(text: str) -> None:
+    start = time.process_time()
+    for kind in (None, *Kind):
+        read(text[:500], kind)
+    assert time.process_time() - start < 1.0
 
 
 def test_the_command_says_what_is_read_and_what_decided() -> None:

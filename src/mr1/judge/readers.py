@@ -45,7 +45,7 @@ _SCORE = re.compile(r"(\d{1,4})\s*[:比]\s*(\d{1,4})")
 _RATIO_TO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:to|比)\s*(\d+(?:\.\d+)?)\s*")
 _RELATION = re.compile(r"(?<![<>!])=(?!=)|\\(?:le|ge|ne|in|subset|sim)(?![A-Za-z])|[<>]")
 _UNKNOWN = re.compile(
-    r"(?:\\[A-Za-z]+|[A-Za-z]{1,3}(?![A-Za-z])|\d+(?:\.\d+)?|\.\d+|[-+*/^(){}\[\]!_|=<>,']|\\[{}|\\]|\s+)+"
+    r"(?:\\[A-Za-z]++|[A-Za-z]{1,3}+(?![A-Za-z])|\d++(?:\.\d++)?|\.\d++|[-+*/^(){}\[\]!_|=<>,']|\\[{}|\\]|\s++)++"
 )
 _MATHS = re.compile(r"[\d\\^+*/=<>|(){}\[\]°%]")
 _PROSE = re.compile(

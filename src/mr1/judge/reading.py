@@ -51,14 +51,13 @@ _LETTERED = re.compile(
     re.DOTALL,
 )
 _OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
-_LETTERS = re.compile(
-    r"[(\[]?\s*[A-Z]\s*[)\]]?(?:(?:\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+)[(\[]?\s*[A-Z]\s*[)\]]?)+"
-)
+_ONE = r"(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z])"
+_LETTERS = re.compile(rf"{_ONE}(?:(?>\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+){_ONE})++")
 _JOINED = re.compile(r"[A-Z]{2,}")
 _MATRIX = re.compile(
     r"\\begin\s*\{(?P<shape>[pbBvV]?matrix|array)\}(?:\{[lcr|\s]*\})?(?P<body>.*)\\end\s*\{(?P=shape)\}", re.DOTALL
 )
-_NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\]\s*,?\s*)+\]")
+_NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\](?>\s*,?\s*))++\]")
 _OR = r"\s*(?:(?<![A-Za-z])or(?![A-Za-z])|或者?)\s*"
 _NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
