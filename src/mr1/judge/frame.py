@@ -109,3 +109,14 @@ def top_level(text: str, marks: str) -> list[str]:
             continue
         position += 1
     return [*parts, text[last:]]
+
+
+def balanced(text: str) -> bool:
+    """Whether each bracket is closed by its like; those of a set, with a backslash, don't count."""
+    opened: list[str] = []
+    for character in re.sub(r"\\[{}]", "", text):
+        if character in "([{":
+            opened.append(character)
+        elif character in ")]}" and (not opened or "([{".index(opened.pop()) != ")]}".index(character)):
+            return False
+    return not opened

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from mr1.judge.frame import HEDGES, content_words, hedged, subjects, top_level
+from mr1.judge.frame import HEDGES, balanced, content_words, hedged, subjects, top_level
 from mr1.judge.numbers import Literal, literal_at
 from mr1.judge.units import Unit, unit_at
 from mr1.judge.values import Number, Pair, Reading
@@ -26,7 +26,8 @@ _BOUND = re.compile(
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
 _LEADING = re.compile(
-    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}(?:'s)?|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
+    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}(?:'s)?|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
+    r"[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
 )
 _TRAILING = re.compile(
     r"[\s,.;:!?()\"'-]*(?:[^\W\d_\u4e00-\u9fff]{2,}(?:'[^\W\d_]+)?|[\u4e00-\u9fff]|[aAI](?![\w])|[A-Z](?![\w]))"
@@ -247,13 +248,9 @@ def _compound(text: str, end: int, unit: Unit) -> tuple[Fraction, Unit, int] | N
 
 def _part_of(part: Unit | None, whole: Unit) -> Unit | None:
     """What a unit means behind a larger one: of an angle the minutes, of an hour the m."""
-    names = {
-        "angle": {"minute": "'", "second": "''", "min": "'", "s": "''", "分": "'", "秒": "''"},
-        "time": {"m": "min"},
-    }
     if part is None:
         return None
-    for dimension, meant in names.items():
+    for dimension, meant in _PARTS.items():
         name = meant.get(part.name) or meant.get(part.name.removesuffix("s"))
         if whole.dimension == ((dimension, 1),) and name and (found := unit_at(name)):
             return found[0]
@@ -269,20 +266,10 @@ def _closed_form(text: str) -> tuple[Number, frozenset[str]] | None:
     while end > 0 and text[end - 1] in " (e":
         end -= 1
     latex = text[:end]
-    if not latex or _unbalanced(latex) or _JUXTAPOSED.search(latex) or _DIFFERENCE.fullmatch(latex.strip()):
+    if not latex or not balanced(latex) or _JUXTAPOSED.search(latex) or _DIFFERENCE.fullmatch(latex.strip()):
         return None
     unit, end = _unit(text, end)
     trailing = _trailing(text, end)
     if trailing is None:
         return None
     return Number(_PRODUCT.sub("*(", latex).replace(",", "").strip(), unit=unit), trailing
-
-
-def _unbalanced(text: str) -> bool:
-    opened: list[str] = []
-    for character in text:
-        if character in "([{":
-            opened.append(character)
-        elif character in ")]}" and (not opened or "([{".index(opened.pop()) != ")]}".index(character)):
-            return True
-    return bool(opened)

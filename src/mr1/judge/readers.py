@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from mr1.judge.calendar import read_date, read_duration, read_time, read_year
-from mr1.judge.frame import content_words, hedged, top_level
+from mr1.judge.frame import balanced, content_words, hedged, top_level
 from mr1.judge.numbers import SMALL
 from mr1.judge.quantity import names, read_number
 from mr1.judge.truth import Kind
@@ -146,7 +146,7 @@ def read_algebra(text: str) -> Reading:
         not re.search(r"[A-Za-z]", text)
         or (text.isalpha() and len(text) > 1 and not text.isupper())
         or _JUXTAPOSED.search(text)
-        or not _balanced(text)
+        or not balanced(text)
     ):
         return NOTHING
     parts = top_level(text, r"(?<![<>!])=(?!=)")
@@ -161,16 +161,6 @@ def read_algebra(text: str) -> Reading:
     if relation:
         kind = Kind.EQUATION if relation[0] == "=" else Kind.INEQUALITY
     return Reading(Algebra(text, kind, equation), words)
-
-
-def _balanced(text: str) -> bool:
-    opened: list[str] = []
-    for character in re.sub(r"\\[{}]", "", text):
-        if character in "([{":
-            opened.append(character)
-        elif character in ")]}" and (not opened or "([{".index(opened.pop()) != ")]}".index(character)):
-            return False
-    return not opened
 
 
 def read_words(text: str) -> Reading:
