@@ -56,10 +56,11 @@ def strict(answer: str, text: str, truth: str) -> Verdict:
         truth: the rules, as `Truth.dumps` gives them.
     """
     rules = Truth.loads(truth)
+    gold = read_truth(text, rules)
     try:
         if not answer:
-            _check(read_truth(text, rules))
-        return decide(answer, text, rules, same).verdict
+            _check(gold)
+        return decide(answer, gold, rules, same).verdict
     except _UnreadableTruthError:
         return Verdict.UNREADABLE_TRUTH
 

@@ -18,20 +18,27 @@ _WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?"
 _DAY = r"(?P<d>[0-3]?\d)(?:st|nd|rd|th)?"
 _YEAR = r"(?P<y>[12]\d{3})"
 
-_DATES = tuple(
+_NAMED_DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(?P<y>[12]\d{3})([-/.])(?P<m>[01]?\d)\2(?P<d>[0-3]?\d)",
         rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s*,\s*|\s+){_YEAR}",
         rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}\s*,?\s*{_YEAR}",
         rf"{_MONTH}\s*,?\s+(?:of\s+)?{_YEAR}",
         rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY}",
         rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}",
         rf"{_DAY}[-\s]{_MONTH}[-\s]{_YEAR}",
+    )
+)
+_NAMES_A_MONTH = re.compile("|".join(name[:3] for name in _MONTHS), re.IGNORECASE)
+_DATES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<y>[12]\d{3})([-/.])(?P<m>[01]?\d)\2(?P<d>[0-3]?\d)",
         r"(?P<y>[12]\d{3})\s*年\s*(?:(?P<m>[01]?\d)\s*月\s*(?:(?P<d>[0-3]?\d)\s*[日号])?)",
         r"(?P<m>[01]?\d)\s*月\s*(?P<d>[0-3]?\d)\s*[日号]",
     )
 )
+_DIGIT = re.compile(r"\d")
 _SLASHED = re.compile(r"([0-3]?\d)([/.-])([0-3]?\d)\2([12]\d{3})")
 _HALF = r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening)|at night)"
 _CLOCK = re.compile(
@@ -51,7 +58,9 @@ _SHORT = re.compile(r"(\d{1,4}):([0-5]\d)(\.\d+)?")
 
 def read_date(text: str) -> Day | None:
     """A date, or a month with its year or its day; None where the text is none or no such day exists."""
-    for pattern in _DATES:
+    if not _DIGIT.search(text):
+        return None
+    for pattern in _NAMED_DATES if _NAMES_A_MONTH.search(text) else _DATES:
         if found := pattern.fullmatch(text):
             parts = found.groupdict()
             month = MONTHS[parts["name"].lower()] if parts.get("name") else int(parts["m"])
@@ -76,6 +85,8 @@ def read_time(text: str) -> Clock | None:
     lower = text.lower()
     if lower in _NAMED:
         return _NAMED[lower]
+    if not _DIGIT.search(text):
+        return None
     if found := _CLOCK.fullmatch(text):
         half = found["half"] or found["half2"]
         return _clock(int(found["h"] or found["h2"]), _int(found["m"]) or 0, _int(found["s"]) or 0, half)
@@ -95,6 +106,8 @@ def read_duration(text: str, short: bool = False) -> Number | None:
         text: the whole text.
         short: whether two parts are read, as minutes and seconds.
     """
+    if ":" not in text:
+        return None
     if found := _COLONS.fullmatch(text):
         hours, minutes, seconds, rest = found.groups()
         value = int(hours) * 3600 + int(minutes) * 60 + int(seconds) + Fraction(f"0{rest or ''}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from mr1.judge.notation import boxed, canonical
 
@@ -13,6 +14,8 @@ _CONCLUSION = re.compile(
     r"|\b(?:final\s+)?answer\s*\n\s*|(?:正确)?选项\s*[是为]?\s*:?\s*(?=[A-Z(\[])|故?答案(?:是|为|选)?\s*:?\s*|[故应]?选择?\s*:?\s*(?=[A-Z(\[])|所以\s*,?\s*|因此\s*,?\s*|∴|\\therefore(?![A-Za-z])",
     re.IGNORECASE,
 )
+_MAY_CONCLUDE = re.compile("answer|option|choice|result|so|thus|hence|therefore|total|选|答案|所以|因此|∴")
+"""A sign that must be in a text of lower case for it to conclude anything: an expression without case is quick."""
 _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
 _QUOTES = {'"': '"', "'": "'"}
 _SUBJECT = re.compile(
@@ -49,14 +52,20 @@ def statement(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """Without punctuation at its end, and without quotes around the whole."""
-    text = _END.sub("", text).strip()
+    text = _without_end(text)
     while len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
-        text = _END.sub("", text[1:-1]).strip()
+        text = _without_end(text[1:-1])
     return text
+
+
+def _without_end(text: str) -> str:
+    return (text if text[-1:].isalnum() else _END.sub("", text)).strip()
 
 
 def concluded(text: str) -> str:
     """What follows the last sign that the answer comes now; the whole text where there is none."""
+    if not _MAY_CONCLUDE.search(text.lower()):
+        return text
     for part in reversed(_CONCLUSION.split(text)):
         if part.strip(" .,;:"):
             return trimmed(part)
@@ -72,6 +81,8 @@ def subjects(text: str) -> Iterator[tuple[str, str]]:
 
 def content_words(text: str, keep_hedges: bool = False) -> frozenset[str]:
     """The words that say what a value is of, in lower case and without a plural's s."""
+    if not text:
+        return frozenset()
     words = set()
     for found in _WORD.finditer(text):
         word = found[0].lower()
@@ -92,23 +103,22 @@ def hedged(words: frozenset[str]) -> bool:
 
 def top_level(text: str, marks: str) -> list[str]:
     """A text in parts, split where a match of the regular expression `marks` stands outside of all brackets."""
-    pattern = re.compile(marks)
-    if pattern.search(text) is None:
-        return [text]
     depth, last, parts = 0, 0, []
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if character in "([{":
+    for found in _brackets_or(marks).finditer(text):
+        if found["bracket"] is None:
+            if depth == 0:
+                parts.append(text[last : found.start()])
+                last = found.end()
+        elif found["bracket"] in "([{":
             depth += 1
-        elif character in ")]}":
+        else:
             depth = max(depth - 1, 0)
-        elif depth == 0 and (found := pattern.match(text, position)) and found.end() > position:
-            parts.append(text[last:position])
-            position = last = found.end()
-            continue
-        position += 1
     return [*parts, text[last:]]
+
+
+@cache
+def _brackets_or(marks: str) -> re.Pattern[str]:
+    return re.compile(rf"(?P<bracket>[(\[{{)\]}}])|{marks}")
 
 
 def balanced(text: str) -> bool:

@@ -34,6 +34,7 @@ _CHARACTERS = str.maketrans(
 )
 
 _FONTS = "text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname|boldsymbol|emph"
+_FUNCTIONS = ("sqrt", "pi", "sin", "cos", "tan", "cot", "log", "ln")
 _SIGNED = r"(?=\\?[\d.$]|\\(?:frac|sqrt|pi))"
 
 _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
@@ -52,40 +53,40 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("\\", r"\\(?:degree|circ)(?![A-Za-z])", "°"),
         ("^", r"\^\s*\{\s*(?:\\prime|')\s*(?:\\prime|')\s*\}", "''"),
         ("^", r"\^\s*(?:\{\s*(?:\\prime|')\s*\}|\\prime(?![A-Za-z])|')", "'"),
-        ("\\", r"\\prime(?![A-Za-z])", "'"),
-        ("\\", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
-        ("\\", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
+        (r"\prime", r"\\prime(?![A-Za-z])", "'"),
+        (r"\over", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+        (r"\dot", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
         ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])", " "),
-        ("\\", r"\\Omega(?![A-Za-z])", "Ω"),
+        (r"\Omega", r"\\Omega(?![A-Za-z])", "Ω"),
         ("Ω", r"(?<![A-Za-z])([kMGm])\s*Ω", r"\1Ω"),
-        ("\\", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
+        (r"\mu", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
         ("百", r"百分之\s*(\d+(?:\.\d+)?|[零一二两三四五六七八九十百点]+)", r"\1%"),
         # A sign, where no value before it makes it a difference.
         ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
         ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
         ("负", r"负(?=\d)", "-"),
         ("\\", r"\\([%#&_])", r"\1"),
-        ("\\", r"\\[dtc]frac", r"\\frac"),
+        ("frac", r"\\[dtc]frac", r"\\frac"),
         ("\\", r"\\(?:approx|simeq|thickapprox)(?![A-Za-z])", "≈"),
         ("\\", r"\\(?:times|cdot|ast)(?![A-Za-z])", "*"),
-        ("\\", r"\\div(?![A-Za-z])", "/"),
-        ("\\", r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le "),
-        ("\\", r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge "),
-        ("\\", r"\\neq(?![A-Za-z])", r"\\ne "),
+        (r"\div", r"\\div(?![A-Za-z])", "/"),
+        (r"\leq", r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le "),
+        (r"\geq", r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge "),
+        (r"\neq", r"\\neq(?![A-Za-z])", r"\\ne "),
         ("<=", r"<=", r"\\le "),
         (">=", r">=", r"\\ge "),
         ("!=", r"!=", r"\\ne "),
-        ("\\", r"\\colon(?![A-Za-z])", ":"),
-        ("\\", r"\\l?dots(?![A-Za-z])", "..."),
-        ("\\", r"\\lt(?![A-Za-z])", "<"),
-        ("\\", r"\\gt(?![A-Za-z])", ">"),
+        (r"\colon", r"\\colon(?![A-Za-z])", ":"),
+        ("dots", r"\\l?dots(?![A-Za-z])", "..."),
+        (r"\lt", r"\\lt(?![A-Za-z])", "<"),
+        (r"\gt", r"\\gt(?![A-Za-z])", ">"),
         ("**", r"\*\*", "^"),
-        ("", r"(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|cot|log|ln)(?![A-Za-z])", r"\\\1 "),
-        ("\\", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
-        ("_", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
-        ("\\", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
-        ("\\", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
-        ("\\", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
+        *((name, rf"(?<![\\A-Za-z]){name}(?![A-Za-z])", rf"\\{name} ") for name in _FUNCTIONS),
+        (r"\sqrt", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
+        (r"\log", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
+        (r"\frac", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+        (r"\frac", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+        (r"\frac", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
         ("^", r"\^\s*(-?\d+(?:\.\d+)?)(?!\^)", r"^{\1}"),
         ("^", r"\^\s*\(\s*(-?\d+(?:\.\d+)?)\s*\)", r"^{\1}"),
     )
@@ -113,7 +114,7 @@ def canonical(text: str) -> str:
         text = _EMPHASIS.sub(r"\2", text)
     text = _without_dollars(text.replace("`", "'"))
     for sign, pattern, replacement in _REWRITES:
-        if sign in text:
+        if sign in text and pattern.search(text):  # to search is cheaper than to replace nothing
             text = pattern.sub(replacement, text)
     return _braced_roots(text).strip() if "\\sqrt" in text else text.strip()
 

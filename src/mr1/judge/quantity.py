@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from mr1.judge.frame import HEDGES, balanced, content_words, hedged, subjects, top_level
 from mr1.judge.numbers import Literal, literal_at
@@ -58,8 +59,9 @@ _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def read_number(text: str) -> Reading:
-    """The one value that a text states, whatever words are around it."""
+    """The one value that a text states, whatever words are around it. Remembered: several readers begin with it."""
     if plain := _PLAIN.fullmatch(text):
         decimals = plain[3] or ""
         value = Fraction(int(plain[2] + decimals), 10 ** len(decimals))

@@ -38,6 +38,7 @@ _BASE = re.compile(
     re.IGNORECASE,
 )
 _PREFIXED = re.compile(r"0(?P<x>[xX])(?P<hex>[0-9A-Fa-f]+)|0[bB](?P<bin>[01]+)|0[oO](?P<oct>[0-7]+)")
+_BASE_IS_TOLD = re.compile(r"_|base|binary|octal|hex", re.IGNORECASE)
 _RATIO = re.compile(
     r"\s*(\d+(?:\.\d+)?)\s*(?:[:比]\s*(\d+(?:\.\d+)?)\s*)(?::\s*(\d+(?:\.\d+)?)\s*)?(?::\s*(\d+(?:\.\d+)?)\s*)?"
 )
@@ -54,6 +55,7 @@ _PROSE = re.compile(
 )
 _JUXTAPOSED = re.compile(r"\d\s+\d|(?<![}\w^_])\d\s*\{")
 _ARTICLE = ("a", "an", "the")
+_PREPOSITION = re.compile(r"(?:on|at|in)\s+")
 _NAME = re.compile(r"\s*(?:\\angle|∠|angle)?\s*[A-Za-z]{1,4}(?:_\{?\w\}?|')?\s*(?:\(\s*[A-Za-z]\s*\))?\s*")
 
 
@@ -72,10 +74,10 @@ def read_yes_no(text: str) -> Reading:
 
 def _calendar(reader: Callable[[str], Value | None]) -> Reader:
     def read_it(text: str) -> Reading:
-        if not (text[0].isalnum() or text[0] in "上下凌早晚"):
+        if not text[0].isalnum():
             return NOTHING
-        text = re.sub(r"^(?:on|at|in)\s+", "", text)
-        value = reader(text)
+        lead = _PREPOSITION.match(text)
+        value = reader(text[lead.end() :] if lead else text)
         return NOTHING if value is None else Reading(value)
 
     return read_it
@@ -97,7 +99,7 @@ def read_base(text: str) -> Reading:
     """101_2, 0x1F, 101 base 2."""
     if found := _PREFIXED.fullmatch(text):
         digits, base = next((found[name], base) for name, base in (("hex", 16), ("bin", 2), ("oct", 8)) if found[name])
-    elif found := _BASE.fullmatch(text):
+    elif _BASE_IS_TOLD.search(text) and (found := _BASE.fullmatch(text)):
         which = (found["sub"] or found["base"] or found["named"]).lower()
         digits, base = found["digits"], int(which) if which.isdigit() else _BASES[which]
     else:

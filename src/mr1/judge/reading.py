@@ -101,8 +101,9 @@ def _expected(text: str, kind: Kind) -> Reading:
     return NOTHING
 
 
+@lru_cache(maxsize=4096)
 def _any(text: str) -> Reading:
-    """By the first reader that accounts for the whole text."""
+    """By the first reader that accounts for the whole text. Remembered: of a list several readers ask for the items."""
     number = read_number(text) if text[0].isdigit() and text.replace(".", "", 1).isdigit() else None
     if number is not None and number.value is not None:
         return number

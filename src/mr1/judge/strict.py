@@ -16,6 +16,8 @@ from mr1.judge.truth import Kind, Truth, as_truth
 from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words
 from mr1.judge.verdict import Verdict, too_large
 
+_NOT_READ = Reading(why="it is not read")
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -86,9 +88,8 @@ def unreadable(truth: str | Truth) -> str:
 
 
 def _judgement(answer: str, text: str, truth: Truth) -> Judgement:
-    nothing = Reading(why="it is not read")
     if too_large(text):
-        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth is too large", nothing, Reading(why="it is too large"))
+        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth is too large", _NOT_READ, Reading(why="it is too large"))
     if too_large(answer):
         found = _judgement("", text, truth)
         if found.verdict is Verdict.WRONG:
@@ -113,7 +114,7 @@ def _decided(answer: str, text: str, truth: Truth) -> Judgement:
     """
     gold = read_truth(text, truth)
     try:
-        found = decide(answer, text, truth)
+        found = decide(answer, gold, truth)
         if found.verdict is not Verdict.WRONG or not needs_algebra(gold):
             return found
         verdict = _readable(text, truth)
@@ -130,19 +131,24 @@ def _readable(text: str, truth: Truth) -> Verdict:
     """WRONG where algebra can read a truth, which only a worker may try; else what came of it."""
     verdict = ask("strict", "", text, truth.dumps())
     if verdict is Verdict.LOST:
-        raise _LostError(Reading(why="it is not read"), read_truth(text, truth))
+        raise _LostError(_NOT_READ, read_truth(text, truth))
     return verdict
 
 
-def decide(answer: str, text: str, truth: Truth, algebra: Algebraic = no_algebra) -> Judgement:
+def decide(answer: str, gold: Reading, truth: Truth, algebra: Algebraic = no_algebra) -> Judgement:
     """The judgement, where nothing or the given algebra is needed for it.
 
+    Args:
+        answer: a bare answer.
+        gold: what one of the accepted texts says, by `read_truth`.
+        truth: its rules.
+        algebra: what compares expressions.
+
     Raises:
-        NeedsAlgebraError: it is, and none is given.
+        NeedsAlgebraError: it is needed, and none is given.
     """
-    gold = read_truth(text, truth)
     if gold.value is None:
-        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth can't be read", Reading(why="it is not read"), gold)
+        return Judgement(Verdict.UNREADABLE_TRUTH, "the truth can't be read", _NOT_READ, gold)
     said = read_answer(answer, gold, truth)
     right, rule = _compared(answer, said, gold, Comparison(truth, algebra))
     return Judgement(Verdict.RIGHT if right else Verdict.WRONG, rule, said, gold)
@@ -152,22 +158,27 @@ def read_truth(text: str, truth: Truth) -> Reading:
     """What a truth says; where its source states the kind it must be of that."""
     kind = truth.kind or (Kind.CHOICE if truth.choices else None)
     gold = read(text, kind)
-    if truth.kind is None or gold.value is None:
+    if truth.kind is None or gold.value is None or gold.kind in (truth.kind, *_ALIKE.get(truth.kind, ())):
         return gold
-    if truth.kind is Kind.NUMBER and gold.kind in (Kind.DURATION, Kind.RATIO):
-        return gold
-    stated = {Kind.LIST: (Kind.TUPLE, Kind.SET, Kind.NUMBER), Kind.TUPLE: (Kind.LIST,), Kind.SET: (Kind.LIST,)}
-    alike = {
-        Kind.EQUATION: (Kind.EXPRESSION, Kind.NUMBER),
-        Kind.SCORE: (Kind.RANGE, Kind.RATIO),
-        Kind.INTERVAL: (Kind.TUPLE, Kind.LIST, Kind.SET),
-    }
-    allowed = (truth.kind, *stated.get(truth.kind, ()), *alike.get(truth.kind, ()))
-    if truth.kind in (Kind.EXPRESSION, Kind.RATIO, Kind.DURATION, Kind.MATRIX):
-        allowed = (*allowed, Kind.NUMBER, Kind.TUPLE)
-    if gold.kind in allowed or (truth.kind is Kind.CHOICE and gold.letter):
+    if truth.kind is Kind.CHOICE and gold.letter:
         return gold
     return Reading(why=f"it is a {gold.kind}, and answer_kind is {truth.kind}")
+
+
+_ALIKE = {
+    Kind.NUMBER: (Kind.DURATION, Kind.RATIO),
+    Kind.LIST: (Kind.TUPLE, Kind.SET, Kind.NUMBER),
+    Kind.TUPLE: (Kind.LIST,),
+    Kind.SET: (Kind.LIST,),
+    Kind.EQUATION: (Kind.EXPRESSION, Kind.NUMBER),
+    Kind.SCORE: (Kind.RANGE, Kind.RATIO),
+    Kind.INTERVAL: (Kind.TUPLE, Kind.LIST, Kind.SET),
+    Kind.EXPRESSION: (Kind.NUMBER, Kind.TUPLE),
+    Kind.RATIO: (Kind.NUMBER, Kind.TUPLE),
+    Kind.DURATION: (Kind.NUMBER, Kind.TUPLE),
+    Kind.MATRIX: (Kind.NUMBER, Kind.TUPLE),
+}
+"""What a truth of a stated kind may be read as beside it."""
 
 
 def read_answer(answer: str, gold: Reading, truth: Truth) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Literal
@@ -202,7 +202,7 @@ class Reading:
     """What a text says: a value, or why there is none."""
 
     value: Value | None = None
-    words: frozenset[str] = field(default_factory=frozenset)
+    words: frozenset[str] = frozenset()
     """Beside the value: words that are not understood, in lower case, and the name of what has it. Where both sides
     have some, they must agree."""
     letter: str = ""

@@ -40,6 +40,8 @@ def too_large(text: str) -> bool:
     """Whether strict leaves a text unread: longer than LONGEST_ANSWER or nested deeper than DEEPEST_ANSWER."""
     if len(text) > LONGEST_ANSWER:
         return True
+    if len(text) <= DEEPEST_ANSWER:
+        return False
     depth = deepest = 0
     for character in text:
         if character in "([{":
