@@ -10,7 +10,7 @@ logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).
 .PHONY: demo test mutants lint format bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
-	$(BIN)/mr1 train recipes/counting-grpo-d.yaml name=demo --overwrite
+	$(BIN)/mr1 train counting-grpo-d name=demo --overwrite
 
 test: $(VENV)/ready  ## linters, types and all tests
 	$(BIN)/ruff check .
@@ -40,8 +40,8 @@ bench-growth: $(VENV)/ready  ## how time and memory grow with group, image, comp
 
 tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about an hour), and put it where it belongs
 	$(call logged,0-vision) $(BIN)/python -m mr1.models.build_tiny runs/tiny-start
-	$(call logged,1-see) $(BIN)/mr1 train recipes/tiny-vlm-1-see.yaml --overwrite
-	$(call logged,2-habits) $(BIN)/mr1 train recipes/tiny-vlm-2-habits.yaml --overwrite
+	$(call logged,1-see) $(BIN)/mr1 train tiny-vlm-1-see --overwrite
+	$(call logged,2-habits) $(BIN)/mr1 train tiny-vlm-2-habits --overwrite
 	rm -rf runs/tiny
 	$(BIN)/mr1 export runs/tiny-vlm-2-habits/checkpoints/step-000200 runs/tiny
 	rm -rf src/mr1/models/tiny

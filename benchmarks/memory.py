@@ -25,7 +25,7 @@ from mr1.estimate.step import estimate
 from mr1.models.small import build_small
 from mr1.report.console import Console
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "counting-grpo-d.yaml"
+RECIPE = "counting-grpo-d"
 COMMON = [
     "steps=10",
     "prompts_per_step=8",

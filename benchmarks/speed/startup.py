@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.speed.worker import ROOT
 
-RECIPE = ROOT / "recipes" / "counting-grpo-d.yaml"
+RECIPE = "counting-grpo-d"
 PATIENCE = 120.0
 """Seconds until a run that makes no step is given up."""
 
@@ -38,7 +38,7 @@ def _first_step() -> float:
         metrics = Path(folder) / "start" / "metrics.jsonl"
         start = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "mr1", "train", str(RECIPE), *overrides],
+            [sys.executable, "-m", "mr1", "train", RECIPE, *overrides],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

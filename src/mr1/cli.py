@@ -17,6 +17,7 @@ import typer
 from mr1 import __version__
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
+from mr1.cli_recipes import recipes
 from mr1.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
-    epilog="Start with: mr1 train recipes/counting-grpo-d.yaml",
+    epilog="Start with: mr1 train counting-grpo-d",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
+app.add_typer(recipes, name="recipes")
 app.command()(score)
 app.command()(judge)
 
@@ -60,9 +62,14 @@ def _root(
     pass
 
 
+Recipe = Annotated[
+    str, typer.Argument(help="A recipe's name, as `mr1 recipes` lists them, or a YAML file of settings.")
+]
+
+
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file of settings, such as recipes/counting-grpo-d.yaml.")],
+    recipe: Recipe,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
     ] = None,
@@ -73,23 +80,25 @@ def train(
 
     Examples:
 
-      mr1 train recipes/counting-grpo-d.yaml seed=1 name=counting-seed-1
+      mr1 train counting-grpo-d seed=1 name=counting-seed-1
 
-      mr1 train recipes/counting-grpo-d.yaml kl.minimum=0.02 rollout.group_size=16
+      mr1 train counting-grpo-d kl.minimum=0.02 rollout.group_size=16
 
       mr1 train runs/counting-seed-1/config.yaml --resume
     """
     mode = _mode(resume, overwrite)
     from mr1.config import load_config
+    from mr1.recipes import find_recipe
 
     with _stoppable():
-        config = load_config(recipe, overrides or [])
+        file = find_recipe(recipe)
+        config = load_config(file, overrides or [])
         from mr1.folders import read_mark
         from mr1.report.console import Console
         from mr1.train.run import Run
 
-        if resume and read_mark(recipe.parent).get("kind") == "run":  # where it is now, should it have been moved
-            moved = {"output": str(recipe.parent.parent), "name": recipe.parent.resolve().name}
+        if resume and read_mark(file.parent).get("kind") == "run":  # where it is now, should it have been moved
+            moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
             config = config.model_copy(update=moved)
         with Run(config, mode) as run:
             from mr1.train.loop import Trainer
@@ -239,7 +248,7 @@ def export_(
 
 @app.command()
 def estimate(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file of settings, such as recipes/counting-grpo-d.yaml.")],
+    recipe: Recipe,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
     ] = None,
@@ -251,7 +260,7 @@ def estimate(
 
     Exit code 1 where --memory is given and the run doesn't fit.
 
-    Example: mr1 estimate recipes/counting-grpo-d.yaml model=Qwen/Qwen2-VL-2B-Instruct --memory 24GB
+    Example: mr1 estimate counting-grpo-d model=Qwen/Qwen2-VL-2B-Instruct --memory 24GB
     """
     from mr1.config import load_config
 

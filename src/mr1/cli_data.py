@@ -40,6 +40,21 @@ def show(
     typer.echo(f"{out}: {count} samples of {task}, split {split}")
 
 
+@data.command("example")
+def example(
+    folder: Annotated[Path, typer.Argument(help="The folder to write, made where it is missing.")],
+    rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 64,
+) -> None:
+    """Write a small data set to try your own data with: images, rows in problems.jsonl, chats in chats.jsonl.
+
+    Example: mr1 data example own-data
+    """
+    from mr1.data.example import write_example
+
+    write_example(folder, rows)
+    typer.echo(f"{folder}: problems.jsonl and chats.jsonl, {rows} rows each")
+
+
 @data.command("check")
 def check_data(
     source: Annotated[str, typer.Argument(help="A recipe with sources, a preset such as geometry3k, or a path.")],
@@ -55,13 +70,14 @@ def check_data(
 
     Examples:
 
-      mr1 data check recipes/own-jsonl.yaml --sheet sheet.png
+      mr1 data check own-jsonl --sheet sheet.png
 
       mr1 data check problems.jsonl columns.answer=solution --model Qwen/Qwen2-VL-2B-Instruct
     """
     from mr1.config import PROMPT, Loading, load_source_settings, read_config
+    from mr1.recipes import is_recipe
 
-    config = read_config(Path(source), overrides or []) if source.endswith((".yaml", ".yml")) else None
+    config = read_config(source, overrides or []) if is_recipe(source) else None
     sources = config.sources if config else {"data": load_source_settings(source, overrides or [])}
     if not sources:
         raise UserError(f"sources: {source} has none; `mr1 data show` looks at procedural tasks")

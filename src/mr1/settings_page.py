@@ -22,7 +22,7 @@ from mr1.train.resume import rule_of
 HEAD = """# Settings
 
 A recipe is a YAML file of these settings; `key=value` behind it on the command line is put over it, with dots for
-nested keys: `mr1 train recipes/counting-grpo-d.yaml seed=1 kl.maximum=0.05`. A run writes all that it ran with to its
+nested keys: `mr1 train counting-grpo-d seed=1 kl.maximum=0.05`. A run writes all that it ran with to its
 `config.yaml`. This page is made from the code: `python -m mr1.settings_page > docs/settings.md`.
 
 - **A value is what is typed.** `name: 007` is the name 007, and `name: yes` the name yes; only `null` (or `~`) means

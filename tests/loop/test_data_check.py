@@ -104,8 +104,7 @@ def test_a_clean_source_exits_with_0_and_a_recipe_brings_its_model(tmp_path: Pat
     from mr1.data.example import write_example
 
     write_example(tmp_path, rows=8)
-    recipe = Path(__file__).parents[2] / "recipes/own-jsonl.yaml"
-    result = check(str(recipe), f"sources.own.path={tmp_path}/problems.jsonl", "sources.own.held_out=0")
+    result = check("own-jsonl", f"sources.own.path={tmp_path}/problems.jsonl", "sources.own.held_out=0")
     assert result.exit_code == 0
     assert "own, train: 8 rows" in result.stdout
     assert "limit 4024" in result.stdout

@@ -26,7 +26,6 @@ from mr1.train.run import Run
 
 pytestmark = pytest.mark.loop
 
-ROOT = Path(__file__).parents[2]
 SHORT = ["steps=2", "prompts_per_step=3", "rollout.group_size=4", "rollout.max_new_tokens=32"]
 
 
@@ -40,12 +39,12 @@ def train(config: Config, mode: Mode = "new") -> tuple[Run, str]:
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
-    """A recipe of the repository made short, its example data written; run from the repository's folder."""
+    """A recipe of the package made short, its example data written; run from a folder outside the repository."""
     write_example(tmp_path / "own-data", rows=24)
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)
 
     def load(name: str, *settings: str) -> Config:
-        return load_config(ROOT / f"recipes/{name}.yaml", [*SHORT, f"output={tmp_path / 'runs'}", *settings])
+        return load_config(name, [*SHORT, f"output={tmp_path / 'runs'}", *settings])
 
     return load
 
@@ -145,8 +144,8 @@ def test_chats_with_trl_reward_functions(recipe: Callable[..., Config], tmp_path
     path = f"sources.chats.path={tmp_path / 'own-data/chats.jsonl'}"
     run, _ = train(recipe("trl-style", path, "evaluation.final_samples=4"))
     line = run.metrics()[0]
-    assert 0 <= line["reward/recipes/trl_rewards.py:right_number"] <= 1
-    assert "reward/recipes/trl_rewards.py:short_enough" in line
+    assert 0 <= line["reward/mr1.recipes.trl_rewards:right_number"] <= 1
+    assert "reward/mr1.recipes.trl_rewards:short_enough" in line
     assert (run.folder / "report.html").is_file()
 
 

@@ -27,7 +27,7 @@ from mr1.tasks import load_task
 pytestmark = pytest.mark.loop
 
 SHARED = Path(os.environ.get("MR1_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-RECIPE = str(Path(__file__).parents[2] / "recipes" / "counting-grpo-d.yaml")
+RECIPE = "counting-grpo-d"
 SMALL = {
     "steps": 4,
     "prompts_per_step": 4,

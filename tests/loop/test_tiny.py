@@ -30,7 +30,7 @@ def test_it_is_small() -> None:
 
 def test_each_part_of_make_tiny_takes_up_what_the_last_one_left() -> None:
     made = (ROOT / "Makefile").read_text(encoding="utf-8")
-    see, habits = (load_config(ROOT / "recipes" / f"tiny-vlm-{part}.yaml") for part in ("1-see", "2-habits"))
+    see, habits = (load_config(f"tiny-vlm-{part}") for part in ("1-see", "2-habits"))
     assert f"build_tiny {see.model}\n" in made
     assert habits.model == f"{see.folder}/checkpoints/step-{see.steps:06d}"
     assert f"mr1 export {habits.folder}/checkpoints/step-{habits.steps:06d} runs/tiny\n" in made

@@ -14,12 +14,13 @@ from mr1.config.reading import load_source_settings
 from mr1.config.walk import keys, nested_model, parts
 from mr1.data.settings import Source
 from mr1.errors import UserError
+from mr1.recipes import recipe_names
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+RECIPES = recipe_names()
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_is_valid(recipe: Path) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_valid(recipe: str) -> None:
     assert load_config(recipe).steps > 0
 
 

@@ -13,6 +13,7 @@ from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.tree import REWARDS, Config
 from mr1.data.settings import Source, preset_names
 from mr1.errors import UserError, nearest, shown
+from mr1.recipes import find_recipe
 
 Tree = TypeVar("Tree", bound=BaseModel)
 
@@ -32,8 +33,8 @@ SAID = {
 """Our words for pydantic's findings, where they are clearer or shorter."""
 
 
-def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a recipe that is to be run, and put the overrides (`key=value`, dots for nested keys) over it.
+def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a recipe that is to be run, by its name or its path, and put the overrides (`key=value`) over it.
 
     Raises:
         UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination, a reward
@@ -48,7 +49,7 @@ def load_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
     return config
 
 
-def read_config(recipe: Path, overrides: Sequence[str] = ()) -> Config:
+def read_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a recipe's settings alone: no code that it names is run.
 
     Raises:
@@ -94,13 +95,10 @@ def dump_config(config: Config) -> str:
     return write_yaml(_plain(config))
 
 
-def _read(recipe: Path) -> dict[Any, Any]:
+def _read(recipe: str | Path) -> dict[Any, Any]:
     """What a recipe's file says."""
     try:
-        if not recipe.is_file():
-            near = [str(path) for path in sorted(recipe.parent.glob("*.yaml"))]
-            raise UserError(f"recipe: there is no file {recipe}" + (nearest(str(recipe), near) if near else ""))
-        settings = read_yaml(recipe.read_bytes())
+        settings = read_yaml(find_recipe(recipe).read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"recipe: {recipe} can't be read: {error}") from error
     settings = {} if settings is None else settings

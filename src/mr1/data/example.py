@@ -1,4 +1,4 @@
-"""A small data set to try one's own data with: `python -m mr1.data.example FOLDER`.
+"""A small data set to try one's own data with: `mr1 data example FOLDER`.
 
 It writes counting problems twice, with images by path: `problems.jsonl` has a question and an answer in each row,
 `chats.jsonl` has the prompt as a list of messages, as TRL takes it. Nothing is downloaded.
@@ -6,7 +6,6 @@ It writes counting problems twice, with images by path: `problems.jsonl` has a q
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,3 @@ def write_example(folder: Path, rows: int = 64) -> None:
     for name, lines in (("problems.jsonl", problems), ("chats.jsonl", chats)):
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m mr1.data.example", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, default=64)
-    arguments = parser.parse_args()
-    write_example(arguments.folder, arguments.rows)
-    print(f"{arguments.folder}: problems.jsonl and chats.jsonl, {arguments.rows} rows each")
-
-
-if __name__ == "__main__":
-    main()

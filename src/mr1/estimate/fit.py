@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mr1.config import Config, load_config
 from mr1.estimate.dry import Device
@@ -32,11 +31,11 @@ class Fit:
     """Whether it fits with them. Where nothing does, they are all the changes that there are."""
 
 
-def find_fit(recipe: Path, overrides: Sequence[str], memory: int, device: Device, before: Estimate) -> Fit:
+def find_fit(recipe: str, overrides: Sequence[str], memory: int, device: Device, before: Estimate) -> Fit:
     """The changes with which a run fits that doesn't fit by itself.
 
     Args:
-        recipe: its file.
+        recipe: its name or its file.
         overrides: `key=value`, put over it.
         memory: bytes.
         device: what the run is for.

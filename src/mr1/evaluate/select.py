@@ -14,6 +14,7 @@ from mr1.evaluate.presets import find_preset
 from mr1.evaluate.run import Measurement
 from mr1.judge import r1v, strict
 from mr1.judge.presets import Rule, find_rule
+from mr1.recipes import is_recipe
 from mr1.tasks import load_task
 from mr1.tasks.base import Task
 
@@ -65,8 +66,8 @@ def _data_tasks(what: str, preset: str | None) -> list[Task]:
         raise UserError("--data: it is empty; give a file, a folder, a hub id, a preset, PRESET=PATH or a recipe")
     if not Path(what).exists() and "=" in what:
         preset, _, what = what.partition("=")
-    if what.endswith((".yaml", ".yml")):
-        sources = read_config(Path(what)).sources
+    if is_recipe(what):
+        sources = read_config(what).sources
         if not sources:
             raise UserError(f"--data: {what} has no sources")
         return [load_task(name, sources) for name in sources]

@@ -1,4 +1,4 @@
-"""Reward functions with TRL's signature, for recipes/trl-style.yaml and recipes/try-a-model.yaml."""
+"""Reward functions with TRL's signature, for the recipes trl-style and try-a-model."""
 
 import re
 from typing import Any

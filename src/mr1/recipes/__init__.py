@@ -1,0 +1,70 @@
+"""The recipes that come with MR1, each a YAML file of this folder, known by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mr1.errors import UserError, nearest
+
+FOLDER = Path(__file__).parent
+ENDINGS = (".yaml", ".yml")
+
+
+def recipe_names() -> list[str]:
+    """The names of all recipes, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def is_recipe(what: str | Path) -> bool:
+    """Whether this names a recipe: by its name or as a YAML file, which need not exist."""
+    return str(what) in recipe_names() or str(what).endswith(ENDINGS)
+
+
+def find_recipe(what: str | Path) -> Path:
+    """The file of a recipe.
+
+    Args:
+        what: a recipe's name, or the path of a file. What names one of MR1's recipes is that one; `./` before it makes
+            it a path.
+
+    Raises:
+        UserError: there is no such recipe and no such file.
+    """
+    names, path = recipe_names(), Path(what)
+    if str(what) in names:
+        return FOLDER / f"{what}.yaml"
+    if path.is_file():
+        return path
+    if path.name == str(what) and not path.suffix:
+        raise UserError(f"recipe: there is none of the name '{what}', and no such file{nearest(str(what), names)}")
+    if path.stem in names:
+        raise UserError(f"recipe: there is no file {path}; MR1's own recipe is called by its name, {path.stem}")
+    beside = [str(each) for each in sorted(path.parent.glob("*.yaml"))]
+    raise UserError(f"recipe: there is no file {path}{nearest(str(path), beside) if beside else ''}")
+
+
+def recipe_text(name: str) -> str:
+    """What the file of one of MR1's recipes says.
+
+    Raises:
+        UserError: there is no recipe of this name.
+    """
+    if name not in recipe_names():
+        raise UserError(f"recipe: there is none of the name '{name}'{nearest(name, recipe_names())}")
+    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def describe(name: str) -> str:
+    """One line on a recipe: the first sentence of the comment at its head.
+
+    Raises:
+        UserError: there is no recipe of this name.
+    """
+    lines = recipe_text(name).splitlines()
+    head = " ".join(line.removeprefix("#").strip() for line in lines[: _head(lines)])
+    return head.partition(". ")[0].rstrip(".")
+
+
+def _head(lines: list[str]) -> int:
+    """How many lines the comment at the head of a file has."""
+    return next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
