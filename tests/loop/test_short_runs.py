@@ -22,6 +22,7 @@ from mr1.evaluate.evaluate import Protocol, evaluate
 from mr1.folders import Mode
 from mr1.models.loading import load_vlm
 from mr1.report.console import Console
+from mr1.tables import numbered
 from mr1.train.evaluations import protocol
 from mr1.train.interrupt import Interrupt
 from mr1.train.loop import Trainer
@@ -130,7 +131,7 @@ def test_nothing_is_evaluated_where_nothing_is_asked_for(start: Started) -> None
 def test_a_batch_is_drawn_and_recorded_once_for_all_its_updates(
     start: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = start(steps=6, updates_per_rollout=2, samples_every=3, checkpoint__every=4, image_cache=3)
+    trainer = start(steps=6, updates_per_rollout=2, samples_every=4, checkpoint__every=4, image_cache=3)
     drawn: list[tuple[str, object]] = []
     batch, rollout = trainer.source.batch, trainer.method.rollout
 
@@ -152,7 +153,7 @@ def test_a_batch_is_drawn_and_recorded_once_for_all_its_updates(
         *(("batch", True), ("ahead", True), ("rollout", 4)),
     ]
     assert trainer.cache.limit == 3 * 2**20
-    assert [path.name for path in (trainer.run.folder / "samples").iterdir()] == ["step-000000.parquet"]
+    assert numbered(trainer.run.folder / "samples", "step-").keys() == {0, 4}
     assert trainer.run.checkpoints.steps() == [4, 6]
     times = [line["time/rollout"] for line in trainer.run.metrics()]
     assert [time > 0 for time in times] == [True, False] * 3
@@ -163,18 +164,22 @@ def test_the_reference_is_there_and_run_where_the_weight_is_above_0(
 ) -> None:
     assert start(name="none", **GRPO | {"kl__weight": 0}).reference is None
     # 0.05 at step 0, 0 at step 1.
-    trainer = start(steps=4, kl__minimum=0.0, kl__maximum=0.1, kl__exploration=0.25)
+    settings = {"steps": 4, "kl__minimum": 0.0, "kl__maximum": 0.1, "kl__exploration": 0.25}
+    trainer = start(**settings)
     assert trainer.reference is not None
     with trainer.run:
         trainer.run.open()
         for step in (0, 1):
             trainer.train_step(step)
+        trainer.run.save_checkpoint(2, trainer.policy, trainer.state())
     assert [line["kl"] is None for line in trainer.run.metrics()] == [False, True]
     trainer.source.close()
     asked: list[int] = []
     monkeypatch.setattr("mr1.methods.grpo.GRPO.kl_weight", lambda _, step: asked.append(step) or 0.0)  # type: ignore[func-returns-value]
     start(name="asked", steps=3)
     assert asked == [0, 1, 2]
+    start("resume", **settings)  # of what is still to come
+    assert asked[3:] == [2, 3]
 
 
 def rows_with_faults(path: Path) -> dict[str, object]:
@@ -280,19 +285,34 @@ def test_a_resumed_run_needs_the_model_that_it_began_with(
         start("resume", **settings)
 
 
-def test_the_best_checkpoint_by_held_out_accuracy_stays(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    accuracies = iter([0.9, 0.2, 0.6, 0.5])  # before steps 0, 1, 2, and at the end
+@pytest.mark.parametrize(
+    ("measured", "saved", "best"),
+    [
+        ([0.9, 0.2, 0.6, 0.5], [2, 3], (2, 0.6)),  # before steps 0, 1, 2, and at the end
+        ([0.9, 0.7], [1], (1, 0.7)),
+    ],
+)
+def test_the_best_checkpoint_by_held_out_accuracy_stays(
+    start: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    measured: list[float],
+    saved: list[int],
+    best: tuple[int, float],
+) -> None:
+    accuracies = iter(measured)
 
     def validate(_: Trainer) -> dict[str, float]:
         accuracy = next(accuracies)
         return {"counting": accuracy, "geometry": 1 - accuracy}  # only the trained task decides
 
     monkeypatch.setattr(Trainer, "validate", validate)
-    trainer = start(evaluation__every=1, steps=3, checkpoint={"keep": 1, "keep_best": True, "every": 0})
+    steps = len(measured) - 1
+    trainer = start(evaluation__every=1, steps=steps, checkpoint={"keep": 1, "keep_best": True, "every": 0})
     trainer.train()
-    assert trainer.run.checkpoints.steps() == [2, 3]
-    assert trainer.run.checkpoints.best() == (2, 0.6)
-    assert trainer.run.metrics()[1]["eval/geometry/accuracy"] == 0.8
+    assert trainer.run.checkpoints.steps() == saved
+    assert trainer.run.checkpoints.best() == best
+    recorded = [line["eval/geometry/accuracy"] for line in trainer.run.metrics()]
+    assert recorded == [1 - accuracy for accuracy in measured[:-1]]
 
 
 def test_a_checkpoint_is_the_best_by_the_tasks_that_are_trained(start: Started) -> None:
@@ -404,6 +424,9 @@ def test_accuracy_on_the_way_is_measured_where_it_is_due(start: Started, monkeyp
     assert [bool(trainer.evaluate_validation(step)) for step in range(5)] == [True, False, False, True, False]
     assert trainer.evaluate_validation(3) == {"eval/counting/accuracy": 0.5}
     assert kept == [(3, {"counting": 0.5})] * 2
+    trainer.config.evaluation.every = 1
+    trainer.evaluate_validation(1)
+    assert kept.pop()[0] == 1
     trainer = start(name="other", evaluation__every=3)
     trainer.evaluate_validation(3)
     assert len(kept) == 2

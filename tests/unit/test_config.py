@@ -504,7 +504,15 @@ def test_a_name_with_dots_is_found_by_an_override(tmp_path: Path, make_config: C
         ("name: a\nname: b", "the key 'name' stands a second time in line 2"),
         ("a: &a [*a]", "it is nested too deeply, or contains itself"),
         ("a: !mine 3", "could not determine a constructor for the tag '!mine' in line 1"),
+        ("a: !!timestamp 3", "could not determine a constructor for the tag 'tag:yaml.org,2002:timestamp' in line 1"),
+        ("a: !!bool 3", "could not determine a constructor for the tag 'tag:yaml.org,2002:bool' in line 1"),
         ("a: *nothing", "found undefined alias 'nothing' in line 1"),
+        ("a: 1\n? [b]\n: 2", "found unhashable key in line 2"),
+        (
+            "a: \x01",
+            'unacceptable character #x0001: special characters are not allowed in "<byte string>", position 3',
+        ),
+        ('a: "\\UFFFFFFFF"', "Python int too large to convert to C int"),
     ],
 )
 def test_a_recipe_that_is_no_yaml_is_told_by_its_line(tmp_path: Path, text: str, message: str) -> None:

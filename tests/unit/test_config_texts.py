@@ -108,6 +108,12 @@ def test_how_a_value_is_written(value: Any, written: str) -> None:
     assert resolve(read_yaml(text)) == {"key": value, "another": value}
 
 
+def test_an_alias_and_a_merge_are_what_they_name() -> None:
+    assert read_yaml("a: &x {b: 1, c: [2]}\nd: *x") == {"a": {"b": "1", "c": ["2"]}, "d": {"b": "1", "c": ["2"]}}
+    merged = read_yaml("a: &x {b: 1, c: 2}\nd: &y {c: 3, e: 4}\nf: {<<: *x, <<: *y, e: 5}\ng: !!str 007")
+    assert (merged["f"], merged["g"]) == ({"b": "1", "c": "3", "e": "5"}, "007")
+
+
 def test_what_a_reference_stands_for() -> None:
     linked = {"a": {"b": ["${c}", "\\${c}", "???"]}, "c": "7", "d": "${a.b}", "e": None}
     assert resolve(linked) == {"a": {"b": ["7", "${c}", "???"]}, "c": "7", "d": ["7", "${c}", "???"], "e": None}

@@ -114,3 +114,5 @@ def test_a_metric_that_is_not_finite_is_null_and_named(make_config: Callable[...
         assert run.metrics() == [
             {"step": 0, "loss": None, "kl": None, "entropy": 1.0, "kept": None, "not_finite": ["loss", "kl"]}
         ]
+        with pytest.raises(ValueError, match="not JSON compliant"):  # where nobody reads it
+            run.record(1, None, {"step": 1, "deep": [math.nan]})

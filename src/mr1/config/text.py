@@ -18,15 +18,20 @@ from omegaconf.errors import OmegaConfBaseException
 from mr1.errors import UserError
 
 NULL, MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
+KINDS = (NULL, *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")))
+"""The tags of what a recipe can hold."""
 REFERENCE = "${"
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows null and the merge key `<<`; all other plain values are texts."""
+    """Knows null and the merge key `<<`; all other plain values are texts. Tags that make others of them are none."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in known if tag in (NULL, MERGE)]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors = {  # noqa: RUF012 - PyYAML's own attribute
+        tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in KINDS
     }
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:  # type: ignore[override]
@@ -60,8 +65,9 @@ def read_yaml(text: str | bytes) -> Any:
     try:
         return _apart(yaml.load(text, _Loader))
     except yaml.MarkedYAMLError as error:
-        place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{error.problem}{place}") from error
+        mark = error.problem_mark
+        assert mark is not None, "the loader's errors have one"
+        raise ValueError(f"{error.problem} in line {mark.line + 1}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply, or contains itself") from error
     except (yaml.YAMLError, OverflowError) as error:
