@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mr1.models.vlm import VLM
-from mr1.train.packing import Rows, flat_rows, packed_rows, plain_rows
+from mr1.train.packing import Rows, completion_rows, flat_rows, packed_rows, plain_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group
 
@@ -49,6 +49,20 @@ def test_flat_equals_packed(tiny: VLM, make_groups: Callable[[int], list[Group]]
     torch.testing.assert_close(flat[0], packed[0], atol=1e-5, rtol=1e-6)
     torch.testing.assert_close(flat[1], packed[1], atol=1e-5, rtol=0)
     _assert_equal_gradients(flat[2], packed[2])
+
+
+def test_completions_behind_prompts_that_were_run_ahead_equal_flat(
+    tiny: VLM, make_groups: Callable[[int], list[Group]]
+) -> None:
+    groups = make_groups(4)
+    flat = _score(tiny, flat_rows(groups))
+    prompts = [group.prompt for group in groups]
+    tiny.run_ahead(prompts, prefixes=True)
+    behind = _score(tiny, completion_rows(groups, tiny.known_prefixes(prompts)))
+    tiny.forget()
+    torch.testing.assert_close(behind[0], flat[0], atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(behind[1], flat[1], atol=1e-5, rtol=0)
+    _assert_equal_gradients(behind[2], flat[2])
 
 
 def test_chunks_change_nothing(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:

@@ -27,7 +27,7 @@ from mr1.train.evaluations import protocol
 from mr1.train.interrupt import Interrupt
 from mr1.train.loop import Trainer
 from mr1.train.run import Run
-from mr1.types import Prompt
+from mr1.types import Group, Prompt
 
 pytestmark = pytest.mark.loop
 
@@ -335,6 +335,21 @@ def test_a_checkpoint_is_the_best_by_the_tasks_that_are_trained(start: Started) 
     written = path.stat().st_mtime_ns
     trainer.keep_best(4, {"counting": 0.875})  # it is there already
     assert (best(), path.stat().st_mtime_ns) == ((4, 0.875), written)
+
+
+def test_a_function_that_gives_no_score_is_told_once(start: Started, make_groups: Callable[[int], list[Group]]) -> None:
+    trainer = start()
+    trainer.groups = make_groups(1)
+    (identity,) = [group.prompt.sample.id for group in trainer.groups]
+    wrong = torch.tensor([True, False, True, False])
+    for names in ([], ["mine"], ["mine", "another"]):
+        trainer.groups[0].not_finite = dict.fromkeys(names, wrong)
+        trainer.warn_of_scores()
+    assert said(trainer) == [
+        f"rewards: {name} gave NaN or infinity for 2 completions, the first of them to {identity}; they don't count; "
+        f"not_finite/{name} in metrics.jsonl counts them"
+        for name in ("mine", "another")
+    ]
 
 
 @pytest.mark.parametrize(

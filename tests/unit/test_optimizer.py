@@ -94,6 +94,17 @@ def test_a_first_step_by_hand(dtype: torch.dtype) -> None:
     assert {group["lr"] for group in made_optimizer.adamw.param_groups} == {0.2, 0.1}
 
 
+def test_gradients_of_bfloat16_add_up_in_float32() -> None:
+    made = model(torch.bfloat16)
+    masters = [master for _, master in optimizer(made).masters]
+    for scale in (1.0, 2.0**-9, 2.0**-9):  # which 8 bits would lose
+        backward(made, scale)
+    assert [master.grad.flatten().tolist() for master in masters if master.grad is not None] == [
+        [3 * (1 + 2.0**-8), 4 * (1 + 2.0**-8)],
+        [12 * (1 + 2.0**-8)],
+    ] * 2
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_one_that_takes_up_a_state_goes_on_to_the_bit(dtype: torch.dtype) -> None:
     whole, parts = model(dtype), model(dtype)
