@@ -8,6 +8,7 @@ from num2words import num2words
 
 from benchmarks.judge.chat.say import pick, say
 from benchmarks.judge.pair import Form
+from benchmarks.judge.spoken import in_english
 from benchmarks.judge.values.times import Clock, Day, Duration, Face
 
 
@@ -50,12 +51,14 @@ def _(value: Clock, rng: Random) -> Form:
         weights[f"晚上{twelve}:{minute:02d}"] = 0.5
     if 5 <= hour < 12:
         weights[f"{twelve}:{minute:02d} in the morning"] = 1
+        weights[f"{rng.choice(in_english(twelve, minute))} in the morning"] = 0.5
     return pick(rng, weights)
 
 
 @say.register
 def _(value: Face, rng: Random) -> Form:
-    return pick(rng, {f"{value.hour}:{value.minute:02d}": 4, f"{value.hour:02d}:{value.minute:02d}": 1})
+    spoken = rng.choice(in_english(value.hour, value.minute))
+    return pick(rng, {f"{value.hour}:{value.minute:02d}": 4, f"{value.hour:02d}:{value.minute:02d}": 1, spoken: 1.5})
 
 
 @say.register

@@ -7,6 +7,7 @@ from random import Random
 
 from benchmarks.judge.digits import plain
 from benchmarks.judge.pair import Form
+from benchmarks.judge.spoken import in_chinese, in_english
 from benchmarks.judge.systematic.forms import forms, math, text
 from benchmarks.judge.values.times import Clock, Day, Duration, Face
 
@@ -46,6 +47,9 @@ def _(value: Clock, rng: Random) -> list[Form]:
     shown += ["noon"] if (hour, minute) == (12, 0) else []
     shown += [f"{hour}:{minute:02d}", f"{hour}：{minute:02d}"] if hour >= 13 else []
     shown += [f"{twelve} {half}"] if minute == 0 else []
+    shown += [f"{spoken} {half}" for spoken in rng.sample(in_english(twelve, minute), 1) if minute and twelve != 11]
+    if 6 <= hour < 18 and hour != 12:
+        shown += [f"{'下午' if hour >= 12 else '上午'}{rng.choice(in_chinese(twelve, minute))}"]
     return text(*shown) + math(
         f"{twelve}:{minute:02d}\\,\\text{{{half}}}", f"{twelve}:{minute:02d}\\text{{ {half.upper()}}}"
     )
@@ -57,6 +61,7 @@ def _(value: Face, rng: Random) -> list[Form]:
     found = math(shown) + text(
         shown, f"{value.hour:02d}:{value.minute:02d}", shown.replace(":", "："), shown.replace(":", " : ")
     )
+    found += text(*in_english(value.hour, value.minute), *in_chinese(value.hour, value.minute))
     return found + (text(f"{value.hour} o'clock") if value.minute == 0 else [])
 
 

@@ -7,7 +7,7 @@ evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers c
     truth     what is accepted as an answer, and how it is meant
     notation  one notation for what is written in many ways
     frame     the statement in an answer: conclusions, boxes, quotes, words apart from values
-    numbers, units, calendar, quantity
+    numbers, units, calendar, spoken, quantity
               literals, units, dates and times; one value with its unit and the words around it
     readers, reading
               a reader for each kind; what a text says, as a typed value or nothing

@@ -7,6 +7,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Literal, cast
 
+from mr1.judge.spoken import part_of_day, spoken
 from mr1.judge.truth import Kind
 from mr1.judge.units import unit_at
 from mr1.judge.values import Clock, Day, Number
@@ -43,14 +44,11 @@ _SLASHED = re.compile(r"([0-3]?\d)([/.-])([0-3]?\d)\2([12]\d{3})")
 _HALF = r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening)|at night)"
 _CLOCK = re.compile(
     rf"(?:(?P<h>[0-2]?\d)\s?:\s?(?P<m>[0-5]\d)(?:\s?:\s?(?P<s>[0-5]\d))?(?:\s*{_HALF})?"
-    rf"|(?P<h2>1[0-2]|0?\d)\s*{_HALF.replace('half', 'half2')})"
+    rf"|(?P<h2>1[0-2]|0?\d)(?:\.(?P<m2>[0-5]\d))?\s*{_HALF.replace('half', 'half2')})"
     r"(?:\s*o'?clock)?",
     re.IGNORECASE,
 )
-_OCLOCK = re.compile(r"(?P<h>1[0-2]|[1-9])\s*o'?clock(?:\s+(?P<half>[ap]\.?m\.?))?", re.IGNORECASE)
-_CHINESE = re.compile(
-    r"(?P<half>上午|早上|凌晨|下午|晚上)?\s*(?P<h>[0-2]?\d)\s*(?:点|时|:)\s*(?:(?P<m>[0-5]?\d)\s*分?|(?P<p>半|整))?"
-)
+_CHINESE_HALF = re.compile(r"(凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)\s*(?P<h>[0-2]?\d):(?P<m>[0-5]\d)")
 _NAMED = {"noon": Clock(12, half="pm"), "midday": Clock(12, half="pm"), "midnight": Clock(12, half="am")}
 _COLONS = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d)(\.\d+)?")
 _SHORT = re.compile(r"(\d{1,4}):([0-5]\d)(\.\d+)?")
@@ -80,22 +78,25 @@ def read_year(text: str) -> Day | None:
     return Day(int(found[1]), _int(found[2])) if found else None
 
 
-def read_time(text: str) -> Clock | None:
-    """A time of day: 14:30, 2:30 pm, 3 o'clock, noon, 下午2点半."""
+def read_time(text: str, stated: bool = False) -> Clock | None:
+    """A time of day: 14:30, 2:30 pm, half past two, noon, 下午2点半.
+
+    Args:
+        text: the whole text.
+        stated: whether it is known to be one, so that `two thirty` is no number.
+    """
     lower = text.lower()
     if lower in _NAMED:
         return _NAMED[lower]
-    if not _DIGIT.search(text):
-        return None
-    if found := _CLOCK.fullmatch(text):
-        half = found["half"] or found["half2"]
-        return _clock(int(found["h"] or found["h2"]), _int(found["m"]) or 0, _int(found["s"]) or 0, half)
-    if found := _OCLOCK.fullmatch(text):
-        return _clock(int(found["h"]), 0, 0, found["half"])
-    if (found := _CHINESE.fullmatch(text)) and (found["half"] or "点" in text or "时" in text):
-        half = found["half"] and ("p" if found["half"] in ("下午", "晚上") else "a")
-        minute = 30 if found["p"] == "半" else _int(found["m"]) or 0
-        return _clock(int(found["h"]), minute, 0, half if int(found["h"]) <= 12 else None)
+    if _DIGIT.search(text):
+        if found := _CLOCK.fullmatch(text):
+            half = found["half"] or found["half2"]
+            minute = _int(found["m"] or found["m2"]) or 0
+            return _clock(int(found["h"] or found["h2"]), minute, _int(found["s"]) or 0, half)
+        if found := _CHINESE_HALF.fullmatch(text):
+            return _clock(int(found["h"]), int(found["m"]), 0, found[1] if int(found["h"]) <= 12 else None)
+    if told := spoken(text, stated):
+        return Clock(told[0], told[1], half=cast('Literal["", "am", "pm"]', told[2]))
     return None
 
 
@@ -130,10 +131,11 @@ def _day(year: int | None, month: int, day: int | None) -> Day | None:
 
 
 def _clock(hour: int, minute: int, second: int, half: str | None) -> Clock | None:
+    if (hour, minute, second) == (24, 0, 0):
+        hour = 0
     if hour > (12 if half else 23) or (half and hour == 0):
         return None
-    told = "" if not half else "am" if half[0] in "aA" or half.endswith("morning") else "pm"
-    return Clock(hour, minute, second, cast('Literal["", "am", "pm"]', told))
+    return Clock(hour, minute, second, cast('Literal["", "am", "pm"]', part_of_day(hour, half or "")))
 
 
 def _int(text: str | None) -> int | None:

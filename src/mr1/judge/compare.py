@@ -274,7 +274,7 @@ def _clocks(said: Clock, gold: Clock) -> bool:
             return said.hour == gold.hour or (said.half == "pm") * 12 + said.hour % 12 == gold.hour
         return said.hour == gold.hour or (bool(said.half) and _full(said) == gold.hour)
     if not said.half:
-        return said.hour > 12 and said.hour == _full(gold)
+        return not 1 <= said.hour <= 12 and said.hour == _full(gold)
     return _full(said) == _full(gold)
 
 

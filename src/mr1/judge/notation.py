@@ -26,6 +26,7 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("\u2009\u202f\u2006", "\u2009")
     | dict.fromkeys("\u00a0\u3000\u200b\ufeff", " ")
     | dict.fromkeys("“”„«»「」『』《》", '"')
+    | {"【": "[", "】": "]"}
     | dict.fromkeys("‘’′`", "'")
     | {"″": "''", "÷": "/", "∶": ":", "。": ".", "、": ",", "π": r"\pi ", "√": r"\sqrt", "∞": r"\infty "}
     | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∠": r"\angle ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "}
@@ -34,7 +35,7 @@ _CHARACTERS = str.maketrans(
 )
 
 _FONTS = "text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname|boldsymbol|emph"
-_FUNCTIONS = ("sqrt", "pi", "sin", "cos", "tan", "cot", "log", "ln")
+_FUNCTIONS = ("sqrt", "pi", "sin", "cos", "tan", "cot", "log", "ln", "exp")
 _SIGNED = r"(?=\\?[\d.$]|\\(?:frac|sqrt|pi))"
 
 _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
@@ -43,7 +44,9 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("\\\\", r"\\\\(?:\[[^\[\]]*\])?", ROW_END),
         # Between groups of thousands: 12{,}345, 12,\!345, 10\,000 and thin blanks.
         ("{,}", r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ","),
-        ("\\", r"(?<=\d)(?:,?\\[,!;:]|,\s*\\!)(?=\d{3}(?!\d))", ","),
+        ("\\", r"(?<=\d)(?:,?\\[,!;: ]|,\s*\\!)(?=\d{3}(?!\d))", ","),
+        ("'", r"(?<=\d)'(?=\d{3}(?!\d))", ","),
+        ("_", r"(?<=\d)_(?=\d{3}(?!\d))", ","),
         ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
         ("\u2009", r"\u2009", " "),
         ("\\", r"\\[()\[\]]|\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?|quad|qquad)(?![A-Za-z])", " "),
@@ -56,7 +59,7 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         (r"\prime", r"\\prime(?![A-Za-z])", "'"),
         (r"\over", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
         (r"\dot", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
-        ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])", " "),
+        ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])|(?<=[\d}\s])~(?=[A-Za-z])", " "),
         (r"\Omega", r"\\Omega(?![A-Za-z])", "Ω"),
         ("Ω", r"(?<![A-Za-z])([kMGm])\s*Ω", r"\1Ω"),
         (r"\mu", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
@@ -65,6 +68,9 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
         ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
         ("负", r"负(?=\d)", "-"),
+        ("零下", r"零下\s*(?=\d)", "-"),
+        ("+", r"(?:^|(?<=[=,(]))\s*\+\s?/?\s?-(?=\s*(?:\d|\\(?:frac|sqrt)))", r"\\pm "),
+        ("and a half", r"\b(?:an?|one)\s+([A-Za-z]+)\s+and\s+a\s+half\b(?!\s+[A-Za-z])", r"1.5 \1"),
         ("\\", r"\\([%#&_])", r"\1"),
         ("frac", r"\\[dtc]frac", r"\\frac"),
         ("\\", r"\\(?:approx|simeq|thickapprox)(?![A-Za-z])", "≈"),
@@ -82,6 +88,14 @@ _REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         (r"\gt", r"\\gt(?![A-Za-z])", ">"),
         ("**", r"\*\*", "^"),
         *((name, rf"(?<![\\A-Za-z]){name}(?![A-Za-z])", rf"\\{name} ") for name in _FUNCTIONS),
+        # Degrees within a sine's argument are no unit of its value.
+        (
+            "°",
+            r"(\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*\{?\d\}?)?)\s*(?:\(\s*(\d+(?:\.\d+)?)\s*°\s*\)"
+            r"|\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°)",
+            r"\1(\2\3\4*\\pi/180)",
+        ),
+        (r"\varnothing", r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
         (r"\sqrt", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
         (r"\log", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
         (r"\frac", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),

@@ -62,7 +62,9 @@ SCALES = {
 _ABBREVIATED = {"k": 1000, "M": 10**6, "mn": 10**6, "mio": 10**6, "B": 10**9, "bn": 10**9}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 _CHINESE_DIGITS = {character: n for n, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
-_CHINESE = re.compile(r"负?(?:[零〇一二两三四五六七八九十百千万亿]+)(?:点[零〇一二三四五六七八九]+)?")
+_CHINESE = re.compile(r"(?:负|零下)?(?:[零〇一二两三四五六七八九十百千万亿]+)(?:点[零〇一二三四五六七八九]+)?")
+_NUMERAL = r"(\d+|[零〇一二两三四五六七八九十百千万亿]+)"
+_CHINESE_FRACTION = re.compile(rf"(负)?(?:{_NUMERAL}又)?{_NUMERAL}分之{_NUMERAL}")
 _CHINESE_MULTIPLIER = re.compile(r"\s*((?:[百万亿]|千(?![焦欧克瓦帕赫米卡安伏牛字]))+)")
 _MULTIPLIER = re.compile(rf"[\s-]*({'|'.join(SCALES)})s?(?![A-Za-z])", re.IGNORECASE)
 _ABBREVIATION = re.compile(rf"({'|'.join(_ABBREVIATED)})(?![\w/^])")
@@ -94,6 +96,8 @@ def literal_at(text: str, start: int = 0) -> tuple[Literal, int] | None:
     if text[start] == "第":
         counted = literal_at(text, start + 1)
         return (Literal(counted[0].value, ordinal=True), counted[1]) if counted else None
+    if "分之" in text and (part := _CHINESE_FRACTION.match(text, start)):
+        return _chinese_part(part)
     found = _LITERAL.match(text, start)
     if found is None:
         return _words_at(text, start) or _chinese_at(text, start)
@@ -276,27 +280,43 @@ def _chinese_at(text: str, start: int) -> tuple[Literal, int] | None:
     found = _CHINESE.match(text, start)
     if found is None:
         return None
-    whole, _, behind = found[0].removeprefix("负").partition("点")
+    whole, _, behind = found[0].removeprefix("零下").removeprefix("负").partition("点")
     value = _chinese(whole)
     if value is None:
         return None
     digits = "".join(str(_CHINESE_DIGITS[character]) for character in behind)
     exact = Fraction(f"{value}.{digits}") if digits else Fraction(value)
-    sign = -1 if found[0].startswith("负") else 1
+    sign = -1 if found[0].startswith(("负", "零下")) else 1
     return Literal(sign * exact, len(digits), len(f"{value}{digits}".lstrip("0"))), found.end()
+
+
+def _chinese_part(found: re.Match[str]) -> tuple[Literal, int] | None:
+    """三分之二, 二又三分之一, with digits too."""
+    values = [0 if part is None else int(part) if part.isdigit() else _chinese(part) for part in found.groups()[1:]]
+    whole, below, above = values
+    if whole is None or above is None or not below:
+        return None
+    value = whole + Fraction(above, below)
+    return Literal(-value if found[1] else value), found.end()
 
 
 def _chinese(text: str) -> int | None:
     if all(character in _CHINESE_DIGITS for character in text):  # 二〇二四
         return int("".join(str(_CHINESE_DIGITS[character]) for character in text))
-    total, section, digit = 0, 0, 0
+    total, middle, section, digit, last = 0, 0, 0, 0, 1
     for character in text:
         if character in _CHINESE_DIGITS:
             if digit:
                 return None
-            digit = _CHINESE_DIGITS[character]
-        elif (scale := _CHINESE_SCALES[character]) >= 10**4:
-            total, section, digit = (total + section + digit) * scale, 0, 0
+            digit, last = _CHINESE_DIGITS[character], last if character != "零" else 1
+            continue
+        last = _CHINESE_SCALES[character]
+        if last == 10**8:  # 一亿二千万: what was before stays
+            total, middle, section, digit = (total + middle + section + digit or 1) * last, 0, 0, 0
+        elif last == 10**4:
+            middle, section, digit = (middle + section + digit or 1) * last, 0, 0
         else:
-            section, digit = section + (digit or (scale == 10)) * scale, 0
-    return total + section + digit
+            section, digit = section + (digit or 1) * last, 0
+    if last >= 100:  # 一百五 is 150
+        digit *= last // 10
+    return total + middle + section + digit

@@ -27,7 +27,7 @@ _BOUND = re.compile(
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
 _LEADING = re.compile(
-    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}(?:'s)?|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
+    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}+(?:'s)?(?!-\d)|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
     r"[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
 )
 _TRAILING = re.compile(

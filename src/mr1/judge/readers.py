@@ -201,5 +201,6 @@ def read_spelled(text: str) -> Reading:
 
 
 read_day, read_clock = _calendar(read_date), _calendar(read_time)
+read_stated_clock = _calendar(lambda text: read_time(text, stated=True))
 read_stated_day, read_length = _calendar(read_year), _calendar(read_duration)
 read_short_length = _calendar(lambda text: read_duration(text, short=True))
