@@ -39,6 +39,9 @@ _DATES = tuple(
         r"(?P<m>[01]?\d)\s*月\s*(?P<d>[0-3]?\d)\s*[日号]",
     )
 )
+_BEFORE_CHRIST = re.compile(
+    r"(?:(?:about|around|circa|c\.|in)\s+)?(\d{1,5})\s*(?:BCE?|B\.\s?C\.(?:\s?E\.)?|B\.C)|公元前\s*(\d{1,5})\s*年?"
+)
 _DIGIT = re.compile(r"\d")
 _SLASHED = re.compile(r"([0-3]?\d)([/.-])([0-3]?\d)\2([12]\d{3})")
 _HALF = r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening)|at night)"
@@ -63,6 +66,8 @@ def read_date(text: str) -> Day | None:
             parts = found.groupdict()
             month = MONTHS[parts["name"].lower()] if parts.get("name") else int(parts["m"])
             return _day(_int(parts.get("y")), month, _int(parts.get("d")))
+    if (found := _BEFORE_CHRIST.fullmatch(text)) and (year := int(found[1] or found[2])):
+        return Day(-year)
     if found := _SLASHED.fullmatch(text):
         first, second, year = int(found[1]), int(found[3]), int(found[4])
         either = _day(year, first, second), _day(year, second, first)

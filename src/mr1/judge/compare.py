@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from mr1.judge.codes import code_of
 from mr1.judge.frame import concluded, content_words, hedged, statement, subjects
 from mr1.judge.readers import words_of
 from mr1.judge.truth import Kind, Truth
@@ -239,7 +240,7 @@ class Comparison:
         wanted = self._folded(gold.tokens)
         end = concluded(said)
         for text in (said, end):
-            if self._folded(words_of(text, self.truth.case)) == wanted:
+            if self._folded(words_of(text, self.truth.case)) == wanted or self._folded((code_of(text),)) == wanted:
                 return True, "the same words"
         for subject, rest in subjects(end):
             if self._folded(words_of(rest, self.truth.case)) == wanted and not hedged(

@@ -26,7 +26,7 @@ _WORD = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:'[^\W\d_]+)?|[\u4e00-\u9fff]")
 HEDGES = frozenset(
     """or not no never neither nor none isn't aren't wasn't don't doesn't didn't cannot can't won't without except
     maybe perhaps minus negative 负 possibly might could either unless wrong incorrect false unknown unclear unsure
-    instead 或 或者 不 不是 没有 非 between than least most""".split()
+    instead but besides excluding 或 或者 不 不是 没有 非 between than least most""".split()
 )
 """Words that take back or open what they stand beside; they are never only a name of it."""
 _STOP = frozenset(

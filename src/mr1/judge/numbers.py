@@ -59,6 +59,8 @@ SCALES = {
     "crore": 10**7,
     "dozen": 12,
 }
+CARDINALS = frozenset({*SMALL, *TENS, *SCALES, "half"} - {"one", "dozen"})
+"""Words that are a number wherever they stand; one is a pronoun too."""
 _ABBREVIATED = {"k": 1000, "M": 10**6, "mn": 10**6, "mio": 10**6, "B": 10**9, "bn": 10**9}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 _CHINESE_DIGITS = {character: n for n, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}

@@ -7,8 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
+from mr1.judge.codes import DECADE
 from mr1.judge.frame import HEDGES, balanced, content_words, hedged, subjects, top_level
-from mr1.judge.numbers import Literal, literal_at
+from mr1.judge.numbers import CARDINALS, Literal, literal_at
 from mr1.judge.units import Unit, unit_at
 from mr1.judge.values import Number, Pair, Reading
 
@@ -27,12 +28,18 @@ _BOUND = re.compile(
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
 _LEADING = re.compile(
-    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}+(?:'s)?(?!-\d)|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
+    r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}+(?:'s)?(?!-?\d)|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
     r"[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
 )
 _TRAILING = re.compile(
     r"[\s,.;:!?()\"'-]*(?:[^\W\d_\u4e00-\u9fff]{2,}(?:'[^\W\d_]+)?|[\u4e00-\u9fff]|[aAI](?![\w])|[A-Z](?![\w]))"
 )
+_CHANGED = re.compile(
+    r"\b(?:twice|thrice|double[ds]?|triple[ds]?|halved|squared|cubed|factorial|plus|divided|multiplied|reciprocal|inverse"
+    r"|(?:half|opposite|square|cube|power|logarithm|roots?)\s+of|below\s+zero)\b|\d\s*b\.?\s?c\.?(?:e|\b)|公元前",
+    re.IGNORECASE,
+)
+"""Words beside a value that make another one of it."""
 _REST = re.compile(r"[\s,.;:!?()\"'-]*")
 _FUNCTIONS = "sqrt|pi|frac|sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|binom|sum|prod|int|infty"
 _MATHS = re.compile(
@@ -56,6 +63,7 @@ _SECONDS = re.compile(r"\s*\d+(?:\.\d+)?\s*s(?:ec(?:ond)?s?)?(?![A-Za-z])")
 _BEFORE_UNIT = re.compile(r"(?:\s|-(?!\d))*")
 _SEPARATOR = re.compile(r"\s*(?:-{1,3}|~|比|\.\.+|to(?![A-Za-z])|through(?![A-Za-z])|到|至)\s*")
 _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*")
+_REPEATED = re.compile(r"(.+?)\s*\(([^()]+)\)")
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
 
 
@@ -67,6 +75,12 @@ def read_number(text: str) -> Reading:
         value = Fraction(int(plain[2] + decimals), 10 ** len(decimals))
         digits = len((plain[2] + decimals).lstrip("0"))
         return Reading(Number(text, -value if plain[1] == "-" else value, len(decimals), digits))
+    if DECADE.search(text):
+        return Reading(why="it is a decade")
+    if repeated := _REPEATED.fullmatch(text):
+        first, again = _one_value(repeated[1]), _one_value(repeated[2])
+        if first.value is not None and _alike(first, again):
+            return first
     parts = top_level(text, _CHAIN)
     if len(parts) == 1:
         return _told(text)
@@ -81,6 +95,19 @@ def read_number(text: str) -> Reading:
     assert isinstance(found.value, Number)
     about = text[len(text) - len(last) - 1] == "≈" or found.value.approximate
     return replace(found, value=replace(found.value, approximate=about), words=found.words | names("=".join(before)))
+
+
+def _alike(first: Reading, again: Reading) -> bool:
+    """Whether a value is said once more, in words or in digits: thirteen (13)."""
+    one, other = first.value, again.value
+    return (
+        isinstance(one, Number)
+        and isinstance(other, Number)
+        and one.value is not None
+        and (one.value, one.bound) == (other.value, other.bound)
+        and other.unit in (None, one.unit)
+        and not again.words
+    )
 
 
 def _told(text: str) -> Reading:
@@ -134,7 +161,7 @@ def read_pair(text: str) -> Reading:
 
 def _one_value(text: str) -> Reading:
     """A value without an equals sign."""
-    bound, approximate = "", False
+    bound, approximate, whole = "", False, text
     words: frozenset[str] = frozenset()
     while text:
         before, text = _leading(text)
@@ -158,6 +185,10 @@ def _one_value(text: str) -> Reading:
             return Reading(why="it states several values, or an expression that is no number")
         measured = closed[0], 0
         trailing = closed[1]
+    if (words or trailing) and _CHANGED.search(whole):
+        return Reading(why="it states another value by the words beside one")
+    if _is_clock(measured[0]):
+        return Reading(why="it is a time of day")
     counted = frozenset() if measured[0].unit else content_words(" ".join(trailing))
     about = approximate or measured[0].approximate
     number = replace(measured[0], approximate=about, bound=bound, counted=counted)
@@ -165,6 +196,13 @@ def _one_value(text: str) -> Reading:
     if not beside.isdisjoint(HEDGES):
         return Reading(why=f"it hedges: {', '.join(sorted(beside & HEDGES))}")
     return Reading(number, content_words(" ".join(beside)))
+
+
+def _is_clock(number: Number) -> bool:
+    """5 am and 5 pm are no lengths."""
+    if number.unit is None or number.unit.name.lower() not in ("am", "pm") or number.value is None:
+        return False
+    return number.value.denominator == 1 and 0 < number.value <= 12
 
 
 def _leading(text: str, keep: re.Pattern[str] | None = None) -> tuple[frozenset[str], str]:
@@ -187,7 +225,10 @@ def _trailing(text: str, start: int) -> frozenset[str] | None:
     if text[start : start + 1] == "!":  # a factorial
         return None
     while found := _TRAILING.match(text, start):
-        words.add(re.sub(r"[\s,.;:!?()\"-]+", "", found[0]).lower().strip("'"))
+        word = re.sub(r"[\s,.;:!?()\"-]+", "", found[0]).lower().strip("'")
+        if word in CARDINALS:  # 7 eight
+            return None
+        words.add(word)
         start = found.end()
     rest = _REST.match(text, start)
     return frozenset(words) if rest and rest.end() == len(text) else None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from mr1.judge.codes import read_code
 from mr1.judge.frame import concluded, content_words, hedged, statement, subjects, top_level, trimmed
 from mr1.judge.notation import ROW_END
 from mr1.judge.quantity import read_number, read_pair
@@ -295,6 +296,7 @@ _ORDER: tuple[Reader, ...] = (
     read_day,
     read_version,
     read_base,
+    read_code,
     read_ratio,
     read_pair,
     read_matrix,

@@ -1,0 +1,39 @@
+"""What has digits or capitals and is no value: ABC-123, H2O, XIV, the 1990s."""
+
+from __future__ import annotations
+
+import re
+
+from mr1.judge.values import Reading, Words
+
+DECADE = re.compile(r"(?<![\d.,])([12]\d{2}0)\s*(?:(?<=0)'?s(?![A-Za-z])|年代)")
+_ONE_DECADE = re.compile(rf"(?:in\s+)?(?:the\s+)?{DECADE.pattern}")
+_SERIAL = re.compile(r"[A-Za-z]{2,}-\d[\w-]*|[A-Z]{2,}\d[\w-]*|[A-Z]\d{1,4}")
+_ROMAN = re.compile(r"(?=[IVXLCDM]{2,}$)(?=.*[IVX])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ELEMENTS = """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y
+    Zr Nb Mo Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Nd Sm Eu Gd W Re Os Ir Pt Au Hg Tl Pb Bi Po Rn Ra Th U Pu"""
+_ELEMENT = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
+_ATOMS = rf"(?:(?:{_ELEMENT})\d{{0,3}})+"
+_FORMULA = re.compile(rf"(?=.*\d)(?:(?:{_ELEMENT})\d{{0,3}}|\({_ATOMS}\)\d{{0,3}})+")
+_LOWERED = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*")
+
+
+def code_of(text: str) -> str:
+    """The one way of writing a serial number, a formula, a Roman numeral or a decade; empty for all else."""
+    if found := _ONE_DECADE.fullmatch(text):
+        return f"{found[1]}s"
+    if _SERIAL.fullmatch(text):
+        return text
+    if text.isalpha():
+        return text if _ROMAN.fullmatch(text.upper()) and (text.isupper() or text.islower()) else ""
+    flat = _LOWERED.sub(r"\1", text)
+    return flat if _FORMULA.fullmatch(flat) else ""
+
+
+def read_code(text: str) -> Reading:
+    """A text that is a code, or tells a decade."""
+    if code := code_of(text):
+        return Reading(Words((code,)))
+    if (found := DECADE.search(text)) and re.search(r"\d", text[: found.start()] + text[found.end() :]) is None:
+        return Reading(Words(tuple(text.replace("'", "").split())))
+    return Reading(why="it is no code")
