@@ -12,6 +12,7 @@ from mr1.judge.codes import code_of
 from mr1.judge.frame import concluded, content_words, hedged, statement, subjects
 from mr1.judge.readers import words_of
 from mr1.judge.truth import Kind, Truth
+from mr1.judge.units import UNCHANGED, Conversion
 from mr1.judge.values import (
     Algebra,
     Based,
@@ -149,16 +150,17 @@ class Comparison:
             exact = _tolerance(said, gold)
             allowed = max(exact, self.truth.tolerance.relative * abs(gold.value)) if gold.value is not None else exact
             return self.algebra(_latex(said), _latex(gold), scales, str(allowed))
-        return any(self._close(said, gold, scale, offset) for scale, offset in conversions)
+        return any(self._close(said, gold, conversion) for conversion in conversions)
 
     def _measured(self, said: Number, gold: Number) -> bool:
         """Whether an answer has a unit where the truth has one, also one that is not known."""
         return not (gold.unit or gold.counted) or bool(said.unit or said.counted)
 
-    def _close(self, said: Number, gold: Number, scale: Fraction, offset: Fraction) -> bool:
+    def _close(self, said: Number, gold: Number, conversion: Conversion) -> bool:
         assert said.value is not None
         assert gold.value is not None
-        value = said.value * scale + offset if scale != 1 or offset else said.value
+        scale, offset = conversion
+        value = said.value if conversion is UNCHANGED else said.value * scale + offset
         if value == gold.value:
             return True
         tolerance = self.truth.tolerance
@@ -171,23 +173,20 @@ class Comparison:
             allowed = max(allowed, abs(gold.value) * CLOSE)
         return bool(allowed) and abs(value - gold.value) <= allowed
 
-    def _conversions(self, said: Number, gold: Number) -> list[tuple[Fraction, Fraction]]:
-        """Factor and offset from the answer's unit to the truth's; none where the units measure different things.
+    def _conversions(self, said: Number, gold: Number) -> list[Conversion]:
+        """From the answer's unit to the truth's; none where the units measure different things.
 
         A value without a unit is taken in the other's, but for percent: 3 % is 0.03, and where the truth is 3 % both 3
         and 0.03 state it.
         """
-        one, zero = Fraction(1), Fraction(0)
         if said.unit and gold.unit:
-            if not said.unit.same(gold.unit):
-                return []
-            return [(said.unit.size / gold.unit.size, (said.unit.offset - gold.unit.offset) / gold.unit.size)]
+            return [said.unit.to(gold.unit)] if said.unit.same(gold.unit) else []
         if said.unit and said.unit.is_percent:
-            return [(said.unit.size, zero)]
+            return [(said.unit.size, Fraction(0))]
         if gold.unit and gold.unit.is_percent:
-            either = [(one, zero)] if self.truth.percent == "either" else []
-            return [*either, (1 / gold.unit.size, zero)]
-        return [(one, zero)]
+            either = [UNCHANGED] if self.truth.percent == "either" else []
+            return [*either, (1 / gold.unit.size, Fraction(0))]
+        return [UNCHANGED]
 
     def _days(self, said: Day, gold: Day) -> bool:
         if said.swapped or gold.swapped:  # the same text, or a date that fits both ways of reading it

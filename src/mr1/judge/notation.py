@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 ROW_END = "⏎"
 """What ends a row of a matrix, which LaTeX writes as two backslashes."""
@@ -38,74 +39,77 @@ _FONTS = "text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname|boldsymbol|
 _FUNCTIONS = ("sqrt", "pi", "sin", "cos", "tan", "cot", "log", "ln", "exp")
 _SIGNED = r"(?=\\?[\d.$]|\\(?:frac|sqrt|pi))"
 
-_REWRITES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
-    (sign, re.compile(pattern), replacement)
-    for sign, pattern, replacement in (
-        ("\\\\", r"\\\\(?:\[[^\[\]]*\])?", ROW_END),
-        # Between groups of thousands: 12{,}345, 12,\!345, 10\,000 and thin blanks.
-        ("{,}", r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ","),
-        ("\\", r"(?<=\d)(?:,?\\[,!;: ]|,\s*\\!)(?=\d{3}(?!\d))", ","),
-        ("'", r"(?<=\d)'(?=\d{3}(?!\d))", ","),
-        ("_", r"(?<=\d)_(?=\d{3}(?!\d))", ","),
-        ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
-        ("\u2009", r"\u2009", " "),
-        ("\\", r"\\[()\[\]]|\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?|quad|qquad)(?![A-Za-z])", " "),
-        ("\\", r"\\[,;:! ]", " "),
-        ("\\", rf"\\(?:{_FONTS})\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}", r" \1 "),
-        ("^", r"\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![A-Za-z])|°)", "°"),
-        ("\\", r"\\(?:degree|circ)(?![A-Za-z])", "°"),
-        ("^", r"\^\s*\{\s*(?:\\prime|')\s*(?:\\prime|')\s*\}", "''"),
-        ("^", r"\^\s*(?:\{\s*(?:\\prime|')\s*\}|\\prime(?![A-Za-z])|')", "'"),
-        (r"\prime", r"\\prime(?![A-Za-z])", "'"),
-        (r"\over", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
-        (r"\dot", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
-        ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])|(?<=[\d}\s])~(?=[A-Za-z])", " "),
-        (r"\Omega", r"\\Omega(?![A-Za-z])", "Ω"),
-        ("Ω", r"(?<![A-Za-z])([kMGm])\s*Ω", r"\1Ω"),
-        (r"\mu", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
-        ("百", r"百分之\s*(\d+(?:\.\d+)?|[零一二两三四五六七八九十百点]+)", r"\1%"),
-        # A sign, where no value before it makes it a difference.
-        ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
-        ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
-        ("负", r"负(?=\d)", "-"),
-        ("零下", r"零下\s*(?=\d)", "-"),
-        ("+", r"(?:^|(?<=[=,(]))\s*\+\s?/?\s?-(?=\s*(?:\d|\\(?:frac|sqrt)))", r"\\pm "),
-        ("and a half", r"\b(?:an?|one)\s+([A-Za-z]+)\s+and\s+a\s+half\b(?!\s+[A-Za-z])", r"1.5 \1"),
-        ("\\", r"\\([%#&_])", r"\1"),
-        ("frac", r"\\[dtc]frac", r"\\frac"),
-        ("\\", r"\\(?:approx|simeq|thickapprox)(?![A-Za-z])", "≈"),
-        ("\\", r"\\(?:times|cdot|ast)(?![A-Za-z])", "*"),
-        (r"\div", r"\\div(?![A-Za-z])", "/"),
-        (r"\leq", r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le "),
-        (r"\geq", r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge "),
-        (r"\neq", r"\\neq(?![A-Za-z])", r"\\ne "),
-        ("<=", r"<=", r"\\le "),
-        (">=", r">=", r"\\ge "),
-        ("!=", r"!=", r"\\ne "),
-        (r"\colon", r"\\colon(?![A-Za-z])", ":"),
-        ("dots", r"\\l?dots(?![A-Za-z])", "..."),
-        (r"\lt", r"\\lt(?![A-Za-z])", "<"),
-        (r"\gt", r"\\gt(?![A-Za-z])", ">"),
-        ("**", r"\*\*", "^"),
-        *((name, rf"(?<![\\A-Za-z]){name}(?![A-Za-z])", rf"\\{name} ") for name in _FUNCTIONS),
-        # Degrees within a sine's argument are no unit of its value.
-        (
-            "°",
-            r"(\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*\{?\d\}?)?)\s*(?:\(\s*(\d+(?:\.\d+)?)\s*°\s*\)"
-            r"|\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°)",
-            r"\1(\2\3\4*\\pi/180)",
-        ),
-        (r"\varnothing", r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
-        (r"\sqrt", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
-        (r"\log", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
-        (r"\frac", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
-        (r"\frac", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
-        (r"\frac", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
-        ("^", r"\^\s*(-?\d+(?:\.\d+)?)(?!\^)", r"^{\1}"),
-        ("^", r"\^\s*\(\s*(-?\d+(?:\.\d+)?)\s*\)", r"^{\1}"),
-    )
+_COMMAND = r"\\([A-Za-z]+|[()\[\],;:! %#&_])"
+_COMMANDS = (
+    dict.fromkeys("()[],;:! ", " ")
+    | dict.fromkeys("left right displaystyle textstyle quad qquad".split(), " ")
+    | {f"{big}{side}": " " for big in ("big", "bigg", "Big", "Bigg") for side in ("", "l", "r")}
+    | {character: character for character in "%#&_"}
+    | dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac")
+    | dict.fromkeys(("degree", "circ"), "°")
+    | dict.fromkeys(("approx", "simeq", "thickapprox"), "≈")
+    | dict.fromkeys(("times", "cdot", "ast"), "*")
+    | dict.fromkeys(("leq", "leqslant"), r"\le ")
+    | dict.fromkeys(("geq", "geqslant"), r"\ge ")
+    | {"neq": r"\ne ", "prime": "'", "Omega": "Ω", "div": "/", "colon": ":", "lt": "<", "gt": ">"}
+    | {"dots": "...", "ldots": "...", "varnothing": r"\emptyset"}
+)
+"""What a command becomes; all others stay."""
+
+
+def _rewritten(command: re.Match[str]) -> str:
+    return _COMMANDS.get(command[1], command[0])
+
+
+_RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
+    ("\\\\", r"\\\\(?:\[[^\[\]]*\])?", ROW_END),
+    # Between groups of thousands: 12{,}345, 12,\!345, 10\,000 and thin blanks.
+    ("{,}", r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ","),
+    ("\\", r"(?<=\d)(?:,?\\[,!;: ]|,\s*\\!)(?=\d{3}(?!\d))", ","),
+    ("'", r"(?<=\d)'(?=\d{3}(?!\d))", ","),
+    ("_", r"(?<=\d)_(?=\d{3}(?!\d))", ","),
+    ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
+    ("\u2009", r"\u2009", " "),
+    ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])|(?:(?<=\s)|(?<=\\[,;:! ]))~(?=[A-Za-z])", " "),
+    ("\\", _COMMAND, _rewritten),
+    ("\\", rf"\\(?:{_FONTS})\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}", r" \1 "),
+    ("^", r"\^\s*(?:\{\s*°\s*\}|°)", "°"),
+    ("^", r"\^\s*\{\s*'\s*'\s*\}", "''"),
+    ("^", r"\^\s*(?:\{\s*'\s*\}|')", "'"),
+    (r"\over", r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+    (r"\dot", r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
+    ("Ω", r"(?<![A-Za-z])([kMGm])\s*Ω", r"\1Ω"),
+    (r"\mu", r"(?<=[\d\s])\\mu\s*(?=[mgsAVFHLWJN](?![A-Za-z]))", "µ"),
+    ("百", r"百分之\s*(\d+(?:\.\d+)?|[零一二两三四五六七八九十百点]+)", r"\1%"),
+    # A sign, where no value before it makes it a difference.
+    ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
+    ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
+    ("负", r"负(?=\d)", "-"),
+    ("零下", r"零下\s*(?=\d)", "-"),
+    ("+", r"(?:^|(?<=[=,(]))\s*\+\s?/?\s?-(?=\s*(?:\d|\\(?:frac|sqrt)))", r"\\pm "),
+    ("and a half", r"\b(?:an?|one)\s+([A-Za-z]+)\s+and\s+a\s+half\b(?!\s+[A-Za-z])", r"1.5 \1"),
+    ("<=", r"<=", r"\\le "),
+    (">=", r">=", r"\\ge "),
+    ("!=", r"!=", r"\\ne "),
+    ("**", r"\*\*", "^"),
+    *((name, rf"(?<![\\A-Za-z]){name}(?![A-Za-z])", rf"\\{name} ") for name in _FUNCTIONS),
+    # Degrees within a sine's argument are no unit of its value.
+    (
+        "°",
+        r"(\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*\{?\d\}?)?)\s*(?:\(\s*(\d+(?:\.\d+)?)\s*°\s*\)"
+        r"|\{\s*(\d+(?:\.\d+)?)\s*°\s*\}|(\d+(?:\.\d+)?)\s*°)",
+        r"\1(\2\3\4*\\pi/180)",
+    ),
+    (r"\sqrt", r"\\sqrt\s*(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\pi)", r"\\sqrt{\1}"),
+    (r"\log", r"\\log\s*_\s*(\d+|\w)", r"\\log_{\1}"),
+    (r"\frac", r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+    (r"\frac", r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+    (r"\frac", r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
+    ("^", r"\^\s*(-?\d+(?:\.\d+)?)(?!\^)", r"^{\1}"),
+    ("^", r"\^\s*\(\s*(-?\d+(?:\.\d+)?)\s*\)", r"^{\1}"),
 )
 """What must be in a text for the rewriting to change it, so that most are never tried; the pattern; what it becomes."""
+_REWRITES = tuple((sign, re.compile(pattern), replacement) for sign, pattern, replacement in _RULES)
 
 _SCRIPTS = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+|[{''.join(_SUBSCRIPTS)}]+|[{_VULGAR}]")
 # In Markdown; beside it stands no letter and no digit, or it is a power.
@@ -146,6 +150,8 @@ def unwrapped(text: str) -> str:
 
 def boxed(text: str) -> tuple[str, str] | None:
     r"""What is inside the last \boxed of a text, and what is before it; None where there is none that closes."""
+    if "box" not in text:
+        return None
     boxes = list(_BOXED.finditer(text))
     if not boxes:
         return None

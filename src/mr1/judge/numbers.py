@@ -108,6 +108,8 @@ def literal_at(text: str, start: int = 0) -> tuple[Literal, int] | None:
         literal, end = _power_of_ten(ten), ten.end()
     if literal is None:
         return None
+    if end == len(text):
+        return literal, end
     if suffix := _ORDINAL_SUFFIX.match(text, end):
         if literal.decimals != 0:
             return None

@@ -13,6 +13,8 @@ from mr1.judge.numbers import CARDINALS, Literal, literal_at
 from mr1.judge.units import Unit, unit_at
 from mr1.judge.values import Number, Pair, Reading
 
+_NO_RANGE = Reading(why="it is no range")
+_NO_VALUE = Reading(why="it states several values, or an expression that is no number")
 _PLAIN = re.compile(r"([+-]?)(\d{1,15})(?:\.(\d{1,15}))?")
 _CHAIN = r"(?<![<>!])=(?!=)|≈"
 _APPROXIMATE = re.compile(
@@ -56,7 +58,7 @@ _PARTS = {
     "angle": {"minute": "'", "second": "''", "min": "'", "s": "''", "分": "'", "秒": "''"},
     "time": {"m": "min"},
 }
-_JOINS = re.compile(r"[-~比到至和]|\.\.|\b(?:to|through|and)\b")
+_JOINS = re.compile(r"(?!\A-)(?:[-~比到至]|\.\.|\b(?:to|through)\b|between)", re.IGNORECASE)
 _POWER_OF = re.compile(r"[a-ln-z]\^")
 _AND = re.compile(r"\s*,?\s*(?:and(?![A-Za-z]))?\s*")
 _SECONDS = re.compile(r"\s*\d+(?:\.\d+)?\s*s(?:ec(?:ond)?s?)?(?![A-Za-z])")
@@ -135,7 +137,7 @@ def names(text: str) -> frozenset[str]:
 def read_pair(text: str) -> Reading:
     """Two values with a dash or `to` between them."""
     if _JOINS.search(text) is None:
-        return Reading(why="it is no range")
+        return _NO_RANGE
     words, text = _leading(text, keep=_FROM)
     separator = _SEPARATOR
     if prefix := _FROM.match(text):
@@ -145,15 +147,15 @@ def read_pair(text: str) -> Reading:
     joined = separator.match(text, first[1]) if first else None
     second = _measured(text, joined.end()) if joined else None
     if first is None or second is None:
-        return Reading(why="it is no range")
+        return _NO_RANGE
     trailing = _trailing(text, second[1])
     if trailing is None or not words.isdisjoint(HEDGES - {"between"}) or not trailing.isdisjoint(HEDGES):
-        return Reading(why="it is no range")
+        return _NO_RANGE
     low, high = first[0], second[0]
     if low.unit and high.unit is None and _MONEY.match(text):  # $10-20
         high = replace(high, unit=low.unit)
     if (low.unit and not (high.unit and low.unit.same(high.unit))) or (high.unit and _POWER_OF.match(high.unit.name)):
-        return Reading(why="it is no range")
+        return _NO_RANGE
     if low.unit is None and high.unit is not None:
         low = replace(low, unit=high.unit)
     return Reading(Pair(low, high), content_words(" ".join(words | trailing)))
@@ -163,7 +165,7 @@ def _one_value(text: str) -> Reading:
     """A value without an equals sign."""
     bound, approximate, whole = "", False, text
     words: frozenset[str] = frozenset()
-    while text:
+    while text and not text[0].isdecimal():
         before, text = _leading(text)
         words |= before
         if found := _APPROXIMATE.match(text):
@@ -182,16 +184,17 @@ def _one_value(text: str) -> Reading:
             return Reading(why="it is a range")
         closed = _closed_form(text)
         if closed is None:
-            return Reading(why="it states several values, or an expression that is no number")
+            return _NO_VALUE
         measured = closed[0], 0
         trailing = closed[1]
     if (words or trailing) and _CHANGED.search(whole):
         return Reading(why="it states another value by the words beside one")
     if _is_clock(measured[0]):
         return Reading(why="it is a time of day")
-    counted = frozenset() if measured[0].unit else content_words(" ".join(trailing))
-    about = approximate or measured[0].approximate
-    number = replace(measured[0], approximate=about, bound=bound, counted=counted)
+    number = measured[0]
+    counted = frozenset() if number.unit else content_words(" ".join(trailing))
+    if approximate or bound or counted:
+        number = replace(number, approximate=approximate or number.approximate, bound=bound, counted=counted)
     beside = words | trailing
     if not beside.isdisjoint(HEDGES):
         return Reading(why=f"it hedges: {', '.join(sorted(beside & HEDGES))}")
@@ -221,6 +224,8 @@ def _leading(text: str, keep: re.Pattern[str] | None = None) -> tuple[frozenset[
 
 def _trailing(text: str, start: int) -> frozenset[str] | None:
     """Words behind a value to the text's end; None where something else is there."""
+    if start == len(text):
+        return frozenset()
     words = set()
     if text[start : start + 1] == "!":  # a factorial
         return None
@@ -266,6 +271,8 @@ def _number(text: str, literal: Literal, value: Fraction, unit: Unit | None) -> 
 
 def _unit(text: str, end: int) -> tuple[Unit | None, int]:
     """The unit at `end`, and where it ends."""
+    if end == len(text):
+        return None, end
     blank = _BEFORE_UNIT.match(text, end)
     found = unit_at(text, blank.end() if blank else end)
     if found is None:
@@ -277,6 +284,8 @@ def _unit(text: str, end: int) -> tuple[Unit | None, int]:
 
 def _compound(text: str, end: int, unit: Unit) -> tuple[Fraction, Unit, int] | None:
     """A further part in a smaller unit: of `5 ft 3 in` the inches."""
+    if end == len(text):
+        return None
     blank = _AND.match(text, end)
     begin = blank.end() if blank else end
     more = literal_at(text, begin)

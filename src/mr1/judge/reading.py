@@ -61,6 +61,8 @@ _MATRIX = re.compile(
 )
 _NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\](?>\s*,?\s*))++\]")
 _OR = r"\s*(?:(?<![A-Za-z])or(?![A-Za-z])|或者?)\s*"
+_JOINED_UP = re.compile(r"[,;&和或±]|and|or|\\pm")
+_OR_SIGN = re.compile(r"or|或|\\cup|\\vee")
 _NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
 _ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
@@ -241,6 +243,8 @@ def _encloses(text: str) -> bool:
 
 def read_list(text: str) -> Reading:
     """Several values without brackets, in no order: 1, 2 and 3; x = 1 or x = 2; ±2."""
+    if _JOINED_UP.search(text) is None:
+        return NOTHING
     if "\\pm" in text or "±" in text:
         return _plus_minus(text)
     found = _listed(text, _COMMA)
@@ -269,6 +273,8 @@ def _listed(text: str, marks: str) -> Reading:
 
 def read_relations(text: str) -> Reading:
     """Inequalities that `or` joins: the values for which any holds."""
+    if _OR_SIGN.search(text) is None:
+        return NOTHING
     pieces = top_level(text, rf"{_OR}|\s*\\(?:cup|lor|vee)(?![A-Za-z])\s*")
     items = [read_algebra(piece.strip()) for piece in pieces] if 2 <= len(pieces) <= MOST_ITEMS else []
     if not items or any(item.kind is not Kind.INEQUALITY for item in items):

@@ -10,6 +10,9 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
+Conversion = tuple[Fraction, Fraction]
+"""Factor and offset."""
+UNCHANGED: Conversion = Fraction(1), Fraction(0)
 PERCENT = "percent"
 ANGLE = "angle"
 
@@ -173,9 +176,11 @@ _OWN = re.compile(
     + r"|(?P<degree>(?:°|(?<![A-Za-z])degrees?|(?<![A-Za-z])deg)\s*"
     r"(?P<scale>C|F|K|[Cc]elsius|[Ff]ahrenheit|[Cc]entigrade)(?![A-Za-z]))"
 )
+_BEGINS = re.compile(r"[^\W\d_]|[%‰°'\"$¢€£¥₹₩₽]")
 _NAME = re.compile(r"[A-Za-zµΩÅ]+|°|[\u4e00-\u9fff]{1,4}|''|'|\"")
 _POWER = re.compile(r"\s*\^\s*\{?\s*(-?[1-9])\s*\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
 _JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每))\s*")
+_BLANK = re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))")
 _PREFIX = re.compile(r"(?:(square|sq\.?)\s+|(平方))|(?:(cubic|cu\.?)\s+|(立方))")
 _NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?")
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
@@ -210,9 +215,11 @@ class Unit:
         moneys = {self.dimension, other.dimension}
         return _YEN_SIGN in moneys and not moneys.isdisjoint({(("money:CNY", 1),), (("money:JPY", 1),)})
 
-    def base(self, value: Fraction) -> Fraction:
-        """A value of this unit in base units."""
-        return value * self.size + self.offset
+    def to(self, other: Unit) -> Conversion:
+        """From this unit to another of the same thing."""
+        if self.size == other.size and self.offset == other.offset:
+            return UNCHANGED
+        return self.size / other.size, (self.offset - other.offset) / other.size
 
 
 def percent(size: Fraction, name: str) -> Unit:
@@ -220,12 +227,21 @@ def percent(size: Fraction, name: str) -> Unit:
     return Unit(((PERCENT, 1),), size, name=name)
 
 
-@lru_cache(maxsize=4096)
 def unit_at(text: str, start: int = 0) -> tuple[Unit, int] | None:
     """The unit that begins in a text at `start`, and where it ends; None where none does.
 
     Products, quotients and powers are one unit: `km/h`, `kg m^{-2}`, `square metres`, `米/秒`, `metres per second`.
     """
+    if not _BEGINS.match(text, start):
+        return None
+    # By what follows, since units come again behind other values; of what comes before, a letter may forbid some.
+    glued = start > 0 and text[start - 1].isalpha()
+    found = _unit(text[start - glued :], int(glued))
+    return found and (found[0], found[1] + start - glued)
+
+
+@lru_cache(maxsize=4096)
+def _unit(text: str, start: int) -> tuple[Unit, int] | None:
     found = _factor(text, start)
     if found is None:
         return None
@@ -240,7 +256,7 @@ def unit_at(text: str, start: int = 0) -> tuple[Unit, int] | None:
         end = more[3]
     else:
         # "N m": a blank joins symbols, never words.
-        while not offset and (blank := re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))").match(text, end)):
+        while not offset and (blank := _BLANK.match(text, end)):
             more = _factor(text, blank.end())
             if more is None or more[2] or not re.fullmatch(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?", text[start:end]):
                 break
