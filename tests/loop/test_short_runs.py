@@ -191,15 +191,22 @@ def rows_with_faults(path: Path) -> dict[str, object]:
     return {"sources__own__path": path, "task": "own", "prompts_per_step": 3, "data__max_unusable": 0.25}
 
 
+def rewarding(path: Path) -> dict[str, object]:
+    """Few tokens that differ, and rewards that differ with them: something is learned."""
+    path.write_text("def reward(completions, **_):\n    return [sum(map(ord, text)) % 7 for text in completions]\n")
+    return {"rewards": f"{{'{path}:reward': 1}}", "rollout__temperature": 4}
+
+
 @pytest.mark.invariant
 @pytest.mark.parametrize("lora", [{}, {"lora__rank": 2}], ids=["full", "lora"])
 def test_a_short_run_that_is_resumed_equals_one_that_was_not(
     start: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lora: dict[str, object]
 ) -> None:
     settings: dict[str, object] = {**rows_with_faults(tmp_path / "rows.jsonl"), "steps": 4, "checkpoint__every": 2}
-    settings |= {"evaluation__every": 3, "evaluation__samples": 1, **lora}
+    settings |= {"evaluation__every": 3, "evaluation__samples": 1, **rewarding(tmp_path / "of_letters.py"), **lora}
     whole = start(name="whole", **settings)
     whole.train()
+    assert all(line["grad_norm"] > 0 for line in whole.run.metrics())
     assert whole.left_out.share == 0.25
     left_out = [line for line in said(whole) if "left out" in line]
     assert len(left_out) == 2

@@ -91,8 +91,8 @@ class Run(Recording):
         if self.checkpoint is not None:
             return self._take_up(self.checkpoint)
         left = self._claimed.empty()
-        (self.folder / "samples").mkdir(exist_ok=True)
-        (self.folder / "checkpoints").mkdir(exist_ok=True)
+        (self.folder / "samples").mkdir()
+        (self.folder / "checkpoints").mkdir()
         write_text(self.folder / SETTINGS, dump_config(self.config))
         (self.folder / "metrics.jsonl").touch()
         return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
