@@ -8,6 +8,7 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,20 @@ def rows_with_faults(path: Path) -> dict[str, object]:
     rows[5]["answer"] = ""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {"sources__own__path": path, "task": "own", "prompts_per_step": 3, "data__max_unusable": 0.25}
+
+
+def test_rows_that_the_method_cannot_learn_from_are_left_out(start: Started, tmp_path: Path) -> None:
+    rows = [{"question": "How many?", "answer": answer} for answer in ("1", "<|im_end|>", "2")]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"method": "sft", "task": "own", "prompts_per_step": 3, "demonstrations__reasoning": False}
+    none = dict.fromkeys(("kl__minimum", "kl__maximum", "kl__exploration"), "null")
+    trainer = start(sources__own__path=tmp_path / "rows.jsonl", **settings, **none)
+    with trainer.run, closing(trainer.source):
+        prompts = trainer.source.batch(last=True)
+    assert {prompt.sample.answer for prompt in prompts} == {"1", "2"}
+    (line,) = said(trainer)
+    assert line.startswith("left out: ")
+    assert line.endswith("its demonstration holds the special token '<|im_end|>'; remove it")
 
 
 def rewarding(path: Path) -> dict[str, object]:
