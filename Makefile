@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
 logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
 
-.PHONY: demo test mutants lint format bench bench-growth tiny clean
+.PHONY: demo test mutants lint format wheel bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train counting-grpo-d name=demo --overwrite
@@ -31,6 +31,9 @@ lint: $(VENV)/ready  ## linters and types alone
 format: $(VENV)/ready  ## put the code into the one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+wheel: $(VENV)/ready  ## build the wheel, and use it in an environment of its own, outside the repository
+	$(BIN)/python -m benchmarks.wheel
 
 bench: $(VENV)/ready  ## speed and memory beside TRL and beside the machine's limits (within half an hour on two cores)
 	$(BIN)/python -m benchmarks.speed targets

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,9 +19,7 @@ from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_recipes import recipes
 from mr1.errors import UserError
-
-if TYPE_CHECKING:
-    from mr1.folders import Mode
+from mr1.folders import as_mode
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
@@ -86,24 +84,17 @@ def train(
 
       mr1 train runs/counting-seed-1/config.yaml --resume
     """
-    mode = _mode(resume, overwrite)
+    mode = as_mode(resume, overwrite)
     from mr1.config import load_config
     from mr1.recipes import find_recipe
 
     with _stoppable():
         file = find_recipe(recipe)
         config = load_config(file, overrides or [])
-        from mr1.folders import read_mark
+        from mr1.library.training import run
         from mr1.report.console import Console
-        from mr1.train.run import Run
 
-        if resume and read_mark(file.parent).get("kind") == "run":  # where it is now, should it have been moved
-            moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
-            config = config.model_copy(update=moved)
-        with Run(config, mode) as run:
-            from mr1.train.loop import Trainer
-
-            Trainer(config, run, Console()).train()
+        run(config, mode, Console(), file)
 
 
 Dtype = Literal["float32", "bfloat16"]
@@ -159,7 +150,7 @@ def evaluate(
 
       mr1 eval Qwen/Qwen2-VL-2B-Instruct --preset superclevr-200 --data superclevr_test200_counting_problems.jsonl
     """
-    mode = _mode(resume, overwrite)
+    mode = as_mode(resume, overwrite)
     if resume and out is None:
         raise UserError("--resume: which folder? give --out")
     with _stoppable():
@@ -286,12 +277,6 @@ def estimate(
             console.say(verdict(found, size, fit))
     if not fits:
         raise typer.Exit(1)
-
-
-def _mode(resume: bool, overwrite: bool) -> Mode:
-    if resume and overwrite:
-        raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
-    return "resume" if resume else "overwrite" if overwrite else "new"
 
 
 def _given(

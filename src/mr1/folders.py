@@ -29,6 +29,13 @@ Mode = Literal["new", "overwrite", "resume"]
 MARK, LOCK = ".mr1.json", ".lock"
 
 
+def as_mode(resume: bool, overwrite: bool) -> Mode:
+    """What to do where a folder exists. Raises UserError where both are asked for."""
+    if resume and overwrite:
+        raise UserError("--resume: it goes on with the folder, --overwrite replaces it; give one of them")
+    return "resume" if resume else "overwrite" if overwrite else "new"
+
+
 class Recording(ABC):
     """What this process alone writes into an `OutputFolder` until `close`; an error on the way says how to go on."""
 

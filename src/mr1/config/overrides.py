@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import typing
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,6 +38,32 @@ def put_over(settings: dict[Any, Any], overrides: Sequence[str], tree: type[Base
         key, _, value = override.partition("=")
         path, annotation = _find(key.strip(), settings, tree, prefix)
         _merge(settings, path, _value(override, key.strip(), value, annotation))
+
+
+def put_values(settings: dict[Any, Any], values: Mapping[str, Any], tree: type[BaseModel], prefix: str = "") -> None:
+    """Put Python's values over settings, in place; otherwise as `put_over`.
+
+    Args:
+        settings: as read from YAML.
+        values: by key, with dots for nested ones; a mapping is put over the one that is there, key by key.
+        tree: the model that the settings are for.
+        prefix: what a message puts before a key.
+
+    Raises:
+        UserError: an unknown key.
+    """
+    for key, value in values.items():
+        path, _ = _find(str(key), settings, tree, prefix)
+        _merge(settings, path, _as_read(value))
+
+
+def _as_read(value: Any) -> Any:
+    """A value as YAML would have it."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_read(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_read(each) for each in value]
+    return str(value) if isinstance(value, PathLike) else value
 
 
 def reject_unknown(settings: Mapping[Any, Any], tree: type[BaseModel], prefix: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mr1.config.overrides import put_over, reject_unknown
+from mr1.config.overrides import put_over, put_values, reject_unknown
 from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.tree import REWARDS, Config
 from mr1.data.settings import Source, preset_names
@@ -40,13 +40,18 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
         UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination, a reward
             function that can't be imported.
     """
+    config = read_config(recipe, overrides)
+    load_rewards(config)
+    return config
+
+
+def load_rewards(config: Config) -> None:
+    """Import all reward functions of the user's own. Raises UserError for one that can't be."""
     from mr1.rewards.functions import load_function
 
-    config = read_config(recipe, overrides)
     for name in config.rewards:
         if ":" in name:
             load_function(name)
-    return config
 
 
 def read_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -56,6 +61,22 @@ def read_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
         UserError: see `load_config`.
     """
     return make_config(_read(recipe), overrides)
+
+
+def read_settings(recipe: str | Path | Mapping[str, Any] | Config) -> dict[Any, Any]:
+    """A recipe's settings as they are written, for `make_config`.
+
+    Args:
+        recipe: its name or path, its settings as a mapping, with dots for nested keys or mappings in it, or its tree.
+
+    Raises:
+        UserError: a missing or unreadable recipe, an unknown key.
+    """
+    if isinstance(recipe, str | Path):
+        return _read(recipe)
+    settings: dict[Any, Any] = {}
+    put_values(settings, _plain(recipe) if isinstance(recipe, Config) else recipe, Config)
+    return settings
 
 
 def make_config(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
@@ -68,6 +89,17 @@ def make_config(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Conf
     settings.setdefault("rewards", dict(REWARDS))
     put_over(settings, overrides, Config)
     return _validated(resolve(settings), Config)
+
+
+def make_source(name: str, settings: Mapping[str, Any]) -> Source:
+    """The settings of a source from a mapping, with dots for nested keys or mappings in it.
+
+    Raises:
+        UserError: an unknown key, a wrong type.
+    """
+    written: dict[Any, Any] = {}
+    put_values(written, settings, Source, f"sources.{name}.")
+    return _validated(written, Source, f"sources.{name}.")
 
 
 def load_source_settings(what: str, overrides: Sequence[str] = (), path: str | None = None) -> Source:

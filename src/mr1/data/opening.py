@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mr1.data.files import format_by_name, format_of, split_name
+from mr1.data.memory import as_rows, held_splits
 from mr1.data.rows import ArrowRows, JsonRows, Rows, TextRows
 from mr1.data.settings import SPLITS, Format, Source, Split
 from mr1.errors import UserError, nearest
@@ -23,6 +24,8 @@ def open_splits(source: Source) -> dict[Split, Rows]:
     kind = source.format or _guess_format(source)
     if kind == "datasets":
         return _open_datasets(source)
+    if kind == "memory":
+        return _open_held(source)
     files = _files(source, kind)
     if kind == "json":
         return {split: JsonRows(found, source.field) for split, found in files.items()}
@@ -121,6 +124,13 @@ def _open_datasets(source: Source) -> dict[Split, Rows]:
     else:
         raise UserError(f"path: there is no file or folder {path}")
     return _arrow_rows(loaded, _split_names(source, list(loaded)), source)
+
+
+def _open_held(source: Source) -> dict[Split, Rows]:
+    """What a program handed over. A split by itself is `train` where the source doesn't say otherwise."""
+    splits = held_splits(source)
+    names = _split_names(source, list(splits))
+    return {split: as_rows(splits[name], f"{source.path}, {name}") for split, name in names.items()}
 
 
 def _arrow_rows(loaded: Any, names: dict[Split, str], source: Source) -> dict[Split, Rows]:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from mr1.errors import nearest, shown
 
-Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "datasets"]
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "datasets", "memory"]
 Split = Literal["train", "validation", "test"]
 AnswerKind = Literal[
     "number", "ratio", "range", "date", "time", "duration", "score", "version", "tuple", "list", "set", "matrix",
@@ -110,7 +110,8 @@ class Source(Settings):
     path: Location
     """A file, several by a pattern (`*`), a folder, or a data set's id on the hub."""
     format: Format | None = None
-    """Null: by the files' content and ending; a hub id, and a folder without such files, is read by `datasets`."""
+    """Null: by the files' content and ending; a hub id, and a folder without such files, is read by `datasets`.
+    `memory`: rows that a program handed over to `mr1.train`."""
     subset: Text | None = None
     """The name of the configuration, where a hub data set has several."""
     revision: Text | None = None

@@ -330,6 +330,11 @@ def load_source(name: str, source: Source) -> SourceTask:
     return _OPENED[key]
 
 
+def forget_sources() -> None:
+    """Let go of all opened sources: a program that goes on may have changed their files meanwhile."""
+    _OPENED.clear()
+
+
 def open_sources(config: Config) -> list[SourceTask]:
     """The sources that a run uses, each looked at; where the judge is to compare answers, it has read them.
 

@@ -37,21 +37,24 @@ class Choice:
     preset: str | None
 
 
-def measurements(names: Sequence[str], data: Sequence[str], choice: Choice) -> list[Measurement]:
+def measurements(
+    names: Sequence[str], data: Sequence[str], choice: Choice, handed: Sequence[Task] = ()
+) -> list[Measurement]:
     """A measurement for each task and each set of data.
 
     Args:
         names: of procedural tasks.
         data: files, folders, hub ids, presets, `preset=path`, or recipes with sources.
         choice: the options.
+        handed: tasks of rows that a program handed over.
 
     Raises:
         UserError: nothing to measure; a task, data, a split or a preset that there isn't; data without answers.
     """
-    if not names and not data:
+    if not names and not data and not handed:
         raise UserError("what to measure? give --task or --data")
     protocol = _protocol(choice)
-    tasks: list[Task] = [load_task(name) for name in dict.fromkeys(names)]
+    tasks: list[Task] = [*(load_task(name) for name in dict.fromkeys(names)), *handed]
     for each in data:
         tasks += _data_tasks(each, choice.preset)
     repeated = {task.name for task in tasks if [other.name for other in tasks].count(task.name) > 1}

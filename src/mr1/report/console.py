@@ -27,8 +27,8 @@ DESCRIPTION = TextColumn("{task.description}", markup=False)
 class Console:
     """Progress, then a table. All text is plain."""
 
-    def __init__(self, rich: RichConsole | None = None, stderr: bool = False) -> None:
-        self.rich = rich or RichConsole(stderr=stderr, markup=False, emoji=False)
+    def __init__(self, rich: RichConsole | None = None, stderr: bool = False, quiet: bool = False) -> None:
+        self.rich = rich or RichConsole(stderr=stderr, quiet=quiet, markup=False, emoji=False)
         if not self.rich.is_terminal:
             self.rich.width = max(self.rich.width, LOG_WIDTH)
         self._progress: Progress | None = None

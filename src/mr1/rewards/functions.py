@@ -15,13 +15,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mr1.errors import UserError, nearest
+from mr1.rewards.handed import PLACE, held_function
 from mr1.rewards.loading import load_module
 from mr1.types import Group
 
@@ -36,6 +38,8 @@ def load_function(name: str) -> Callable[..., Any]:
         UserError: no such file, module or function, or a file that fails when it is run.
     """
     place, _, attribute = name.rpartition(":")
+    if place == PLACE:
+        return held_function(name)
     try:
         module = load_module(place)
     except UserError:
@@ -84,7 +88,7 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
     try:
         result = function(**arguments)
         if inspect.isawaitable(result):
-            result = asyncio.run(_awaited(result))
+            result = _finished(result)
         # Of a mapping, a set or a text nobody can say which of its parts is whose score.
         ordered = not isinstance(result, Mapping | Set | str | bytes)
         scores = list(result) if ordered else []
@@ -104,7 +108,17 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-async def _awaited(result: Any) -> Any:
+def _finished(result: Awaitable[Any]) -> Any:
+    """What is awaited; in a thread of its own where this one has a loop that runs, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_awaited(result))
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _awaited(result)).result()
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
     return await result
 
 
