@@ -13,6 +13,7 @@ evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers c
     readers, reading
               a reader for each kind; what a text says, as a typed value or nothing
     values    the typed values
+    solution  inequalities as intervals
     compare   kinds with kinds
     strict    strict's verdicts, and why
     r1v       R1-V's three rules

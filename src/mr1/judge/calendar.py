@@ -78,7 +78,9 @@ def read_date(text: str) -> Day | None:
 
 
 def read_year(text: str) -> Day | None:
-    """A year alone, or with its month, 2024-01, for a source that says that its answers are dates."""
+    """A year alone, or with its month, 2024-01 and 01/2024, for a source that says that its answers are dates."""
+    if found := re.fullmatch(r"(0?[1-9]|1[0-2])/([12]\d{3})", text):
+        return Day(int(found[2]), int(found[1]))
     found = re.fullmatch(r"([12]\d{3})(?:[-/](0\d|1[0-2]))?", text)
     return Day(int(found[1]), _int(found[2])) if found else None
 

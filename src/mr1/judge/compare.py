@@ -10,9 +10,10 @@ from fractions import Fraction
 
 from mr1.judge.codes import code_of
 from mr1.judge.frame import concluded, content_words, hedged, statement, subjects
-from mr1.judge.readers import words_of
+from mr1.judge.readers import PREPOSITIONS, words_of
+from mr1.judge.solution import Interval, solution
 from mr1.judge.truth import Kind, Truth
-from mr1.judge.units import UNCHANGED, Conversion
+from mr1.judge.units import UNCHANGED, Conversion, unit_at
 from mr1.judge.values import (
     Algebra,
     Based,
@@ -35,6 +36,8 @@ FEWEST_DIGITS = 3
 """Significant digits that a decimal needs to stand for an exact truth: 0.333 for 1/3, 7.21 for 2√13."""
 CLOSE = Fraction(1, 10**12)
 """Relative distance of radians, which are no fraction of a degree."""
+
+_FEET = re.compile(r"(?:(\d+)'\s*(?:(\d+(?:\.\d+)?)\s*(?:''|\")?)?|(\d+(?:\.\d+)?)\s*(?:''|\"))'?")
 
 Algebraic = Callable[[str, str, str, str], bool]
 """(answer, truth, scales, tolerance), in LaTeX: whether two expressions are the same."""
@@ -62,6 +65,8 @@ class Comparison:
             return False, said.why or gold.why
         if said.words and gold.words and self._beside(said) != self._beside(gold):
             return False, "the words beside the values differ"
+        if Kind.INEQUALITY in (said.kind, gold.kind) and (told := self._solutions(said, gold)):
+            return told
         rule = self._rule(said.value, gold.value)
         if rule is None:
             return False, f"{said.value.kind} is not {gold.value.kind}"
@@ -132,12 +137,30 @@ class Comparison:
                 return self.algebra(said.latex, gold.latex, "1", "0"), "expressions are compared by math-verify"
         return None
 
+    def _solutions(self, said: Reading, gold: Reading) -> tuple[bool, str] | None:
+        """Whether an inequality and an interval, or one inequality and another, tell of the same values of one unknown;
+        None where that can't be told so."""
+        ours, theirs = solution(said), solution(gold)
+        if ours is None or theirs is None:
+            return None
+        rule = "an inequality is the interval of its unknown"
+        names = {each.name.lower() for each in (ours, theirs) if each.name}
+        if len(names) > 1 or len(ours.parts) != len(theirs.parts):
+            return False, rule
+        return all(any(self._same_part(one, other) for one in ours.parts) for other in theirs.parts), rule
+
+    def _same_part(self, said: Interval, gold: Interval) -> bool:
+        if (said.opened, said.closed) != (gold.opened, gold.closed):
+            return False
+        return self.same(said.low, gold.low)[0] and self.same(said.high, gold.high)[0]
+
     def _ends(self, said: Pair, gold: Pair) -> list[tuple[Number, Number]]:
         return [(said.first, gold.first), (said.second, gold.second)]
 
     def _numbers(self, said: Number, gold: Number) -> bool:
         if said.bound != gold.bound:
             return False
+        said, gold = _meant(said, gold), _meant(gold, said)
         if self.truth.units == "required" and not self._measured(said, gold):
             return False
         if (said.unit and gold.counted) or (gold.unit and said.counted):  # 3 euros are not 3 cubes
@@ -149,6 +172,9 @@ class Comparison:
             scales = " ".join(str(scale) for scale, _ in conversions)
             exact = _tolerance(said, gold)
             allowed = max(exact, self.truth.tolerance.relative * abs(gold.value)) if gold.value is not None else exact
+            if (decimals := self.truth.tolerance.decimals) is not None and gold.value is not None:
+                gold = replace(gold, value=_rounded(gold.value, decimals))
+                allowed = max(allowed, Fraction(1, 2) / Fraction(10) ** decimals)
             return self.algebra(_latex(said), _latex(gold), scales, str(allowed))
         return any(self._close(said, gold, conversion) for conversion in conversions)
 
@@ -209,6 +235,7 @@ class Comparison:
             return False
         if _ordered(gold) or _ordered(said) or self.truth.kind is Kind.TUPLE:
             return all(self.same(one, other)[0] for one, other in zip(ours, theirs, strict=True))
+        ours, theirs = _unnumbered(ours, theirs)
         left = list(ours)
         for item in theirs:
             place = next((place for place, one in enumerate(left) if self.same(one, item)[0]), None)
@@ -239,17 +266,50 @@ class Comparison:
         wanted = self._folded(gold.tokens)
         end = concluded(said)
         for text in (said, end):
-            if self._folded(words_of(text, self.truth.case)) == wanted or self._folded((code_of(text),)) == wanted:
+            if self._worded(text, wanted) or self._folded((code_of(text),)) == wanted:
                 return True, "the same words"
         for subject, rest in subjects(end):
-            if self._folded(words_of(rest, self.truth.case)) == wanted and not hedged(
-                content_words(subject, keep_hedges=True)
-            ):
+            if self._worded(rest, wanted) and not hedged(content_words(subject, keep_hedges=True)):
                 return True, "the same words"
         return False, "the words differ"
 
+    def _worded(self, text: str, wanted: tuple[str, ...]) -> bool:
+        """Whether a text's words are these. A place or a time may have its preposition, on the left, and what commas
+        list may be joined by and."""
+        words = self._folded(words_of(text, self.truth.case))
+        if words and words[0] in PREPOSITIONS and wanted[0] not in PREPOSITIONS:
+            words = self._folded(words_of(" ".join(words[1:]), self.truth.case))
+        return words == wanted or (len(wanted) > 1 and _without_and(words) == _without_and(wanted))
+
     def _folded(self, tokens: tuple[str, ...]) -> tuple[str, ...]:
         return tokens if self.truth.case else tuple(token.casefold() for token in tokens)
+
+
+def _without_and(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if word not in ("and", "&", "和"))
+
+
+def _meant(number: Number, other: Number) -> Number:
+    """A number with its unit as it is meant beside another one: 6' beside a length is six feet, 20 C beside a
+    temperature is no charge."""
+    if number.unit is None or other.unit is None or number.unit.same(other.unit):
+        return number
+    if other.unit.dimension == (("temperature", 1),) and number.unit.name in ("C", "F"):
+        return replace(number, unit=scale[0] if (scale := unit_at(f"°{number.unit.name}")) else None)
+    if other.unit.dimension == (("length", 1),) and (found := _FEET.fullmatch(number.latex + number.unit.name)):
+        inches = Fraction(found[1] or 0) * 12 + Fraction(found[2] or found[3] or 0)
+        return replace(number, value=inches, unit=inch[0] if (inch := unit_at("inches")) else None)
+    return number
+
+
+def _unnumbered(ours: list[Reading], theirs: list[Reading]) -> tuple[list[Reading], list[Reading]]:
+    """Items without the numbers of their unknowns, where only one side has them: x_1 = 1, x_2 = 2 is x = 1 or x = 2."""
+    names = [{word for item in items for word in item.words} for items in (ours, theirs)]
+    plain = [{re.sub(r"_\{?\d+\}?", "", word) for word in each} for each in names]
+    if plain[0] != plain[1] or len(plain[0]) != 1 or (names[0] == plain[0]) == (names[1] == plain[1]):
+        return ours, theirs
+    words = frozenset(plain[0])
+    return [replace(item, words=words) for item in ours], [replace(item, words=words) for item in theirs]
 
 
 def _ordered(several: Several) -> bool:

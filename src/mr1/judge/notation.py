@@ -70,7 +70,7 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
     ("_", r"(?<=\d)_(?=\d{3}(?!\d))", ","),
     ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
     ("\u2009", r"\u2009", " "),
-    ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])|(?:(?<=\s)|(?<=\\[,;:! ]))~(?=[A-Za-z])", " "),
+    ("~", r"(?<=[\d}])~(?=\s*[A-Za-z\\])|(?:(?<=[\s{])|(?<=\\[,;:! ]))~(?=[A-Za-z])", " "),
     ("\\", _COMMAND, _rewritten),
     ("\\", rf"\\(?:{_FONTS})\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}", r" \1 "),
     ("^", r"\^\s*(?:\{\s*°\s*\}|°)", "°"),
@@ -85,6 +85,11 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
     ("minus ", rf"(?<![\d)}}]\s)(?<!\b[A-Za-z]\s)\bminus\s+{_SIGNED}", "-"),
     ("negative ", rf"\bnegative\s+{_SIGNED}", "-"),
     ("负", r"负(?=\d)", "-"),
+    (
+        "below zero",
+        r"(?<![\d.,-])(\d+(?:\.\d+)?\s*(?:°\s*[CF]?|degrees?(?:\s+(?:Celsius|Fahrenheit|C|F))?)?)\s*below\s+zero",
+        r"-\1",
+    ),
     ("零下", r"零下\s*(?=\d)", "-"),
     ("+", r"(?:^|(?<=[=,(]))\s*\+\s?/?\s?-(?=\s*(?:\d|\\(?:frac|sqrt)))", r"\\pm "),
     ("and a half", r"\b(?:an?|one)\s+([A-Za-z]+)\s+and\s+a\s+half\b(?!\s+[A-Za-z])", r"1.5 \1"),
@@ -141,6 +146,9 @@ def unwrapped(text: str) -> str:
     """Without quotes, code's marks or emphasis around the whole. No expression begins with an asterisk."""
     text = text.strip()
     while len(text) > 2 and (closer := _WRAPPERS.get(text[0])) and (end := text.rstrip(".,;。")).endswith(closer):
+        marks = "**" if text.startswith("**") else "*"
+        if text[0] == "*" and marks in end[len(marks) : -len(marks)]:  # **A** and **C**
+            break
         inside = end[1 : -len(closer)]
         if text[0] in "'\"" and text[0] in inside and not inside.endswith(closer):
             break

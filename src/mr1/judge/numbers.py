@@ -67,6 +67,7 @@ _CHINESE_DIGITS = {character: n for n, character in enumerate("零一二三四�
 _CHINESE = re.compile(r"(?:负|零下)?(?:[零〇一二两三四五六七八九十百千万亿]+)(?:点[零〇一二三四五六七八九]+)?")
 _NUMERAL = r"(\d+|[零〇一二两三四五六七八九十百千万亿]+)"
 _CHINESE_FRACTION = re.compile(rf"(负)?(?:{_NUMERAL}又)?{_NUMERAL}分之{_NUMERAL}")
+_CHINESE_HALF = re.compile(rf"(?:{_NUMERAL}个)?半(?=个?(?:小时|钟头|天|年|月|斤|米|公里))")
 _CHINESE_MULTIPLIER = re.compile(r"\s*((?:[百万亿]|千(?![焦欧克瓦帕赫米卡安伏牛字]))+)")
 _MULTIPLIER = re.compile(rf"[\s-]*({'|'.join(SCALES)})s?(?![A-Za-z])", re.IGNORECASE)
 _ABBREVIATION = re.compile(rf"({'|'.join(_ABBREVIATED)})(?![\w/^])")
@@ -100,6 +101,9 @@ def literal_at(text: str, start: int = 0) -> tuple[Literal, int] | None:
         return (Literal(counted[0].value, ordinal=True), counted[1]) if counted else None
     if "分之" in text and (part := _CHINESE_FRACTION.match(text, start)):
         return _chinese_part(part)
+    if "半" in text and (part := _CHINESE_HALF.match(text, start)):
+        whole = _numeral(part[1]) if part[1] else 0
+        return None if whole is None else (Literal(whole + Fraction(1, 2)), part.end())
     found = _LITERAL.match(text, start)
     if found is None:
         return _words_at(text, start) or _chinese_at(text, start)
@@ -296,12 +300,16 @@ def _chinese_at(text: str, start: int) -> tuple[Literal, int] | None:
 
 def _chinese_part(found: re.Match[str]) -> tuple[Literal, int] | None:
     """三分之二, 二又三分之一, with digits too."""
-    values = [0 if part is None else int(part) if part.isdigit() else _chinese(part) for part in found.groups()[1:]]
-    whole, below, above = values
+    whole, below, above = (0 if part is None else _numeral(part) for part in found.groups()[1:])
     if whole is None or above is None or not below:
         return None
     value = whole + Fraction(above, below)
     return Literal(-value if found[1] else value), found.end()
+
+
+def _numeral(text: str) -> int | None:
+    """A whole number in digits or Chinese characters."""
+    return int(text) if text.isascii() else _chinese(text)
 
 
 def _chinese(text: str) -> int | None:

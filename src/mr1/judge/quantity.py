@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from mr1.judge.codes import DECADE
 from mr1.judge.frame import HEDGES, balanced, content_words, hedged, subjects, top_level
+from mr1.judge.notation import closing
 from mr1.judge.numbers import CARDINALS, Literal, literal_at
 from mr1.judge.units import Unit, unit_at
 from mr1.judge.values import Number, Pair, Reading
@@ -63,8 +64,12 @@ _POWER_OF = re.compile(r"[a-ln-z]\^")
 _AND = re.compile(r"\s*,?\s*(?:and(?![A-Za-z]))?\s*")
 _SECONDS = re.compile(r"\s*\d+(?:\.\d+)?\s*s(?:ec(?:ond)?s?)?(?![A-Za-z])")
 _BEFORE_UNIT = re.compile(r"(?:\s|-(?!\d))*")
+_OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+")
 _SEPARATOR = re.compile(r"\s*(?:-{1,3}|~|比|\.\.+|to(?![A-Za-z])|through(?![A-Za-z])|到|至)\s*")
 _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*")
+_EULER = re.compile(r"[-+*/^]\s*e\s*$")
+_SUM = re.compile(r"\s*[\d.,]+(?:\s*(?:[-+*/^]|plus|minus|times|divided\s+by|multiplied\s+by)\s*[\d.,]+)+\s*")
+_INFINITE = re.compile(r"([+-]|positive\s|negative\s|minus\s)?\s*(?:infinity|infinite|inf)", re.IGNORECASE)
 _REPEATED = re.compile(r"(.+?)\s*\(([^()]+)\)")
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
 
@@ -77,6 +82,10 @@ def read_number(text: str) -> Reading:
         value = Fraction(int(plain[2] + decimals), 10 ** len(decimals))
         digits = len((plain[2] + decimals).lstrip("0"))
         return Reading(Number(text, -value if plain[1] == "-" else value, len(decimals), digits))
+    if infinite := _INFINITE.fullmatch(text):
+        return Reading(Number("\\infty" if (infinite[1] or "+").strip() in ("+", "positive") else "-\\infty"))
+    if text[0] == "{" and closing(text, 0, "{}") == len(text) - 1:
+        text = text[1:-1].strip() or text
     if DECADE.search(text):
         return Reading(why="it is a decade")
     if repeated := _REPEATED.fullmatch(text):
@@ -118,7 +127,12 @@ def _told(text: str) -> Reading:
     if found.value is not None:
         return found
     for subject, rest in subjects(text):
-        if re.search(r"[\d\\=<>]", subject) is None and (told := _one_value(rest)).value is not None:
+        reckoned = _SUM.fullmatch(subject) is not None  # 3 plus 4 is 7
+        if not reckoned and re.search(r"[\d\\=<>]", subject):
+            continue
+        if (told := _one_value(rest)).value is not None:
+            if reckoned:
+                return told
             before = content_words(subject, keep_hedges=True)
             if hedged(before):
                 return Reading(why="it hedges")
@@ -254,7 +268,7 @@ def _measured(text: str, start: int) -> tuple[Number, int] | None:
         unit = unit_at(money[2].removeprefix("US") if money[2] == "US$" else money[2])
         sign = -1 if money[1] == "-" else 1
         return _number(written, literal, sign * value, unit[0] if unit else None), end
-    measure, end = _unit(text, end)
+    measure, end = _unit(text, end, fraction=literal.decimals is None)
     if measure and measure.name == "m" and _SECONDS.match(text, end):  # 50m 5s
         measure = (unit_at("min") or (measure,))[0]
     smaller = measure
@@ -269,11 +283,13 @@ def _number(text: str, literal: Literal, value: Fraction, unit: Unit | None) -> 
     return Number(text.strip(), value, literal.decimals, literal.digits, unit)
 
 
-def _unit(text: str, end: int) -> tuple[Unit | None, int]:
-    """The unit at `end`, and where it ends."""
+def _unit(text: str, end: int, fraction: bool = False) -> tuple[Unit | None, int]:
+    """The unit at `end`, and where it ends; behind a fraction it may have an article."""
     if end == len(text):
         return None, end
     blank = _BEFORE_UNIT.match(text, end)
+    if fraction and (part := _OF_ONE.match(text, end)):  # half an hour
+        blank = part
     found = unit_at(text, blank.end() if blank else end)
     if found is None:
         return None, end
@@ -315,7 +331,7 @@ def _closed_form(text: str) -> tuple[Number, frozenset[str]] | None:
     if found is None or not re.search(r"\d|\\pi|\\infty|e", found[0]):
         return None
     end = found.end()
-    while end > 0 and text[end - 1] in " (e":
+    while end > 0 and text[end - 1] in " (e" and not _EULER.search(text, 0, end):
         end -= 1
     latex = text[:end]
     if not latex or not balanced(latex) or _JUXTAPOSED.search(latex) or _DIFFERENCE.fullmatch(latex.strip()):

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from mr1.judge.calendar import read_date, read_duration, read_time, read_year
 from mr1.judge.frame import balanced, content_words, hedged, top_level
-from mr1.judge.numbers import SMALL
+from mr1.judge.numbers import SMALL, literal_at
 from mr1.judge.quantity import names, read_number
 from mr1.judge.truth import Kind
 from mr1.judge.values import Algebra, Based, Number, Pair, Ratio, Reading, Value, Version, Words, YesNo
@@ -44,6 +44,9 @@ _RATIO = re.compile(
 )
 _SCORE = re.compile(r"(\d{1,4})\s*[:比]\s*(\d{1,4})")
 _RATIO_TO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:to|比)\s*(\d+(?:\.\d+)?)\s*")
+_RATIO_IN_WORDS = re.compile(
+    r"([a-z]+|[一二两三四五六七八九十]+)(?:\s+to\s+|\s*比\s*)([a-z]+|[一二两三四五六七八九十]+)", re.IGNORECASE
+)
 _RELATION = re.compile(r"(?<![<>!])=(?!=)|\\(?:le|ge|ne|in|subset|sim)(?![A-Za-z])|[<>]")
 _UNKNOWN = re.compile(
     r"(?:\\[A-Za-z]++|[A-Za-z]{1,3}+(?![A-Za-z])|\d++(?:\.\d++)?|\.\d++|[-+*/^(){}\[\]!_|=<>,']|\\[{}|\\]|\s++)++"
@@ -54,7 +57,22 @@ _PROSE = re.compile(
     r"|[\u4e00-\u9fff]"
 )
 _JUXTAPOSED = re.compile(r"\d\s+\d|(?<![}\w^_])\d\s*\{")
+_IS_THAN = re.compile(
+    r"(?P<name>[A-Za-z])\s+(?:is\s+|must\s+be\s+)?(?:"
+    r"(?P<ge>(?:greater|more|larger|bigger)\s+than\s+or\s+equal\s+to|at\s+least|no\s+less\s+than|大于等于|不小于)"
+    r"|(?P<le>(?:less|smaller|fewer)\s+than\s+or\s+equal\s+to|at\s+most|no\s+(?:more|greater)\s+than|小于等于|不大于)"
+    r"|(?P<gt>(?:strictly\s+)?(?:greater|more|larger|bigger)\s+than|大于)"
+    r"|(?P<lt>(?:strictly\s+)?(?:less|smaller|fewer)\s+than|小于))\s*(?P<value>\S.*)"
+)
+_SIGNS = {"ge": "\\ge", "le": "\\le", "gt": ">", "lt": "<"}
+_LESS = r"(?:<|\\le(?![A-Za-z]))"
+_BOTH = re.compile(
+    rf"(?P<first>[^<>]+?)\s*(?P<low>{_LESS})\s*(?P<x>[A-Za-z])\s*(?:,|and|,\s*and|且)\s*"
+    rf"(?P<x2>[A-Za-z])\s*(?P<high>{_LESS})\s*(?P<last>[^<>]*)"
+)
+_FRACTION_OF_LETTERS = re.compile(r"\\frac\s*\{[\s\w^]*[A-Za-z]")
 _ARTICLE = ("a", "an", "the")
+PREPOSITIONS = ("on", "in", "at", "to")
 _PREPOSITION = re.compile(r"(?:on|at|in)\s+")
 _NAME = re.compile(r"\s*(?:\\angle|∠|angle)?\s*[A-Za-z]{1,4}(?:_\{?\w\}?|')?\s*(?:\(\s*[A-Za-z]\s*\))?\s*")
 
@@ -131,8 +149,11 @@ def read_score(text: str) -> Reading:
 
 
 def read_stated_ratio(text: str) -> Reading:
-    """3 to 4."""
-    return _ratio(_RATIO_TO.fullmatch(text))
+    """3 to 4, three to four, 三比四."""
+    if (spelled := _RATIO_IN_WORDS.fullmatch(text)) is None:
+        return _ratio(_RATIO_TO.fullmatch(text))
+    terms = [found[0].value for part in spelled.groups() if (found := literal_at(part)) and found[1] == len(part)]
+    return Reading(Ratio(tuple(terms))) if len(terms) == 2 and all(terms) else NOTHING
 
 
 def _ratio(found: re.Match[str] | None) -> Reading:
@@ -165,6 +186,17 @@ def read_algebra(text: str) -> Reading:
     return Reading(Algebra(text, kind, equation), words)
 
 
+def read_spoken_relation(text: str) -> Reading:
+    """x is greater than 3; two relations of one unknown, -1 < x and x < 2, are one."""
+    if found := _IS_THAN.fullmatch(text):
+        sign = next(sign for name, sign in _SIGNS.items() if found[name])
+        return read_algebra(f"{found['name']} {sign} {found['value']}")
+    found = _BOTH.fullmatch(text) if "<" in text or "\\le" in text else None
+    if found is None or found["x"] != found["x2"]:
+        return NOTHING
+    return read_algebra(f"{found['first']} {found['low']} {found['x']} {found['high']} {found['last']}")
+
+
 def read_words(text: str) -> Reading:
     """A text as it is."""
     tokens = words_of(text)
@@ -178,7 +210,8 @@ def read_plain_words(text: str) -> Reading:
 
 def words_of(text: str, case: bool = False) -> tuple[str, ...]:
     """A text's words without punctuation around them and without an article in front."""
-    tokens = [token for token in (each.strip(".,;:!?\"'()[]") for each in text.split()) if any(map(str.isalnum, token))]
+    parts = text.replace(",", " ").split()
+    tokens = [token for token in (each.strip(".,;:!?\"'()[]") for each in parts) if any(map(str.isalnum, token))]
     while len(tokens) > 1 and (tokens[0] if case else tokens[0].lower()) in _ARTICLE:
         tokens.pop(0)
     return tuple(tokens)
@@ -187,6 +220,8 @@ def words_of(text: str, case: bool = False) -> tuple[str, ...]:
 def read_spelled(text: str) -> Reading:
     """A number; but where it is a word among words, such as the one on the left, the text is no number, and where
     unknowns are on the left of an equals sign it is an equation."""
+    if _FRACTION_OF_LETTERS.search(text):
+        return NOTHING
     before = text.rpartition("=")[0]
     if before and not _NAME.fullmatch(before) and _PROSE.search(before) is None and re.search(r"[A-Za-z]", before):
         return NOTHING

@@ -6,6 +6,7 @@ nothing. Where the kind is known (a source states it, or the truth has it) its r
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from mr1.judge.readers import (
     read_score,
     read_short_length,
     read_spelled,
+    read_spoken_relation,
     read_stated_clock,
     read_stated_day,
     read_stated_ratio,
@@ -36,6 +38,7 @@ from mr1.judge.readers import (
     read_version,
     read_words,
     read_yes_no,
+    words_of,
 )
 from mr1.judge.truth import Kind
 from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words, YesNo
@@ -52,6 +55,13 @@ _LETTERED = re.compile(
     r"(?:(?:option|choice|answer)\s*)?(?:[(\[]{1,2}\s*([A-Za-z])\s*[)\]]{1,2}\s*[.:]?|([A-Z])\s*[.:),])\s*(.+)",
     re.DOTALL,
 )
+_OF_ALL = re.compile(
+    r"(?:none|all|neither|both|any)(?:\s+of)?\s+(?:the|these|those)(?:\s+(?:above|others?|options|choices|answers))?"
+    r"|(?:it\s+)?(?:cannot|can\s*not|can't)\s+be\s+determined(?:\s+from.*)?|not\s+enough\s+information(?:\s+given)?"
+    r"|(?:以上)?(?:都不是|都不对|都对|皆是|皆非)",
+    re.IGNORECASE,
+)
+"""Choices that speak of the others; they hedge nothing."""
 _OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
 _ONE = r"(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z])"
 _LETTERS = re.compile(rf"{_ONE}(?:(?>\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+){_ONE})++")
@@ -63,9 +73,15 @@ _NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\](?>\s*,?\s*))++\]")
 _OR = r"\s*(?:(?<![A-Za-z])or(?![A-Za-z])|或者?)\s*"
 _JOINED_UP = re.compile(r"[,;&和或±]|and|or|\\pm")
 _OR_SIGN = re.compile(r"or|或|\\cup|\\vee")
+_INFINITE = re.compile(
+    r"(?:(?P<minus>-|negative\s|minus\s)|\+|positive\s)?\s*(?:\\infty|inf|infinity|oo)", re.IGNORECASE
+)
+_EMPTY = re.compile(r"\\emptyset|(?:the\s+)?(?:empty|null)\s+set|空集", re.IGNORECASE)
+_POINT = re.compile(r"(?:points?\s+|点\s*)?([ABD-Z]'?)\s*(?=\()")
 _NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
 _ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
+_NOTHING_IN_IT = Several((), "{", "}", Kind.SET)
 _COMMA = r"\s*(?:[,;]\s*(?:and(?![A-Za-z])|和|以及)?|(?<=\s)and(?![A-Za-z])|&|和)\s*"
 
 
@@ -119,6 +135,15 @@ def _any(text: str) -> Reading:
     return found if found.why else NOTHING
 
 
+def lettered(answer: str) -> tuple[str, str] | None:
+    """The letter and the text behind it that an answer concludes with; None where it has not both."""
+    text = statement(answer)
+    for each in (concluded(text), text):
+        if found := _LETTERED.fullmatch(each):
+            return (found[1] or found[2]).upper(), trimmed(found[3])
+    return None
+
+
 def read_choice(text: str) -> Reading:
     """A letter, with what it stands for or without, or several letters."""
     if found := _LETTER.fullmatch(text):
@@ -127,6 +152,8 @@ def read_choice(text: str) -> Reading:
         return Reading(Letters(frozenset(re.findall(r"(?<![a-z])[A-Z](?![a-z])", text))))
     if found := _LETTERED.fullmatch(text):
         content = trimmed(found[3])
+        if content and _OF_ALL.fullmatch(content):
+            return Reading(Words(words_of(content)), letter=(found[1] or found[2]).upper())
         if content and not _OTHER_LETTER.search(content) and not hedged(content_words(content, keep_hedges=True)):
             inner = _any(content)
             if inner.value is not None and not isinstance(inner.value, Letters):
@@ -136,10 +163,22 @@ def read_choice(text: str) -> Reading:
 
 def read_letters(text: str) -> Reading:
     """Letters side by side, where they are known to be a choice's: AC."""
+    if wrapped := re.fullmatch(r"\\?\{\s*([^{}]+?)\s*\\?\}", text):
+        text = wrapped[1]
+        if (found := read_choice(text)).value is not None:
+            return found
+    if (dashed := re.fullmatch(r"\(?([A-Z])\)?\s+-+\s+(.+)", text, re.DOTALL)) and not _OTHER_LETTER.search(dashed[2]):
+        found = read_choice(f"{dashed[1]}. {dashed[2]}")
+        if found.letter:
+            return found
     text = re.sub(r"^[(\[]?\s*([A-Z]{2,})\s*[)\]]?(?:选?项|\s+(?:is|are)\s+(?:correct|right))?$", r"\1", text)
     if _JOINED.fullmatch(text) and len(set(text)) == len(text):
         return Reading(Letters(frozenset(text)))
-    lead = re.match(r"(?:both\s+)?(?:options?|choices?)\s+|both\s+", text, re.IGNORECASE)
+    lead = re.match(
+        r"(?:both\s+)?(?:options?|choices?)\s+|both\s+|i(?:\s+would|'d)?\s+(?:choose|pick|select|go\s+(?:with|for))\s+",
+        text,
+        re.IGNORECASE,
+    )
     if lead is None:
         return NOTHING
     found = read_choice(text[lead.end() :])
@@ -151,7 +190,7 @@ def read_matrix(text: str) -> Reading:
     if "\\begin" not in text and text.count("[") < 2:
         return NOTHING
     text = re.sub(r"^\s*[A-Za-z]\s*=\s*", "", text)
-    if wrapped := re.fullmatch(r"(?:\(|\[)\s*(\\begin\s*\{array\}.*)\s*(?:\)|\])", text, re.DOTALL):
+    if wrapped := re.fullmatch(r"(?:\(|\[)\s*(\\begin\s*\{(?:array|matrix)\}.*)\s*(?:\)|\])", text, re.DOTALL):
         text = wrapped[1].strip()
     if found := _MATRIX.fullmatch(text):
         lines = [line for line in found["body"].split(ROW_END) if line.strip()]
@@ -164,26 +203,26 @@ def read_matrix(text: str) -> Reading:
         return NOTHING
     if not rows or len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MOST_ITEMS:
         return Reading(why="its rows are not of one length")
-    entries = [tuple(_entry(entry) for entry in row) for row in rows]
+    entries = [tuple(read_item(entry) for entry in row) for row in rows]
     if any(entry.value is None for row in entries for entry in row):
         return Reading(why="an entry of the matrix can't be read")
     return Reading(Matrix(tuple(entries), shape))
 
 
-def _entry(text: str) -> Reading:
+def read_item(text: str) -> Reading:
     r"""An item of a list, a tuple, a matrix."""
     text = trimmed(text)
     if not text:
         return Reading(why="an item is empty")
-    if found := re.fullmatch(r"([+-]?)\s*\\infty", text):
-        return Reading(Words((f"{found[1] or '+'}infinity",)))
+    if found := _INFINITE.fullmatch(text):
+        return Reading(Words(("-infinity" if found["minus"] else "+infinity",)))
     return _any(text)
 
 
 def read_several(text: str) -> Reading:
     r"""What brackets hold: a tuple, a list, an interval, a set; several of them joined by \cup."""
     if _ANY_BRACKET.search(text) is None:
-        return NOTHING
+        return Reading(_NOTHING_IN_IT) if _EMPTY.fullmatch(text) else NOTHING
     text = re.sub(r"\\([{}])", r"\1", text)
     text = re.sub(r"\\langle(?![A-Za-z])", "(", re.sub(r"\\rangle(?![A-Za-z])", ")", text))
     words: frozenset[str] = frozenset()
@@ -200,6 +239,8 @@ def read_several(text: str) -> Reading:
         items = [_bracketed(part.strip()) for part in parts]
         if any(item.value is None for item in items):
             return Reading(why="a part of the union can't be read")
+        if all(item.kind is Kind.SET for item in items):
+            return Reading(Several(tuple(itertools.chain(*map(_items, items))), "{", "}", Kind.SET), words)
         return Reading(Several(tuple(items), "{", "}", Kind.INTERVAL), words)
     found = _bracketed(text.strip())
     if found.value is None and not words:
@@ -210,6 +251,19 @@ def read_several(text: str) -> Reading:
     return replace(found, words=words) if found.value is not None else found
 
 
+def read_point(text: str) -> Reading:
+    """A point by its name, P(3, 4)."""
+    named = _POINT.match(text)
+    found = _bracketed(text[named.end() :].strip()) if named else NOTHING
+    if named is None or not all(isinstance(item.value, Number) for item in _items(found)):
+        return NOTHING
+    return replace(found, words=frozenset({named[1].lower()}))
+
+
+def _items(reading: Reading) -> tuple[Reading, ...]:
+    return reading.value.items if isinstance(reading.value, Several) else ()
+
+
 def _bracketed(text: str) -> Reading:
     if len(text) < 2 or text[-1] not in _BRACKETS.get(text[0], ""):
         return NOTHING
@@ -217,10 +271,10 @@ def _bracketed(text: str) -> Reading:
         return NOTHING
     pieces = top_level(text[1:-1], r"[,;]")
     if text[0] == "{" and pieces == [""]:
-        return Reading(Several((), "{", "}", Kind.SET))
+        return Reading(_NOTHING_IN_IT)
     if (len(pieces) == 1 and text[0] != "{") or len(pieces) > MOST_ITEMS:
         return NOTHING
-    items = [_entry(piece) for piece in pieces]
+    items = [read_item(piece) for piece in pieces]
     if any(item.value is None for item in items):
         return Reading(why="an item can't be read")
     kind = Kind.SET if text[0] == "{" else Kind.TUPLE if text[0] + text[-1] == "()" else Kind.LIST
@@ -258,14 +312,17 @@ def read_list(text: str) -> Reading:
 
 def read_stated_list(text: str) -> Reading:
     """Several things, words too, where it is known that there are several; what `or` joins are all of them."""
-    return _listed(text, rf"{_COMMA}|{_OR}")
+    found = _listed(text, rf"{_COMMA}|{_OR}")
+    if any(item.kind is Kind.INEQUALITY for item in _items(found)):  # 0 < x and x < 1
+        return NOTHING
+    return found
 
 
 def _listed(text: str, marks: str) -> Reading:
     pieces = top_level(text, marks)
     if not 2 <= len(pieces) <= MOST_ITEMS:
         return NOTHING
-    items = [_entry(piece) for piece in pieces]
+    items = [read_item(piece) for piece in pieces]
     if any(item.value is None for item in items):
         return Reading(why="it states several values, not all of which can be read")
     return Reading(Several(tuple(items)))
@@ -286,7 +343,7 @@ def _plus_minus(text: str) -> Reading:
     signs = re.findall(r"\\pm(?![A-Za-z])|±", text)
     if len(signs) != 1:
         return NOTHING
-    items = [_entry(re.sub(r"\\pm(?![A-Za-z])\s*|±\s*", sign, text)) for sign in "+-"]
+    items = [read_item(re.sub(r"\\pm(?![A-Za-z])\s*|±\s*", sign, text)) for sign in "+-"]
     if any(not isinstance(item.value, Number) for item in items):
         return NOTHING
     return Reading(Several(tuple(items)))
@@ -307,6 +364,8 @@ _ORDER: tuple[Reader, ...] = (
     read_pair,
     read_matrix,
     read_several,
+    read_point,
+    read_spoken_relation,
     read_spelled,
     read_list,
     read_relations,
@@ -324,12 +383,12 @@ READERS: dict[Kind, Sequence[Reader]] = {
     Kind.TIME: (read_stated_clock,),
     Kind.DURATION: (read_length, read_short_length, read_number),
     Kind.VERSION: (read_stated_version,),
-    Kind.TUPLE: (read_several, read_list, read_stated_list),
+    Kind.TUPLE: (read_several, read_point, read_list, read_stated_list),
     Kind.LIST: (read_several, read_list, read_stated_list, read_number),
     Kind.SET: (read_several, read_list, read_stated_list, read_number),
     Kind.MATRIX: (read_matrix, read_several),
     Kind.INTERVAL: (read_several,),
-    Kind.INEQUALITY: (read_relations, read_algebra),
+    Kind.INEQUALITY: (read_relations, read_spoken_relation, read_several, read_algebra),
     Kind.EQUATION: (read_algebra,),
     Kind.EXPRESSION: (read_algebra, read_number),
     Kind.CHOICE: (read_choice, read_letters),

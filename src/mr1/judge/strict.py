@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mr1.judge.compare import Algebraic, Comparison, NeedsAlgebraError, no_algebra
+from mr1.judge.frame import statement
 from mr1.judge.pool import ask
-from mr1.judge.reading import read
+from mr1.judge.readers import words_of
+from mr1.judge.reading import lettered, read
 from mr1.judge.tags import last_answer
 from mr1.judge.truth import Kind, Truth, as_truth
 from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words
@@ -206,6 +208,12 @@ def _compared(answer: str, said: Reading, gold: Reading, comparison: Comparison)
     if choices and not letter:
         place = _place(gold, choices, comparison)
         letter = chr(ord("A") + place) if place is not None else ""
+    if letter and choices and (found := lettered(answer)) and 0 <= ord(found[0]) - ord("A") < len(choices):
+        if found[0] != letter:
+            return False, "another letter"
+        text = words_of(statement(choices[ord(letter) - ord("A")]))
+        if text and comparison.words(found[1], Words(text))[0]:  # also where it hedges: C. None of the above
+            return True, "a letter with its own text"
     if letter and choices and ord(letter) - ord("A") < len(choices):
         content = read(choices[ord(letter) - ord("A")], None)
     stated = _text(said, answer) if said.letter else answer

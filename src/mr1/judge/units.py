@@ -56,6 +56,9 @@ _WORDS = {
     "日": "day",
     "周": "week",
     "星期": "week",
+    "个星期": "week",
+    "个小时": "hour",
+    "钟头": "hour",
     "个月": "month",
     "年": "year",
     "克": "gram",
@@ -117,6 +120,7 @@ _WORDS = {
     "tonne": "metric_ton",
     "tonnes": "metric_ton",
     "kph": "kilometer_per_hour",
+    "kmh": "kilometer_per_hour",
     "kmph": "kilometer_per_hour",
     "cc": "cubic_centimeter",
     "sec": "second",
@@ -180,7 +184,9 @@ _BEGINS = re.compile(r"[^\W\d_]|[%‰°'\"$¢€£¥₹₩₽]")
 _NAME = re.compile(r"[A-Za-zµΩÅ]+|°|[\u4e00-\u9fff]{1,4}|''|'|\"")
 _POWER = re.compile(r"\s*\^\s*\{?\s*(-?[1-9])\s*\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
 _JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每))\s*")
-_BLANK = re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))")
+_BLANK = re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))()()")
+_SYMBOL = re.compile(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?")
+_QUOTIENT = re.compile(r"\\frac\s*\{\s*([^{}]+?)\s*\}\s*\{\s*([^{}]+?(?:\^\{-?\d\})?)\s*\}")
 _PREFIX = re.compile(r"(?:(square|sq\.?)\s+|(平方))|(?:(cubic|cu\.?)\s+|(立方))")
 _NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?")
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
@@ -232,6 +238,9 @@ def unit_at(text: str, start: int = 0) -> tuple[Unit, int] | None:
 
     Products, quotients and powers are one unit: `km/h`, `kg m^{-2}`, `square metres`, `米/秒`, `metres per second`.
     """
+    if (quotient := _QUOTIENT.match(text, start)) and (told := unit_at(f"{quotient[1]}/{quotient[2]}")):
+        over = len(quotient[1]) + len(quotient[2]) + 1
+        return (told[0], quotient.end()) if told[1] == over else None
     if not _BEGINS.match(text, start):
         return None
     # By what follows, since units come again behind other values; of what comes before, a letter may forbid some.
@@ -246,21 +255,17 @@ def _unit(text: str, start: int) -> tuple[Unit, int] | None:
     if found is None:
         return None
     dimension, size, offset, end = found
-    while (join := _JOIN.match(text, end)) and not offset:
-        more = _factor(text, join.end())
-        if more is None or more[2]:
+    while not offset:
+        join = _JOIN.match(text, end)
+        if join is None and _SYMBOL.fullmatch(text, start, end):  # "N m": a blank joins symbols, never words.
+            join = _BLANK.match(text, end)
+        more = _factor(text, join.end()) if join else None
+        if join is None or more is None or more[2]:
             break
-        sign = 1 if join[2] else -1
+        sign = 1 if join[2] or not join[0].strip() else -1
         dimension = _product(dimension, more[0], sign)
         size = size * more[1] if sign > 0 else size / more[1]
         end = more[3]
-    else:
-        # "N m": a blank joins symbols, never words.
-        while not offset and (blank := _BLANK.match(text, end)):
-            more = _factor(text, blank.end())
-            if more is None or more[2] or not re.fullmatch(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?", text[start:end]):
-                break
-            dimension, size, end = _product(dimension, more[0], 1), size * more[1], more[3]
     if not dimension:
         return None
     return Unit(dimension, size, offset, text[start:end].strip()), end
