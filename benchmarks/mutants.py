@@ -1,8 +1,8 @@
 """What `mutmut run` found, as a page: python -m benchmarks.mutants [--write docs/mutants.md].
 
 For each module: the faults that were put into it, and how many of them the tests noticed. Each one that they did not
-notice must be explained in mutants.yaml beside this file. Exits with 1 where one is not, where some were not tried, or
-where fewer than SHARE of all were noticed.
+notice must be explained in mutants.yaml beside this file, and each explanation must fit one. Exits with 1 where that is
+not so, where some were not tried, or where fewer than SHARE of all were noticed.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Survivor:
     change: str
     """`was -> became`, each on one line."""
 
-    def reason(self, known: list[dict[str, str]]) -> str | None:
-        """Why it is harmless, by the first entry whose `where` and `change` fit."""
+    def entry(self, known: list[dict[str, str]]) -> dict[str, str] | None:
+        """The first entry whose `where` and `change` fit; its `why` says why the fault is harmless."""
         for entry in known:
             if fnmatch.fnmatch(self.function, entry["where"]) and re.search(entry["change"], self.change):
-                return entry["why"]
+                return entry
         return None
 
 
@@ -122,7 +122,8 @@ def page(modules: dict[str, Counter[str]], survivors: list[Survivor], known: lis
     lines += ["", "## Not noticed, and why that is harmless", ""]
     by_reason: defaultdict[str, list[Survivor]] = defaultdict(list)
     for each in survivors:
-        by_reason[each.reason(known) or UNEXPLAINED].append(each)
+        entry = each.entry(known)
+        by_reason[entry["why"] if entry else UNEXPLAINED].append(each)
     for reason, group in by_reason.items():
         lines += [reason, "", *(f"- `{each.function}`: `{each.change}`" for each in group), ""]
     return "\n".join(lines)
@@ -141,12 +142,16 @@ def main() -> None:
     else:
         path.write_text(text, encoding="utf-8")
     total: Counter[str] = sum(modules.values(), Counter())
-    unexplained = sum(each.reason(known) is None for each in survivors)
+    entries = [each.entry(known) for each in survivors]
+    unexplained, idle = entries.count(None), [entry for entry in known if entry not in entries]
     print(
         f"{total['all']} faults, {total['tried']} tried, {total['noticed']} noticed; {unexplained} not explained",
+        *(f"explains nothing: {entry['where']}: {entry['change']}" for entry in idle),
+        sep="\n",
         file=sys.stderr,
     )
-    sys.exit(int(total["tried"] < total["all"] or total["noticed"] < SHARE * total["all"] or unexplained > 0))
+    missed = total["tried"] < total["all"] or total["noticed"] < SHARE * total["all"]
+    sys.exit(int(missed or unexplained > 0 or len(idle) > 0))
 
 
 if __name__ == "__main__":
