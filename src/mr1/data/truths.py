@@ -42,7 +42,7 @@ TOO_LONG = "shorten it"
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _LABELLED = re.compile(r"\s*(?:\(([A-Z])\)\s*[.:]?|([A-Z])\s*[.:)])\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)?\s*[.:]?")
-_LETTERED = re.compile(r"[A-Z](?:\s*(?:,|;|/|\band\b)?\s*[A-Z])+")
+_LETTERED = re.compile(r"[A-Z](?:\s*+(?:(?:,|;|/|\band\b)\s*+)?[A-Z])++")
 
 
 def settled(source: Source) -> Truth:

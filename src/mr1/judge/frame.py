@@ -12,7 +12,7 @@ _CONCLUSION = re.compile(
     r"(?=[acdefghorst选正故应所因答∴\\])"  # what any of them begins with: most places are left at once
     r"(?:\b(?:(?:final\s+|correct\s+|right\s+)?(?:answers?|option|choice|result)\s*(?:is|are|:|=|would\s+be)"
     r"|so|thus|hence|therefore|in\s+total|total\s+(?:of|is))(?![\w-])[\s,:]*"
-    r"|\b(?:final\s+)?answer\s*\n\s*|(?:正确)?选项\s*[是为]?\s*:?\s*(?=[A-Z(\[])|故?答案(?:是|为|选)?\s*:?\s*|[故应]?选择?\s*:?\s*(?=[A-Z(\[])|所以\s*,?\s*|因此\s*,?\s*|∴|\\therefore(?![A-Za-z]))",
+    r"|\b(?:final\s+)?answer\s*\n\s*|(?:正确)?选项\s*+[是为]?\s*+:?\s*+(?=[A-Z(\[])|故?答案(?:是|为|选)?\s*+:?\s*+|[故应]?选择?\s*+:?\s*+(?=[A-Z(\[])|所以\s*+,?\s*+|因此\s*+,?\s*+|∴|\\therefore(?![A-Za-z]))",
     re.IGNORECASE,
 )
 _MAY_CONCLUDE = re.compile("answer|option|choice|result|so|thus|hence|therefore|total|选|答案|所以|因此|∴")

@@ -15,21 +15,21 @@ LARGEST_EXPONENT = 300
 _WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 _DECIMAL = rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"
 _LITERAL = re.compile(
-    rf"""(?P<sign>[+-]?)\s*(?:
-      (?P<mixed>\d+)\s*(?:\\frac\s*\{{\s*(?P<mn>\d+)\s*\}}\s*\{{\s*(?P<md>\d+)\s*\}}
-        |\s(?:and\s)?(?P<mn2>\d+)/(?P<md2>\d+))
-    | \\frac\s*\{{\s*(?P<inner>-?)\s*(?P<fn>{_DECIMAL})\s*\}}\s*\{{\s*(?P<fd>{_DECIMAL})\s*\}}
-    | (?P<head>\d*\.\d*?)(?:\\overline\s*\{{\s*(?P<r1>\d+)\s*\}}|\((?P<r2>\d+)\)
-        |\\(?:dot|bar)\s*\{{?\s*(?P<r3>\d)\s*\}}?)
+    rf"""(?P<sign>[+-]?)\s*+(?:
+      (?P<mixed>\d+)(?:\s*+\\frac\s*+\{{\s*+(?P<mn>\d+)\s*+\}}\s*+\{{\s*+(?P<md>\d+)\s*+\}}
+        |\s++(?:and\s)?(?P<mn2>\d+)/(?P<md2>\d+))
+    | \\frac\s*+\{{\s*+(?P<inner>-?)\s*+(?P<fn>{_DECIMAL})\s*+\}}\s*+\{{\s*+(?P<fd>{_DECIMAL})\s*+\}}
+    | (?P<head>\d*\.\d*?)(?:\\overline\s*+\{{\s*+(?P<r1>\d+)\s*+\}}|\((?P<r2>\d+)\)
+        |\\(?:dot|bar)\s*+\{{?\s*+(?P<r3>\d)\s*+\}}?)
     | (?P<decimal>{_DECIMAL})(?P<ellipsis>\.\.\.)?
-      (?:\s*[*xX]\s*10\s*\^\s*\{{?\s*(?P<ten>[+-]?\d{{1,4}})\s*\}}?|[eE](?P<e>[+-]?\d{{1,3}})(?![\dA-Za-z]))?
-      (?P<over>\s*/\s*(?P<below>{_DECIMAL})(?![\d/.^]))?
-    | 10\s*\^\s*\{{?\s*(?P<power>[+-]?\d{{1,4}})\s*\}}?
+      (?:\s*+[*xX]\s*+10\s*+\^\s*+\{{?\s*+(?P<ten>[+-]?\d{{1,4}})\s*+\}}?|[eE](?P<e>[+-]?\d{{1,3}})(?![\dA-Za-z]))?
+      (?P<over>\s*+/\s*+(?P<below>{_DECIMAL})(?![\d/.^]))?
+    | 10\s*+\^\s*+\{{?\s*+(?P<power>[+-]?\d{{1,4}})\s*+\}}?
     )""",
     re.VERBOSE,
 )
-_TEN = re.compile(r"([+-]?)\s*10\s*\^\s*\{?\s*([+-]?\d{1,4})\s*\}?")
-_ELLIPSIS = re.compile(r"(\d*)\.(\d*?)(\d{1,6}?)\3{1,}(\d*)")
+_TEN = re.compile(r"([+-]?)\s*+10\s*+\^\s*+\{?\s*+([+-]?\d{1,4})\s*+\}?")
+_ELLIPSIS = re.compile(r"(\d*+)\.(\d*?)(\d{1,6}?)\3++(\d*+)")
 
 _ONES = "one two three four five six seven eight nine".split()
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -72,7 +72,10 @@ _CHINESE_MULTIPLIER = re.compile(r"\s*((?:[百万亿]|千(?![焦欧克瓦帕赫�
 _MULTIPLIER = re.compile(rf"[\s-]*({'|'.join(SCALES)})s?(?![A-Za-z])", re.IGNORECASE)
 _ABBREVIATION = re.compile(rf"({'|'.join(_ABBREVIATED)})(?![\w/^])")
 _NUMBER_WORD = "|".join((*SMALL, *TENS, *SCALES, *_ORDINALS, *_PARTS, "and", "point", "a", "an", "minus", "negative"))
-_WORDS = re.compile(rf"(?:{_NUMBER_WORD})(?:(?:[\s-]+|,\s*)(?:{_NUMBER_WORD}))*(?![A-Za-z])", re.IGNORECASE)
+_MOST_WORDS = 40  # of one number: of `a a a ...` each beginning is tried
+_WORDS = re.compile(
+    rf"(?:{_NUMBER_WORD})(?:(?:[\s-]+|,\s*)(?:{_NUMBER_WORD})){{0,{_MOST_WORDS}}}(?![A-Za-z])", re.IGNORECASE
+)
 _FIRST = re.compile(
     rf"(?:{'|'.join((*SMALL, *TENS, *_ORDINALS, 'half', 'quarter', 'a', 'an', 'minus', 'negative'))})(?![A-Za-z])",
     re.IGNORECASE,

@@ -19,14 +19,14 @@ _NO_VALUE = Reading(why="it states several values, or an expression that is no n
 _PLAIN = re.compile(r"([+-]?)(\d{1,15})(?:\.(\d{1,15}))?")
 _CHAIN = r"(?<![<>!])=(?!=)|≈"
 _APPROXIMATE = re.compile(
-    r"\s*(?:≈|~|\babout\b|\bapproximately\b|\bapprox\b\.?|\baround\b|\broughly\b|\bnearly\b|\balmost\b|\bcirca\b|大?约)\s*",
+    r"\s*+(?:≈|~|\babout\b|\bapproximately\b|\bapprox\b\.?|\baround\b|\broughly\b|\bnearly\b|\balmost\b|\bcirca\b|大?约)\s*+",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
-    r"\s*(?:(?P<ge>\\ge(?![A-Za-z])|at\s+least|no\s+less\s+than|no\s+fewer\s+than|minimum\s+of|至少)"
+    r"\s*+(?:(?P<ge>\\ge(?![A-Za-z])|at\s+least|no\s+less\s+than|no\s+fewer\s+than|minimum\s+of|至少)"
     r"|(?P<le>\\le(?![A-Za-z])|at\s+most|no\s+more\s+than|up\s+to|maximum\s+of|至多|最多)"
     r"|(?P<gt>>|more\s+than|greater\s+than|larger\s+than|over|above|exceeds|超过|大于)"
-    r"|(?P<lt><|less\s+than|fewer\s+than|smaller\s+than|under|below|小于|少于))\s*",
+    r"|(?P<lt><|less\s+than|fewer\s+than|smaller\s+than|under|below|小于|少于))\s*+",
     re.IGNORECASE,
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
@@ -46,7 +46,7 @@ _CHANGED = re.compile(
 _REST = re.compile(r"[\s,.;:!?()\"'-]*")
 _FUNCTIONS = "sqrt|pi|frac|sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|binom|sum|prod|int|infty"
 _MATHS = re.compile(
-    rf"(?:\\(?:{_FUNCTIONS})(?![A-Za-z])|\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+(?:\.\d+)?|\.\d+|[-+*/^(){{}}\[\]!_|]|\s+|e(?=\^|\b))+"
+    rf"(?:\\(?:{_FUNCTIONS})(?![A-Za-z])|\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d++(?:\.\d++)?|\.\d++|[-+*/^(){{}}\[\]!_|]|\s++|e(?=\^|\b))++"
 )
 # math-verify adds numbers that stand side by side, as in a mixed number: `0{3}{5}` would be 8.
 _JUXTAPOSED = re.compile(
@@ -54,14 +54,16 @@ _JUXTAPOSED = re.compile(
 )
 _PRODUCT = re.compile(r"(?<=[\d)])\s*\((?=\s*[-\d\\])")
 _DIFFERENCE = re.compile(r"[+-]?[\d.,]+\s*-\s*[\d.,]+")
-_NAME = re.compile(r"\s*(?:\\?angle|∠|\\triangle)?\s*\\?[A-Za-z]{1,8}(?:'|_\{?\w{1,3}\}?|\s*\(\s*[A-Za-z]\s*\))?\s*")
+_NAME = re.compile(
+    r"\s*+(?:\\?angle|∠|\\triangle)?\s*+\\?[A-Za-z]{1,8}(?:'|_\{?\w{1,3}\}?|\s*+\(\s*+[A-Za-z]\s*+\))?\s*+"
+)
 _PARTS = {
     "angle": {"minute": "'", "second": "''", "min": "'", "s": "''", "分": "'", "秒": "''"},
     "time": {"m": "min"},
 }
 _JOINS = re.compile(r"(?!\A-)(?:[-~比到至]|\.\.|\b(?:to|through)\b|between)", re.IGNORECASE)
 _POWER_OF = re.compile(r"[a-ln-z]\^")
-_AND = re.compile(r"\s*,?\s*(?:and(?![A-Za-z]))?\s*")
+_AND = re.compile(r"\s*+,?\s*+(?:and(?![A-Za-z]))?\s*+")
 _SECONDS = re.compile(r"\s*\d+(?:\.\d+)?\s*s(?:ec(?:ond)?s?)?(?![A-Za-z])")
 _BEFORE_UNIT = re.compile(r"(?:\s|-(?!\d))*")
 _OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+")
@@ -70,7 +72,6 @@ _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*
 _EULER = re.compile(r"[-+*/^]\s*e\s*$")
 _SUM = re.compile(r"\s*[\d.,]+(?:\s*(?:[-+*/^]|plus|minus|times|divided\s+by|multiplied\s+by)\s*[\d.,]+)+\s*")
 _INFINITE = re.compile(r"([+-]|positive\s|negative\s|minus\s)?\s*(?:infinity|infinite|inf)", re.IGNORECASE)
-_REPEATED = re.compile(r"(.+?)\s*\(([^()]+)\)")
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
 
 
@@ -88,10 +89,8 @@ def read_number(text: str) -> Reading:
         text = text[1:-1].strip() or text
     if DECADE.search(text):
         return Reading(why="it is a decade")
-    if repeated := _REPEATED.fullmatch(text):
-        first, again = _one_value(repeated[1]), _one_value(repeated[2])
-        if first.value is not None and _alike(first, again):
-            return first
+    if (repeated := _said_twice(text)) is not None:
+        return repeated
     parts = top_level(text, _CHAIN)
     if len(parts) == 1:
         return _told(text)
@@ -108,17 +107,17 @@ def read_number(text: str) -> Reading:
     return replace(found, value=replace(found.value, approximate=about), words=found.words | names("=".join(before)))
 
 
-def _alike(first: Reading, again: Reading) -> bool:
-    """Whether a value is said once more, in words or in digits: thirteen (13)."""
-    one, other = first.value, again.value
-    return (
-        isinstance(one, Number)
-        and isinstance(other, Number)
-        and one.value is not None
-        and (one.value, one.bound) == (other.value, other.bound)
-        and other.unit in (None, one.unit)
-        and not again.words
-    )
+def _said_twice(text: str) -> Reading | None:
+    """A value that is said once more in brackets, in words or in digits: thirteen (13)."""
+    before, bracket, again = text[:-1].rpartition("(")
+    if text[-1:] != ")" or not bracket or ")" in again:
+        return None
+    first, second = _one_value(before.rstrip()), _one_value(again)
+    one, other = first.value, second.value
+    if not isinstance(one, Number) or not isinstance(other, Number) or one.value is None:
+        return None
+    alike = (one.value, one.bound) == (other.value, other.bound) and other.unit in (None, one.unit)
+    return first if alike and not second.words else None
 
 
 def _told(text: str) -> Reading:

@@ -32,9 +32,9 @@ _BASES = {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16} 
 }
 _WHICH = rf"\d{{1,2}}|{'|'.join(_BASES)}"
 _BASE = re.compile(
-    r"\(?\s*(?P<digits>[0-9A-Za-z]+)\s*\)?\s*"
-    rf"(?:_\s*\{{?\s*(?P<sub>{_WHICH})\s*\}}?|\(?\s*(?:in\s+)?base[\s-]*(?P<base>{_WHICH})\s*\)?"
-    r"|\(?\s*(?:in\s+)?(?P<named>binary|octal|hexadecimal|hex)\s*\)?)",
+    r"\(?\s*+(?P<digits>[0-9A-Za-z]+)\s*+\)?\s*+"
+    rf"(?:_\s*+\{{?\s*+(?P<sub>{_WHICH})\s*+\}}?|\(?\s*+(?:in\s+)?base[\s-]*(?P<base>{_WHICH})\s*+\)?"
+    r"|\(?\s*+(?:in\s+)?(?P<named>binary|octal|hexadecimal|hex)\s*+\)?)",
     re.IGNORECASE,
 )
 _PREFIXED = re.compile(r"0(?P<x>[xX])(?P<hex>[0-9A-Fa-f]+)|0[bB](?P<bin>[01]+)|0[oO](?P<oct>[0-7]+)")
@@ -67,14 +67,14 @@ _IS_THAN = re.compile(
 _SIGNS = {"ge": "\\ge", "le": "\\le", "gt": ">", "lt": "<"}
 _LESS = r"(?:<|\\le(?![A-Za-z]))"
 _BOTH = re.compile(
-    rf"(?P<first>[^<>]+?)\s*(?P<low>{_LESS})\s*(?P<x>[A-Za-z])\s*(?:,|and|,\s*and|且)\s*"
+    rf"(?P<first>[^<>]+?)(?<!\s)\s*+(?P<low>{_LESS})\s*(?P<x>[A-Za-z])\s*(?:,|and|,\s*and|且)\s*"
     rf"(?P<x2>[A-Za-z])\s*(?P<high>{_LESS})\s*(?P<last>[^<>]*)"
 )
 _FRACTION_OF_LETTERS = re.compile(r"\\frac\s*\{[\s\w^]*[A-Za-z]")
 _ARTICLE = ("a", "an", "the")
 PREPOSITIONS = ("on", "in", "at", "to")
 _PREPOSITION = re.compile(r"(?:on|at|in)\s+")
-_NAME = re.compile(r"\s*(?:\\angle|∠|angle)?\s*[A-Za-z]{1,4}(?:_\{?\w\}?|')?\s*(?:\(\s*[A-Za-z]\s*\))?\s*")
+_NAME = re.compile(r"\s*+(?:\\angle|∠|angle)?\s*+[A-Za-z]{1,4}(?:_\{?\w\}?|')?\s*+(?:\(\s*+[A-Za-z]\s*+\))?\s*+")
 
 
 def read_yes_no(text: str) -> Reading:
@@ -83,7 +83,7 @@ def read_yes_no(text: str) -> Reading:
     if found is None:
         return NOTHING
     rest = text[found.end() :]
-    if rest and not re.match(r"\s*[,.;:!-]\s*", rest):
+    if rest and not re.match(r"\s*(?:[,.;:!]|-(?!\d))\s*", rest):  # TRUE-1 is a serial number
         return NOTHING
     if _POLARITY.search(rest) or (found["yes"] and hedged(content_words(rest, keep_hedges=True))):
         return NOTHING

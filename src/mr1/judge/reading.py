@@ -163,7 +163,7 @@ def read_choice(text: str) -> Reading:
 
 def read_letters(text: str) -> Reading:
     """Letters side by side, where they are known to be a choice's: AC."""
-    if wrapped := re.fullmatch(r"\\?\{\s*([^{}]+?)\s*\\?\}", text):
+    if wrapped := re.fullmatch(r"\\?\{\s*+([^{}]+?)(?<!\s)\s*+\\?\}", text):
         text = wrapped[1]
         if (found := read_choice(text)).value is not None:
             return found

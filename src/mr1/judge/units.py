@@ -182,11 +182,11 @@ _OWN = re.compile(
 )
 _BEGINS = re.compile(r"[^\W\d_]|[%‰°'\"$¢€£¥₹₩₽]")
 _NAME = re.compile(r"[A-Za-zµΩÅ]+|°|[\u4e00-\u9fff]{1,4}|''|'|\"")
-_POWER = re.compile(r"\s*\^\s*\{?\s*(-?[1-9])\s*\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
+_POWER = re.compile(r"\s*+\^\s*+\{?\s*+(-?[1-9])\s*+\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
 _JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每))\s*")
 _BLANK = re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))()()")
 _SYMBOL = re.compile(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?")
-_QUOTIENT = re.compile(r"\\frac\s*\{\s*([^{}]+?)\s*\}\s*\{\s*([^{}]+?(?:\^\{-?\d\})?)\s*\}")
+_QUOTIENT = re.compile(r"\\frac\s*+\{\s*+([^{}]+?)(?<!\s)\s*+\}\s*+\{\s*+([^{}]+?(?:\^\{-?\d\})?)(?<!\s)\s*+\}")
 _PREFIX = re.compile(r"(?:(square|sq\.?)\s+|(平方))|(?:(cubic|cu\.?)\s+|(立方))")
 _NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?")
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
