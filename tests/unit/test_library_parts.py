@@ -132,8 +132,43 @@ def test_a_functions_name_is_its_module_where_that_can_be_imported() -> None:
     assert as_weights({"format": 0.5, local: 2})[0] == {"format": 0.5, "python:local": 2}
     with held({"python:local": local}):
         assert load_function("python:local") is local
-    with pytest.raises(UserError, match="python:local was handed over by a program, and is in no module"):
+    with pytest.raises(UserError) as caught:
         load_function("python:local")
+    assert str(caught.value) == (
+        "rewards: python:local was handed over by a program, and is in no module; call mr1.train from that program "
+        "again, with the same rewards, and with resume=True to go on"
+    )
+
+
+class Scoring:
+    """A reward that is an object."""
+
+    def __call__(self, completions: list[str], **_: Any) -> list[float]:
+        return [1.0 for _ in completions]
+
+
+def test_what_is_in_no_module_has_a_name_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed(**_: Any) -> list[float]:
+        return []
+
+    typed.__module__, typed.__qualname__ = "__main__", "typed"
+    monkeypatch.setattr(sys.modules["__main__"], "typed", typed, raising=False)
+    assert name_of(typed) == "python:typed"  # another process has another program there
+    assert name_of(Scoring()) == "python:Scoring"
+    assert name_of(str.upper) == "python:upper"
+
+
+def test_settings_are_a_recipe_a_mapping_or_a_tree(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    config = make_config()
+    assert read_settings({"name": "x", "kl.minimum": 0.5, "kl": {"maximum": 1}, "output": tmp_path}) == {
+        "name": "x",
+        "kl": {"minimum": 0.5, "maximum": 1},
+        "output": str(tmp_path),
+    }
+    assert read_settings(tmp_path / "recipe.yaml")["prompts_per_step"] == "3"
+    assert Config.model_validate(read_settings(config)) == config
+    with pytest.raises(UserError, match=r"^rewards: .*no_such_module"):
+        make_config(rewards="{'no_such_module:f': 1}")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +177,7 @@ def test_a_functions_name_is_its_module_where_that_can_be_imported() -> None:
         ([lambda **_: [], lambda **_: []], "two are called 'python:<lambda>'; give each a name of its own"),
         (["accuracy", "accuracy"], "two are called 'accuracy'"),
         ([1.0], "1.0 is neither the name of a reward nor a function"),
-        ("accuracy", "give a list"),
+        ("accuracy", r"^rewards: give a list, such as \[my_reward\], or a mapping to weights, \{my_reward: 1\.0\}$"),
         (importable, "give a list"),
     ],
 )

@@ -20,8 +20,9 @@ Rewards = Iterable[str | Function] | Mapping[str | Function, float]
 
 def name_of(function: Function) -> str:
     """A function's name in a recipe: `module:function` where it can be imported, else `python:function`."""
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", type(function).__name__)
-    if module not in ("__main__", "", None) and getattr(sys.modules.get(module), name, None) is function:
+    module: Any = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", type(function).__name__)
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is function:
         return f"{module}:{name}"
     return f"{PLACE}:{name.rpartition('.')[2]}"
 
