@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
 logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
 
-.PHONY: demo test mutants lint format wheel bench bench-growth tiny clean
+.PHONY: demo test mutants lint format docs wheel bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train counting-grpo-d name=demo --overwrite
@@ -31,6 +31,10 @@ lint: $(VENV)/ready  ## linters and types alone
 format: $(VENV)/ready  ## put the code into the one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/docs  ## make the site of the documentation in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
 
 wheel: $(VENV)/ready  ## build the wheel, and use it in an environment of its own, outside the repository
 	$(BIN)/python -m benchmarks.wheel
@@ -59,4 +63,8 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@touch $@

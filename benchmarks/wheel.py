@@ -52,11 +52,11 @@ COMMANDS = [
 ]
 
 
-def build(folder: Path) -> Path:
-    """Build the wheel; its path."""
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT, check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+def build(folder: Path, kind: str = "wheel") -> Path:
+    """Build the wheel, or the `sdist`; its path."""
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", folder], cwd=ROOT, check=True)
+    (built,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz"))
+    return built
 
 
 def install(wheel: Path, folder: Path) -> Path:

@@ -39,7 +39,8 @@ def growth(
         list[str] | None, typer.Option(help="group_size, pixels, new_tokens, prompts, hidden; all.")
     ] = None,
     count: Annotated[int, typer.Option("--pairs", min=1, help="Steps of each side at each point.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for growth.json and growth.png.")] = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for growth.json.")] = RESULTS,
+    picture: Annotated[Path, typer.Option(help="The plot to write.")] = RESULTS.parents[1] / "docs/growth.png",
 ) -> None:
     """How time and memory grow with each thing that can be larger: slopes, and a plot."""
     from benchmarks.speed.growth import AXES, growth_table, measure_growth, plot_growth
@@ -48,7 +49,7 @@ def growth(
     grown = measure_growth(axis or tuple(AXES), count)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "growth.json", describe() | {"growth": grown})
-    plot_growth(grown, out / "growth.png")
+    plot_growth(grown, picture)
     _console().print(growth_table(grown))
 
 

@@ -17,7 +17,7 @@ import typer
 from mr1 import __version__
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
-from mr1.cli_recipes import recipes
+from mr1.cli_recipes import complete, recipes
 from mr1.errors import UserError
 from mr1.folders import as_mode
 
@@ -25,7 +25,6 @@ app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",
     epilog="Start with: mr1 train counting-grpo-d",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -61,7 +60,10 @@ def _root(
 
 
 Recipe = Annotated[
-    str, typer.Argument(help="A recipe's name, as `mr1 recipes` lists them, or a YAML file of settings.")
+    str,
+    typer.Argument(
+        help="A recipe's name, as `mr1 recipes` lists them, or a YAML file of settings.", autocompletion=complete
+    ),
 ]
 
 

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mr1.errors import UserError
-from mr1.recipes import describe, recipe_names, recipe_text
+from mr1.recipes import ENDINGS, describe, recipe_names, recipe_text
 
 recipes = typer.Typer(help="List the recipes that come with MR1, show one, or copy one to edit it.")
-Name = Annotated[str, typer.Argument(help="A recipe's name; `mr1 recipes` lists them.")]
+
+
+def complete(incomplete: str) -> list[str]:
+    """The recipes, folders and YAML files that a word on the command line may be the beginning of."""
+    folder, beginning = os.path.split(incomplete)
+    names = [name for name in recipe_names() if name.startswith(incomplete)]
+    try:
+        paths = [path for path in Path(folder or ".").iterdir() if path.name.startswith(beginning)]
+    except OSError:
+        return names
+    shown = [path for path in sorted(paths) if beginning.startswith(".") or not path.name.startswith(".")]
+    files = [os.path.join(folder, path.name) for path in shown if path.suffix in ENDINGS and path.is_file()]  # noqa: PTH118 - as it was typed, `./` too
+    return [*names, *files, *(f"{os.path.join(folder, path.name)}/" for path in shown if path.is_dir())]  # noqa: PTH118
+
+
+def _complete_name(incomplete: str) -> list[str]:
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(help="A recipe's name; `mr1 recipes` lists them.", autocompletion=_complete_name)]
 
 
 @recipes.callback(invoke_without_command=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,26 @@ def test_verbs_that_take_data_take_recipes() -> None:
     assert "own, train: 1" in said("data", "check", "own-jsonl")
     choice = Choice(None, None, 1, 1.0, None, None, "strict", None)
     assert [each.task.name for each in measurements([], ["own-jsonl"], choice)] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("mr1 train counting-l", ["counting-lora"]),
+        ("mr1 recipes show geo", ["geometry-grpo-d", "geometry3k-grpo-d", "geoqa-grpo-d"]),
+        ("mr1 estimate ./m", ["./mine.yaml", "./more/"]),
+        ("mr1 train more/", ["more/other.yml"]),
+        ("mr1 recip", ["recipes"]),
+        ("mr1 train no/such", []),
+    ],
+)
+def test_the_shell_completes_recipes_and_their_files(words: str, offered: list[str], tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for file in ("mine.yaml", "more/other.yml", ".hidden.yaml", "more/notes.txt"):
+        (tmp_path / file).touch()
+    asked = {"_MR1_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    program = "import sys; sys.argv = ['mr1']; from mr1.cli import main; main()"
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    assert sorted(told.stdout.split()) == offered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 from benchmarks.wheel import build
 
 ROOT = Path(__file__).parents[2]
+
+
+def ours() -> dict[str, int]:
+    """The package's files by name, with their sizes."""
+    files = [path for path in (ROOT / "src/mr1").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {str(path.relative_to(ROOT / "src")): path.stat().st_size for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +26,13 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 def test_it_holds_every_file_of_the_package_and_no_other(held: dict[str, int]) -> None:
-    package = ROOT / "src"
-    files = [path for path in (package / "mr1").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    ours = {str(path.relative_to(package)): path.stat().st_size for path in files}
-    assert {name: size for name, size in held.items() if ".dist-info/" not in name} == ours
+    assert {name: size for name, size in held.items() if ".dist-info/" not in name} == ours()
+
+
+def test_the_source_distribution_holds_them_too(tmp_path: Path) -> None:
+    with tarfile.open(build(tmp_path, "sdist")) as archive:
+        files = {file.name.partition("/src/")[2]: file.size for file in archive if "/src/" in file.name}
+    assert files == ours()
 
 
 @pytest.mark.parametrize(
