@@ -14,7 +14,7 @@ import pytest
 
 import mr1
 from mr1.config import Config, load_config
-from mr1.config.reading import make_config, read_settings
+from mr1.config.reading import make_config, make_source, read_settings
 from mr1.errors import UserError
 from mr1.library.training import _name_sources
 from mr1.rewards.functions import load_function, score_by_function
@@ -165,6 +165,10 @@ def test_settings_are_a_recipe_a_mapping_or_a_tree(make_config: Callable[..., Co
         "kl": {"minimum": 0.5, "maximum": 1},
         "output": str(tmp_path),
     }
+    named = {"sources": {"my.set": {"path": "x"}}, "sources.my.set.held_out": 0.5}
+    assert read_settings(named) == {"sources": {"my.set": {"path": "x", "held_out": 0.5}}}
+    with pytest.raises(UserError, match=r"^unknown key 'sources\.data\.pth'; did you mean 'sources\.data\.path'"):
+        make_source("data", {"pth": 1})
     assert read_settings(tmp_path / "recipe.yaml")["prompts_per_step"] == "3"
     assert Config.model_validate(read_settings(config)) == config
     with pytest.raises(UserError, match=r"^rewards: .*no_such_module"):

@@ -109,6 +109,7 @@ def test_what_cannot_be_resumed_is_told_and_let_go(make_config: Callable[..., Co
     said = refusal(make_config(seed=1), "resume")
     assert said.startswith("--resume: seed was 0, now it is 1; it can't change within a run; resume with seed=0 ")
     assert f"(all settings as they were: {saved})" in said
+    assert "it may grow, not shrink (1 are done); resume with steps=3" in refusal(make_config(steps=2), "resume")
     Run(config, "resume").close()
 
 
