@@ -51,6 +51,36 @@ red and blue | red, blue
 B - 5 cm | B
 I choose B. | B
 (D) None of the above | D
+=> 5 | 5
+→ 5 | 5
+### 5 | 5
+<b>5</b> | 5
+&nbsp;5 | 5
+✅ 5 | 5
+\u200e12 | 12
+{"answer": 5} | 5
+\\begin{align*}5\\end{align*} | 5
+ans: 5 | 5
+It's B. | B
+B! | B
+only B | B
+B (6 cm) | B
+Answer - B | B
+The answer is B because the triangle is isosceles. | B
+$15/hour | $15 per hour
+15 dollars an hour | $15 per hour
+30 pounds per square inch | 30 psi
+3 out of 8 | 3/8
+1 in 4 | 0.25
+9.8 +/- 0.2 | 9.8 ± 0.2
+0.1666... | 1/6
+2 + 3 i | 2 + 3i
+14 - 1i | 14 - i
+x: 5, y: 7 | x = 5, y = 7
+40° north | 40° N
+Q3, 2021 | Q3 2021
+img_001.png | img_001.png
+3d printer | 3D printer
 """
 
 WRONG = """
@@ -77,6 +107,22 @@ red and green | red, blue
 B - C | B
 I choose C. | B
 (C) None of the above | D
+5 → 6 | 5
+{"answer": 6} | 5
+=> 6 | 5
+both A and B | B
+A because B is wrong | B
+B is not correct | B
+$15 per day | $15 per hour
+8 out of 3 | 3/8
+9.8 | 9.8 ± 0.2
+9.8 ± 0.3 | 9.8 ± 0.2
+x: 7, y: 5 | x = 5, y = 7
+40° S | 40° N
+19 centuries | 19th century
+Q2 2021 | Q3 2021
+img_002.png | img_001.png
+3 | 3D printer
 """
 
 

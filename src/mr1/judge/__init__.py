@@ -10,6 +10,7 @@ evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers c
     numbers, units, calendar, spoken, quantity
               literals, units, dates and times; one value with its unit and the words around it
     codes     what has digits and is no value
+    choices   how letters of a multiple choice are written
     readers, reading
               a reader for each kind; what a text says, as a typed value or nothing
     values    the typed values

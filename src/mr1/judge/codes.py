@@ -9,7 +9,13 @@ from mr1.judge.values import Reading, Words
 DECADE = re.compile(r"(?<![\d.,])([12]\d{2}0)\s*(?:(?<=0)'?s(?![A-Za-z])|年代)")
 _ONE_DECADE = re.compile(rf"(?:in\s+)?(?:the\s+)?{DECADE.pattern}")
 _SERIAL = re.compile(r"[A-Za-z]{2,}-\d[\w-]*|[A-Z]{2,}\d[\w-]*|[A-Z]\d{1,4}")
+_MIXED = re.compile(r"(?:^|(?<=\s))(?=\S*[A-Za-z])(?=\S*\d)[A-Za-z_@#][\w.@#/-]*(?=$|[\s,.])|(?<!\S)[2-4]D(?!\w)")
+_PLAIN = re.compile(r"[\w\s.,@#/:'&-]+")
 _ROMAN = re.compile(r"(?=[IVXLCDM]{2,}$)(?=.*[IVX])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_JOINED = re.compile(
+    r"\b(?:or|and|not|is|are|equals?|so)\b|(?<![A-Za-z\d])\d+\s+\d|[a-z]_\{?\d\}?(?:\W|$)", re.IGNORECASE
+)
+"""What makes more of a text than a name that has digits: Q3 2021, img_001.png."""
 _ELEMENTS = """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y
     Zr Nb Mo Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Nd Sm Eu Gd W Re Os Ir Pt Au Hg Tl Pb Bi Po Rn Ra Th U Pu"""
 _ELEMENT = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
@@ -36,4 +42,7 @@ def read_code(text: str) -> Reading:
         return Reading(Words((code,)))
     if (found := DECADE.search(text)) and re.search(r"\d", text[: found.start()] + text[found.end() :]) is None:
         return Reading(Words(tuple(text.replace("'", "").split())))
+    mixed = _MIXED.search(text)
+    if mixed and (" " in text or "." in text or "_" in text) and _PLAIN.fullmatch(text) and not _JOINED.search(text):
+        return Reading(Words(tuple(token.strip(".,") for token in text.replace(",", " ").split())))
     return Reading(why="it is no code")

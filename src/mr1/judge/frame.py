@@ -9,18 +9,23 @@ from functools import cache
 from mr1.judge.notation import boxed, canonical
 
 _CONCLUSION = re.compile(
-    r"(?=[acdefghorst选正故应所因答∴\\])"  # what any of them begins with: most places are left at once
-    r"(?:\b(?:(?:final\s+|correct\s+|right\s+)?(?:answers?|option|choice|result)\s*(?:is|are|:|=|would\s+be)"
+    r"(?=[acdefghiorst选正故应所因答∴\\])"  # what any of them begins with: most places are left at once
+    r"(?:\b(?:(?:final\s+|correct\s+|right\s+)?(?:answers?|ans\b\.?|option|choice|result)\s*(?:is|are|:|=|would\s+be|-(?=\s*\(?[A-Z]\b))"
+    r"|\bans\.\s"
     r"|so|thus|hence|therefore|in\s+total|total\s+(?:of|is))(?![\w-])[\s,:]*"
     r"|\b(?:final\s+)?answer\s*\n\s*|(?:正确)?选项\s*+[是为]?\s*+:?\s*+(?=[A-Z(\[])|故?答案(?:是|为|选)?\s*+:?\s*+|[故应]?选择?\s*+:?\s*+(?=[A-Z(\[])|所以\s*+,?\s*+|因此\s*+,?\s*+|∴|\\therefore(?![A-Za-z]))",
     re.IGNORECASE,
 )
-_MAY_CONCLUDE = re.compile("answer|option|choice|result|so|thus|hence|therefore|total|选|答案|所以|因此|∴")
+_MAY_CONCLUDE = re.compile("ans|option|choice|result|so|thus|hence|therefore|total|选|答案|所以|因此|∴")
 """A sign that must be in a text of lower case for it to conclude anything: an expression without case is quick."""
 _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
+_ENDLESS = re.compile(r"\d\.\d+\.\.\.$")
+_JSON = re.compile(r"\s*\{\s*\"(?:final[ _])?(?:answer|result|value)\"\s*:\s*(?:\"([^\"]*)\"|([^\",{}\[\]]+))\s*\}\s*")
+_LEAD = re.compile(r"(?:=>|⇒|→|➜|\\(?:Rightarrow|rightarrow|implies|to)(?![A-Za-z])|#{1,6}\s|✓|✔|☑)\s*")
 _QUOTES = {'"': '"', "'": "'"}
 _SUBJECT = re.compile(
-    r"\b(?:is|are|was|were|equals?|be|has|have|contains?|shows?)\b\s*(?:equal\s+to\s+)?", re.IGNORECASE
+    r"(?:\b(?:is|are|was|were|equals?|be|has|have|contains?|shows?)|\b(?:it|that)'s)\b\s*(?:equal\s+to\s+)?",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:'[^\W\d_]+)?|[\u4e00-\u9fff]")
 
@@ -43,7 +48,9 @@ _STOP = frozenset(
 
 def statement(text: str) -> str:
     """What an answer states, in the one notation: what the last box holds, or what follows the last conclusion."""
-    text = trimmed(canonical(text))
+    if text.lstrip()[:1] == "{" and (found := _JSON.fullmatch(text)):
+        text = found[1] or found[2]
+    text = _LEAD.sub("", trimmed(canonical(text)))
     if box := boxed(text):
         inside, before = box
         if not hedged(content_words(before, keep_hedges=True)):
@@ -61,6 +68,8 @@ def trimmed(text: str) -> str:
 
 def _without_end(text: str) -> str:
     last = text[-1:]
+    if last == "." and _ENDLESS.search(text):
+        return text.strip()
     return (_END.sub("", text) if last in ".,;:?!" or last.isspace() else text).strip()
 
 
@@ -92,7 +101,7 @@ def content_words(text: str, keep_hedges: bool = False) -> frozenset[str]:
             if keep_hedges:
                 words.add(word)
             continue
-        if word in _STOP or word == "s":
+        if word in _STOP or found[0] == "s":  # 40° S has another
             continue
         words.add(word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)
     return frozenset(words)

@@ -25,7 +25,8 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("∘º˚", "°")
     | dict.fromkeys("≒≃∼≅", "≈")
     | dict.fromkeys("\u2009\u202f\u2006", "\u2009")
-    | dict.fromkeys("\u00a0\u3000\u200b\ufeff", " ")
+    | dict.fromkeys("\u00a0\u3000\u200b\u200c\u200d\u200e\u200f\u2060\ufeff✅", " ")
+    | dict.fromkeys("✔☑", "✓")
     | dict.fromkeys("“”„«»「」『』《》", '"')
     | {"【": "[", "】": "]"}
     | dict.fromkeys("‘’′`", "'")
@@ -91,8 +92,12 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
         r"-\1",
     ),
     ("零下", r"零下\s*(?=\d)", "-"),
+    ("+", r"\+\s?/\s?-", r"\\pm "),
     ("+", r"(?:^|(?<=[=,(]))\s*\+\s?/?\s?-(?=\s*(?:\d|\\(?:frac|sqrt)))", r"\\pm "),
     ("and a half", r"\b(?:an?|one)\s+([A-Za-z]+)\s+and\s+a\s+half\b(?!\s+[A-Za-z])", r"1.5 \1"),
+    ("\\begin", r"\\(?:begin|end)\s*\{(?:align|aligned|equation|gather|gathered|split)\*?\}", " "),
+    (" i", r"(?<=\d)\s+i(?![A-Za-z])", "i"),
+    ("1i", r"(?<![\d.])1i(?![A-Za-z])", "i"),
     ("<=", r"<=", r"\\le "),
     (">=", r">=", r"\\ge "),
     ("!=", r"!=", r"\\ne "),
@@ -122,6 +127,7 @@ _EMPHASIS = re.compile(
     r"(?<![A-Za-z0-9_)*])(\*\*\*|\*\*|\*|__|_)(?=[^\s*_])((?:(?!\1).)+?)(?<=[^\s*_])\1(?![A-Za-z0-9_(*])",
     re.DOTALL,
 )
+_MARKUP = re.compile(r"<(b|i|u|em|strong|p|span|code|div)>(.*?)</\1>|<br\s*/?>|&nbsp;", re.IGNORECASE | re.DOTALL)
 _ROOT = re.compile(r"\\sqrt\s*\(")
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _WRAPPERS = {'"': '"', "'": "'", "`": "`", "*": "*", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»"}
@@ -133,6 +139,8 @@ def canonical(text: str) -> str:
     text = unwrapped(text)
     if not text.isascii():
         text = _SCRIPTS.sub(_in_line, text.translate(_CHARACTERS))
+    if "<" in text or "&" in text:
+        text = _MARKUP.sub(r" \2 ", text)
     if "*" in text or "_" in text:
         text = _EMPHASIS.sub(r"\2", text)
     text = _without_dollars(text.replace("`", "'"))

@@ -70,6 +70,8 @@ _OF_ONE = re.compile(r"\s+(?:of\s+)?an?\s+")
 _SEPARATOR = re.compile(r"\s*(?:-{1,3}|~|比|\.\.+|to(?![A-Za-z])|through(?![A-Za-z])|到|至)\s*")
 _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*")
 _EULER = re.compile(r"[-+*/^]\s*e\s*$")
+_RATE = re.compile(r"\s*/\s*[a-z]|\s+(?:per|an?)\s+[a-z]")
+_WINDS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _SUM = re.compile(r"\s*[\d.,]+(?:\s*(?:[-+*/^]|plus|minus|times|divided\s+by|multiplied\s+by)\s*[\d.,]+)+\s*")
 _INFINITE = re.compile(r"([+-]|positive\s|negative\s|minus\s)?\s*(?:infinity|infinite|inf)", re.IGNORECASE)
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
@@ -246,7 +248,7 @@ def _trailing(text: str, start: int) -> frozenset[str] | None:
         word = re.sub(r"[\s,.;:!?()\"-]+", "", found[0]).lower().strip("'")
         if word in CARDINALS:  # 7 eight
             return None
-        words.add(word)
+        words.add(_WINDS.get(found[0].strip(), word))
         start = found.end()
     rest = _REST.match(text, start)
     return frozenset(words) if rest and rest.end() == len(text) else None
@@ -264,9 +266,15 @@ def _measured(text: str, start: int) -> tuple[Number, int] | None:
         return None
     value, written = literal.value, text[start:end]
     if money:
-        unit = unit_at(money[2].removeprefix("US") if money[2] == "US$" else money[2])
+        sign_of_money = money[2].removeprefix("US") if money[2] == "US$" else money[2]
+        # A rate goes on behind the number: $15/hour.
+        rate = unit_at(f"{sign_of_money}{text[end:]}") if _RATE.match(text, end) else None
+        unit = rate or unit_at(sign_of_money)
+        end += rate[1] - len(sign_of_money) if rate else 0
         sign = -1 if money[1] == "-" else 1
         return _number(written, literal, sign * value, unit[0] if unit else None), end
+    if literal.ordinal:  # the 19th century
+        return _number(written, literal, value, None), end
     measure, end = _unit(text, end, fraction=literal.decimals is None)
     if measure and measure.name == "m" and _SECONDS.match(text, end):  # 50m 5s
         measure = (unit_at("min") or (measure,))[0]

@@ -71,6 +71,7 @@ _BOTH = re.compile(
     rf"(?P<x2>[A-Za-z])\s*(?P<high>{_LESS})\s*(?P<last>[^<>]*)"
 )
 _FRACTION_OF_LETTERS = re.compile(r"\\frac\s*\{[\s\w^]*[A-Za-z]")
+_SHARE = re.compile(r"(\d{1,9})\s+(?:in|out\s+of)\s+(\d{1,9})")
 _ARTICLE = ("a", "an", "the")
 PREPOSITIONS = ("on", "in", "at", "to")
 _PREPOSITION = re.compile(r"(?:on|at|in)\s+")
@@ -137,6 +138,14 @@ def read_quotient(text: str) -> Reading:
     """A ratio of two terms, which is a number too."""
     found = read_ratio(text)
     return found if isinstance(found.value, Ratio) and len(found.value.terms) == 2 else NOTHING
+
+
+def read_share(text: str) -> Reading:
+    """3 out of 8 and 1 in 4, where a number is asked for."""
+    found = _SHARE.fullmatch(text)
+    if found is None or not int(found[2]) or int(found[1]) > int(found[2]):
+        return NOTHING
+    return Reading(Number(f"{found[1]}/{found[2]}", Fraction(int(found[1]), int(found[2]))))
 
 
 def read_score(text: str) -> Reading:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from mr1.judge.choices import BECAUSE, JOINED, LETTER, LETTERED, LETTERS, OF_ALL, OTHER_LETTER
 from mr1.judge.codes import read_code
 from mr1.judge.frame import concluded, content_words, hedged, statement, subjects, top_level, trimmed
 from mr1.judge.notation import ROW_END
@@ -28,6 +29,7 @@ from mr1.judge.readers import (
     read_quotient,
     read_ratio,
     read_score,
+    read_share,
     read_short_length,
     read_spelled,
     read_spoken_relation,
@@ -46,26 +48,6 @@ from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several,
 MOST_ITEMS = 64
 """Entries of a list or a matrix."""
 
-_LETTER = re.compile(
-    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]{1,2}\s*([A-Za-z])\s*[)\]]{1,2}|([A-Za-z]))\s*(?:[.:)]"
-    r"|is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:answer|option|choice))?|选?项(?:正确)?)?",
-    re.IGNORECASE,
-)
-_LETTERED = re.compile(
-    r"(?:(?:option|choice|answer)\s*)?(?:[(\[]{1,2}\s*([A-Za-z])\s*[)\]]{1,2}\s*[.:]?|([A-Z])\s*[.:),])\s*(.+)",
-    re.DOTALL,
-)
-_OF_ALL = re.compile(
-    r"(?:none|all|neither|both|any)(?:\s+of)?\s+(?:the|these|those)(?:\s+(?:above|others?|options|choices|answers))?"
-    r"|(?:it\s+)?(?:cannot|can\s*not|can't)\s+be\s+determined(?:\s+from.*)?|not\s+enough\s+information(?:\s+given)?"
-    r"|(?:以上)?(?:都不是|都不对|都对|皆是|皆非)",
-    re.IGNORECASE,
-)
-"""Choices that speak of the others; they hedge nothing."""
-_OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
-_ONE = r"(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z])"
-_LETTERS = re.compile(rf"{_ONE}(?:(?>\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+){_ONE})++")
-_JOINED = re.compile(r"[A-Z]{2,}")
 _MATRIX = re.compile(
     r"\\begin\s*\{(?P<shape>[pbBvV]?matrix|array)\}(?:\{[lcr|\s]*\})?(?P<body>.*)\\end\s*\{(?P=shape)\}", re.DOTALL
 )
@@ -78,6 +60,7 @@ _INFINITE = re.compile(
 )
 _EMPTY = re.compile(r"\\emptyset|(?:the\s+)?(?:empty|null)\s+set|空集", re.IGNORECASE)
 _POINT = re.compile(r"(?:points?\s+|点\s*)?([ABD-Z]'?)\s*(?=\()")
+_LABELLED = re.compile(r"^\s*([a-z])\s*:\s*(?=[-\d\\])")
 _NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
 _ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
@@ -135,26 +118,17 @@ def _any(text: str) -> Reading:
     return found if found.why else NOTHING
 
 
-def lettered(answer: str) -> tuple[str, str] | None:
-    """The letter and the text behind it that an answer concludes with; None where it has not both."""
-    text = statement(answer)
-    for each in (concluded(text), text):
-        if found := _LETTERED.fullmatch(each):
-            return (found[1] or found[2]).upper(), trimmed(found[3])
-    return None
-
-
 def read_choice(text: str) -> Reading:
     """A letter, with what it stands for or without, or several letters."""
-    if found := _LETTER.fullmatch(text):
+    if found := LETTER.fullmatch(text):
         return Reading(Letters(frozenset({(found[1] or found[2]).upper()})))
-    if found := _LETTERS.fullmatch(text):
+    if found := LETTERS.fullmatch(text):
         return Reading(Letters(frozenset(re.findall(r"(?<![a-z])[A-Z](?![a-z])", text))))
-    if found := _LETTERED.fullmatch(text):
+    if found := LETTERED.fullmatch(text):
         content = trimmed(found[3])
-        if content and _OF_ALL.fullmatch(content):
+        if content and OF_ALL.fullmatch(content):
             return Reading(Words(words_of(content)), letter=(found[1] or found[2]).upper())
-        if content and not _OTHER_LETTER.search(content) and not hedged(content_words(content, keep_hedges=True)):
+        if content and not OTHER_LETTER.search(content) and not hedged(content_words(content, keep_hedges=True)):
             inner = _any(content)
             if inner.value is not None and not isinstance(inner.value, Letters):
                 return replace(inner, letter=(found[1] or found[2]).upper())
@@ -163,16 +137,21 @@ def read_choice(text: str) -> Reading:
 
 def read_letters(text: str) -> Reading:
     """Letters side by side, where they are known to be a choice's: AC."""
+    if (explained := BECAUSE.fullmatch(text)) and (found := read_choice(explained[1])).value is not None:
+        return found
+    if text.endswith("!") and (found := read_choice(text.rstrip("! "))).value is not None:
+        return found
     if wrapped := re.fullmatch(r"\\?\{\s*+([^{}]+?)(?<!\s)\s*+\\?\}", text):
         text = wrapped[1]
         if (found := read_choice(text)).value is not None:
             return found
-    if (dashed := re.fullmatch(r"\(?([A-Z])\)?\s+-+\s+(.+)", text, re.DOTALL)) and not _OTHER_LETTER.search(dashed[2]):
-        found = read_choice(f"{dashed[1]}. {dashed[2]}")
+    dashed = re.fullmatch(r"\(?([A-Z])\)?\s+-+\s+(.+)|([A-Z])\s*\(([^()]+)\)", text, re.DOTALL)
+    if dashed and not OTHER_LETTER.search(dashed[2] or dashed[4]):
+        found = read_choice(f"{dashed[1] or dashed[3]}. {dashed[2] or dashed[4]}")
         if found.letter:
             return found
     text = re.sub(r"^[(\[]?\s*([A-Z]{2,})\s*[)\]]?(?:选?项|\s+(?:is|are)\s+(?:correct|right))?$", r"\1", text)
-    if _JOINED.fullmatch(text) and len(set(text)) == len(text):
+    if JOINED.fullmatch(text) and len(set(text)) == len(text):
         return Reading(Letters(frozenset(text)))
     lead = re.match(
         r"(?:both\s+)?(?:options?|choices?)\s+|both\s+|i(?:\s+would|'d)?\s+(?:choose|pick|select|go\s+(?:with|for))\s+",
@@ -322,7 +301,7 @@ def _listed(text: str, marks: str) -> Reading:
     pieces = top_level(text, marks)
     if not 2 <= len(pieces) <= MOST_ITEMS:
         return NOTHING
-    items = [read_item(piece) for piece in pieces]
+    items = [read_item(_LABELLED.sub(r"\1 = ", piece)) for piece in pieces]
     if any(item.value is None for item in items):
         return Reading(why="it states several values, not all of which can be read")
     return Reading(Several(tuple(items)))
@@ -343,6 +322,11 @@ def _plus_minus(text: str) -> Reading:
     signs = re.findall(r"\\pm(?![A-Za-z])|±", text)
     if len(signs) != 1:
         return NOTHING
+    if (middle := re.fullmatch(r"([\d.,]+)\s*(?:\\pm(?![A-Za-z])|±)\s*([\d.,]+)", text)) is not None:
+        value, off = (read_item(part).value for part in middle.groups())
+        if isinstance(value, Number) and isinstance(off, Number) and value.value is not None and off.value is not None:
+            ends = (value.value + off.value, value.value - off.value)
+            return Reading(Several(tuple(Reading(Number(str(end), end)) for end in ends)))
     items = [read_item(re.sub(r"\\pm(?![A-Za-z])\s*|±\s*", sign, text)) for sign in "+-"]
     if any(not isinstance(item.value, Number) for item in items):
         return NOTHING
@@ -375,7 +359,7 @@ _ORDER: tuple[Reader, ...] = (
 """From the narrow to the wide."""
 
 READERS: dict[Kind, Sequence[Reader]] = {
-    Kind.NUMBER: (read_number, read_quotient),
+    Kind.NUMBER: (read_number, read_quotient, read_share),
     Kind.RATIO: (read_ratio, read_stated_ratio, read_number),
     Kind.RANGE: (read_pair,),
     Kind.SCORE: (read_pair, read_score),

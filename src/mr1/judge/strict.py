@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from mr1.judge.choices import lettered
 from mr1.judge.compare import Algebraic, Comparison, NeedsAlgebraError, no_algebra
 from mr1.judge.frame import statement
 from mr1.judge.pool import ask
 from mr1.judge.readers import words_of
-from mr1.judge.reading import lettered, read
+from mr1.judge.reading import read
 from mr1.judge.tags import last_answer
 from mr1.judge.truth import Kind, Truth, as_truth
 from mr1.judge.values import Algebra, Letters, Matrix, Number, Reading, Several, Words

@@ -183,12 +183,14 @@ _OWN = re.compile(
 _BEGINS = re.compile(r"[^\W\d_]|[%‰°'\"$¢€£¥₹₩₽]")
 _NAME = re.compile(r"[A-Za-zµΩÅ]+|°|[\u4e00-\u9fff]{1,4}|''|'|\"")
 _POWER = re.compile(r"\s*+\^\s*+\{?\s*+(-?[1-9])\s*+\}?\^?|([23])(?![\dA-Za-z])|\s+(squared|cubed)(?![A-Za-z])")
-_JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每))\s*")
+_JOIN = re.compile(r"\s*(?:(/)|(\*|-(?=[A-Za-z]))|(per)\s+|(每)|(an?)\s(?=\s*[A-Za-z]))\s*")
 _BLANK = re.compile(r"\s+(?=[A-Za-zµΩ]{1,3}(?![A-Za-z]))()()")
 _SYMBOL = re.compile(r"[A-Za-zµΩ]{1,3}(?:\^\{-?\d\})?")
 _QUOTIENT = re.compile(r"\\frac\s*+\{\s*+([^{}]+?)(?<!\s)\s*+\}\s*+\{\s*+([^{}]+?(?:\^\{-?\d\})?)(?<!\s)\s*+\}")
 _PREFIX = re.compile(r"(?:(square|sq\.?)\s+|(平方))|(?:(cubic|cu\.?)\s+|(立方))")
-_NAUTICAL = re.compile(r"nautical\s+miles?|light[\s-]+years?|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?")
+_NAUTICAL = re.compile(
+    r"nautical\s+miles?|light[\s-]+years?|pounds?\s+per\s+square\s+inch|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?"
+)
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
 
 
@@ -262,6 +264,8 @@ def _unit(text: str, start: int) -> tuple[Unit, int] | None:
         more = _factor(text, join.end()) if join else None
         if join is None or more is None or more[2]:
             break
+        if join.lastindex == 5 and more[0] != (("time", 1),):  # 15 dollars an hour
+            break
         sign = 1 if join[2] or not join[0].strip() else -1
         dimension = _product(dimension, more[0], sign)
         size = size * more[1] if sign > 0 else size / more[1]
@@ -281,6 +285,8 @@ def _factor(text: str, start: int) -> tuple[tuple[tuple[str, int], ...], Fractio
     named = _NAUTICAL.match(text, begin)
     if named:
         name, end = re.sub(r"[\s.-]+", "_", named[0]).replace("fl_oz", "fluid_ounce"), named.end()
+        if "per_square_inch" in name:
+            name = "psi"
         known = _lookup(name)
     else:
         found = _NAME.match(text, begin)
