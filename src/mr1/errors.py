@@ -1,4 +1,4 @@
-"""The exceptions for what a user can mend."""
+"""The exceptions for what a user can fix."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SHOWN = 60
 
 
 class UserError(Exception):
-    """A mistake in a recipe, an argument or a file: one line that names it and the mend. The command exits with 2."""
+    """A mistake in a recipe, an argument or a file: one line that names it and the fix. The command exits with 2."""
 
 
 class UnusableError(UserError):
-    """A row that can't be used: the reason and the mend, in words that follow the row's name.
+    """A row that can't be used: the reason and the fix, in words that follow the row's name.
 
     Whoever asks for many samples leaves the row out (`data.unusable`); the others let it pass as a user's mistake.
     """

@@ -74,7 +74,7 @@ def test_every_odd_row_is_handled_counted_and_named(odd: Path, tmp_path: Path) -
         for name in ("damaged", "missing", "question", "answer", "number-of-images", "token", "sliver", "length")
     )
     assert "damaged.jpg is damaged" in reasons["bad-damaged"]
-    assert "missing.png doesn't exist; mend the path or set image_root" in reasons["bad-missing"]
+    assert "missing.png doesn't exist; fix the path or set image_root" in reasons["bad-missing"]
     assert reasons["bad-question"] == "its question is empty; write one or take the row out"
     assert reasons["bad-answer"] == "its answer is empty; write one or take the row out"
     assert reasons["bad-number-of-images"] == "it has 5 images, max_images is 4; raise it or take the row out"

@@ -173,7 +173,7 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ("gone.png", "gone.png doesn't exist; mend the path or set image_root"),
+        ("gone.png", "gone.png doesn't exist; fix the path or set image_root"),
         ("http://example.org/a.png", "is an address; download it and name the file"),
         (7, "an image is 7, which is no path, bytes, base64 or PIL image"),
         ({"bytes": None, "path": None}, "an image is None"),
@@ -188,9 +188,9 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
         ("file://elsewhere/a.png", "elsewhere/a.png doesn't exist"),
         ("file:///[", "/[ doesn't exist"),
         (".", "is a folder; name the file in it"),
-        ("QUJD" * 2000, "can't be opened (File name too long); mend the path"),
-        ("QUJD" * 40, "doesn't exist; mend the path"),
-        ("a\n" * 99, "doesn't exist; mend the path"),
+        ("QUJD" * 2000, "can't be opened (File name too long); fix the path"),
+        ("QUJD" * 40, "doesn't exist; fix the path"),
+        ("a\n" * 99, "doesn't exist; fix the path"),
         ("\ud800.png", "/\\ud800.png' doesn't exist"),
         ({"url": {"url": {"url": {"url": {"url": "a.png"}}}}}, "which is no path, bytes, base64 or PIL image"),
         (Image.new("RGB", (0, 5)), "has no pixels (0x5)"),
@@ -211,7 +211,7 @@ def test_what_is_no_usable_image_is_named(held: Any, message: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ("a" * 5000 + "!", "can't be opened (File name too long); mend the path"),
+        ("a" * 5000 + "!", "can't be opened (File name too long); fix the path"),
         ("a\0b", "doesn't exist"),
         ({"bytes": "no base64", "path": None}, "doesn't exist"),
         ({"bytes": 5, "path": None}, "an image is 5, which is no path"),

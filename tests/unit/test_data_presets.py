@@ -217,7 +217,7 @@ TRUTHS: list[tuple[str, dict[str, Any], Truth | str]] = [
     ("mathvista", {"choices": ["135°", "140°"], "answer": "140°"}, choice("B", "135°", "140°")),
     ("mathvista", {"choices": ["B", "A"], "answer": "B"}, choice("A", "B", "A")),
     ("mathvista", {"choices": ["2", "1"], "answer": "1"}, choice("B", "2", "1")),
-    ("mathvista", {"choices": ["yes", "no"], "answer": "maybe"}, "answer fails on it ('maybe' is not in list); mend"),
+    ("mathvista", {"choices": ["yes", "no"], "answer": "maybe"}, "answer fails on it ('maybe' is not in list); fix"),
     ("mathvista", {"answer_type": "integer", "answer": "14", **FREE}, Truth(("14",), Kind.NUMBER)),
     (
         "mathvista",

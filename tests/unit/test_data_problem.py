@@ -138,7 +138,7 @@ def test_a_list_that_is_one_answer_is_told_how_to_write_it() -> None:
 
 def test_an_answer_that_the_pattern_misses_is_shown_up_to_60_characters() -> None:
     said = unusable({"question": "Q", "answer": "x" * 70}, answer_pattern="(y)")
-    assert said == f"answer_pattern finds nothing in its answer '{'x' * 60}'; mend the pattern or the row"
+    assert said == f"answer_pattern finds nothing in its answer '{'x' * 60}'; fix the pattern or the row"
     assert unusable({"question": "Q", "answer": "a  b"}, answer_pattern="a( +)b").startswith("answer_pattern finds")
 
 
@@ -193,7 +193,7 @@ def test_a_question_that_looks_like_a_file_is_a_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "media", "mend"),
+    ("value", "media", "fix"),
     [
         ("a.mp4", {}, "holds video, which nothing reads; name it in ignore_columns"),
         ("a.flac", {}, "holds sound, which nothing reads; name it in ignore_columns"),
@@ -201,8 +201,8 @@ def test_a_question_that_looks_like_a_file_is_a_question() -> None:
         ("x", {"more": "bytes"}, "holds bytes, which nothing reads; name it in columns.images or in ignore_columns"),
     ],
 )
-def test_a_column_that_nothing_reads_says_where_to_name_it(value: str, media: Mapping[str, str], mend: str) -> None:
-    assert refused([{"question": "Q", "more": value}], media) == f"columns: 'more' {mend}"
+def test_a_column_that_nothing_reads_says_where_to_name_it(value: str, media: Mapping[str, str], fix: str) -> None:
+    assert refused([{"question": "Q", "more": value}], media) == f"columns: 'more' {fix}"
 
 
 def test_a_column_is_media_only_where_all_its_values_are() -> None:

@@ -151,7 +151,7 @@ def test_unusable_rows_are_left_out_counted_and_named(tmp_path: Path) -> None:
         "own: 6 of 7 rows can't be used:",
         f"  {file}, row 2 (id empty): its question is empty; write one or take the row out",
         f"  {file}, row 3 (id null): its answer is empty; write one or take the row out",
-        f"  {file}, row 4 (id gone): image {tmp_path}/gone.png doesn't exist; mend the path or set image_root",
+        f"  {file}, row 4 (id gone): image {tmp_path}/gone.png doesn't exist; fix the path or set image_root",
         f"  {file}, row 5 (id many): it has 3 images, max_images is 2; raise it or take the row out",
         f"  {file}, row 6 (id object): its answer is a dict, not a text or a number",
         f"  {file}, row 7 (id lacking): its answer is empty; write one or take the row out",
@@ -166,7 +166,7 @@ def test_a_row_that_template_filter_or_pattern_fails_on_is_named(tmp_path: Path)
     ]
     assert reasons[0].startswith("filter fails on it ('>' not supported")
     assert reasons[1].startswith("question fails on it (unsupported operand")
-    assert reasons[2] == "answer_pattern finds nothing in its answer 'x'; mend the pattern or the row"
+    assert reasons[2] == "answer_pattern finds nothing in its answer 'x'; fix the pattern or the row"
 
 
 def test_what_cannot_be_written_is_named_in_what_can(tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ def test_answers_that_nothing_can_be_compared_with_are_left_out_where_they_would
     assert bool(expected) == judged
     for row in expected:
         assert row.reason.startswith("its answer '7 or 8' says nothing that can be compared: it states several values")
-        assert "; mend it, or say by" in row.reason
+        assert "; fix it, or say by" in row.reason
     said = task.describe(expected)
     assert (f"{len(expected)} of 42 rows can't be used" in said) == judged
     left_out = LeftOut(0.0)

@@ -241,10 +241,10 @@ def _file(name: str, root: Path) -> Path:
             return root / unquote(name)
         folder = path.is_dir()
     except OSError as error:
-        raise UnusableError(f"image {_shortened(name)} can't be opened ({error.strerror}); mend the path") from error
+        raise UnusableError(f"image {_shortened(name)} can't be opened ({error.strerror}); fix the path") from error
     if folder:
         raise UnusableError(f"image {_named(path)} is a folder; name the file in it")
-    raise UnusableError(f"image {_named(path)} doesn't exist; mend the path or set image_root")
+    raise UnusableError(f"image {_named(path)} doesn't exist; fix the path or set image_root")
 
 
 def _named(path: Path) -> str:

@@ -224,7 +224,7 @@ class Reader:
             found = self.pattern.search(answer)
             if found is None or not found[1].strip():
                 raise UnusableError(
-                    f"answer_pattern finds nothing in its answer {answer[:60]!r}; mend the pattern or the row"
+                    f"answer_pattern finds nothing in its answer {answer[:60]!r}; fix the pattern or the row"
                 )
             answer = found[1].strip()
         if not answer:
@@ -291,8 +291,8 @@ class Reader:
         for name in self.known:
             holds = media.get(name) or _media_of([row.get(name) for row in rows])
             if holds and name not in read:
-                mend = "name it in columns.images or in" if holds in {"images", "bytes"} else "name it in"
-                raise UserError(f"columns: '{name}' holds {holds}, which nothing reads; {mend} ignore_columns")
+                fix = "name it in columns.images or in" if holds in {"images", "bytes"} else "name it in"
+                raise UserError(f"columns: '{name}' holds {holds}, which nothing reads; {fix} ignore_columns")
 
 
 def cell(row: Row, name: str) -> Any:
@@ -310,7 +310,7 @@ def _filled_in(key: str, template: Callable[..., Any], context: Row) -> Any:
     try:
         return template(**context)
     except (TemplateError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise UnusableError(f"{key} fails on it ({error}); mend the template or the row") from error
+        raise UnusableError(f"{key} fails on it ({error}); fix the template or the row") from error
 
 
 def lettered(options: Any) -> str:
@@ -339,7 +339,7 @@ def _text(what: str, value: Any) -> str:
     if text in MISSING:
         return ""
     if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise UnusableError(f"its {what} holds half of a surrogate pair, which is no text; mend it")
+        raise UnusableError(f"its {what} holds half of a surrogate pair, which is no text; fix it")
     return text
 
 

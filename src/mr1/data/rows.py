@@ -129,7 +129,7 @@ class TextRows:
         try:
             row = read_json(file.readline())
         except (ValueError, RecursionError) as error:
-            raise UserError(f"path: {where} is no JSON ({error}); mend the line or take it out") from error
+            raise UserError(f"path: {where} is no JSON ({error}); fix the line or take it out") from error
         if not isinstance(row, dict):
             raise UserError(f"path: {where} is no JSON object; each line must be one")
         return row
@@ -246,7 +246,7 @@ def _record_offsets(file: Path, delimiter: str, name: Path) -> Iterator[int]:
     except UnicodeDecodeError as error:
         raise UserError(f"path: {name} is not UTF-8 ({error}); save it as UTF-8") from error
     except csv.Error as error:
-        raise UserError(f"path: {name} is no table of cells ({error}); mend it") from error
+        raise UserError(f"path: {name} is no table of cells ({error}); fix it") from error
 
 
 def _delimiter(file: Path, kind: Format) -> str:
@@ -266,7 +266,7 @@ def _load_json(file: Path, field: str | None) -> list[Row]:
     try:
         loaded = read_json(plain(file).read_bytes())
     except (ValueError, RecursionError) as error:
-        raise UserError(f"path: {file} is no JSON ({error}); mend it") from error
+        raise UserError(f"path: {file} is no JSON ({error}); fix it") from error
     if field is not None:
         if not isinstance(loaded, dict) or field not in loaded:
             raise UserError(f"field: {file} has no key '{field}'")

@@ -36,7 +36,7 @@ WRAPPINGS = {"between <answer> tags": TAGGED, "behind ####": MARKED}
 """Where an answer may stand, and how that looks where nothing else can be meant."""
 LEFT_OVER = re.compile(r"</?answer>|####", re.IGNORECASE)
 
-MEND = "mend it, or say by the source's answer_kind what answers are (text takes any)"
+FIX = "fix it, or say by the source's answer_kind what answers are (text takes any)"
 TOO_LONG = "shorten it"
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
@@ -65,7 +65,7 @@ def as_truth(stated: Truth, texts: list[str], choices: tuple[str, ...]) -> Truth
         if found := LEFT_OVER.search(text):
             raise UnusableError(
                 f"its answer {text[:60]!r} holds {found[0]}, and what of it is the answer is not plain; say it by the "
-                "source's answer_pattern, or mend the row"
+                "source's answer_pattern, or fix the row"
             )
     return replace(stated, accepted=tuple(dict.fromkeys(map(str, texts))))
 
@@ -163,7 +163,7 @@ def chosen(answer: str, choices: tuple[str, ...]) -> str:
     if not meant:
         raise UnusableError(
             f"its answer {answer[:60]!r} is neither the letter nor the text of one of its {len(choices)} choices; "
-            "mend the row, or columns.choices"
+            "fix the row, or columns.choices"
         )
     return meant.pop()
 
@@ -205,7 +205,7 @@ def unreadable(truths: Iterable[tuple[int, Truth]]) -> Iterator[tuple[int, str]]
         known |= zip(new, side_by_side(strict.unreadable, new), strict=True)
         for number, truth in asked:
             if why := known[truth]:
-                yield number, f"{why}; {TOO_LONG if truth.kind is Kind.TEXT else MEND}"
+                yield number, f"{why}; {TOO_LONG if truth.kind is Kind.TEXT else FIX}"
 
 
 def _is_plain(truth: Truth) -> bool:

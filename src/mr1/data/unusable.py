@@ -60,7 +60,7 @@ def refuse_many(rows: Sequence[BadRow], total: int, share: float, setting: str) 
         "\n".join(
             [
                 f"{setting}: {len(rows)} of {total} rows of {rows[0].source}, split {rows[0].split}, can't be used, "
-                f"where {share:g} of them may be; mend them, leave them out by the source's filter or skip, or raise "
+                f"where {share:g} of them may be; fix them, leave them out by the source's filter or skip, or raise "
                 f"{setting}:",
                 *name_rows(rows),
             ]

@@ -97,9 +97,7 @@ class VLM:
         try:
             return self._prompt(sample, template)
         except REFUSALS as error:
-            raise UnusableError(
-                f"no prompt can be made of it: {_reason(error)}; mend the row or take it out"
-            ) from error
+            raise UnusableError(f"no prompt can be made of it: {_reason(error)}; fix the row or take it out") from error
 
     def _prompt(self, sample: Sample, template: str) -> Prompt:
         messages = chat(sample, template)
