@@ -178,6 +178,7 @@ def test_text_rows_are_read_in_any_order(tmp_path: Path) -> None:
         ("rows.json", "{bad", {}, "rows.json is no JSON"),
         ("rows.json", "{}", {"field": "rows"}, "field: "),
         ("rows.csv", "question,answer\na\n", {}, "rows.csv, row 1 has 1 cells where the header has 2"),
+        ("rows.csv", "question,answer,answer\na,1,2\n", {}, "rows.csv has two columns 'answer'"),
         ("rows.parquet", "no parquet", {}, "can't be read by datasets"),
         ("rows.jsonl", '{"question": "?"}', {"splits": {"train": "tran"}}, "has no 'tran'; did you mean 'train'?"),
     ],

@@ -528,3 +528,17 @@ def test_chats_become_what_trl_makes_of_them(prompt: Rows) -> None:
     for part in (part for message in messages for part in message["content"] if part["type"] == "image"):
         part["image"] = next(images)
     assert [*messages] == prepare_multimodal_messages(prompt, ["first", "second"])
+
+
+@pytest.mark.parametrize("images", [[None], ["a.png", None], [float("nan")]])
+def test_an_image_that_is_empty_among_others_is_named(tmp_path: Path, images: list[Any]) -> None:
+    assert "an image in its column 'images' is empty" in refusal(
+        tmp_path, [{"question": "?", "answer": 1, "images": images}]
+    )
+
+
+@pytest.mark.parametrize("images", [None, [], float("nan")])
+def test_a_row_without_images_is_one_of_words(tmp_path: Path, images: Any) -> None:
+    (tmp_path / "own.jsonl").write_text(json.dumps({"question": "?", "answer": 1, "images": images}) + "\n")
+    task = SourceTask("own", Source(path=str(tmp_path / "own.jsonl")))
+    assert task.sample("train", 0, 0).images == ()

@@ -245,7 +245,11 @@ class Reader:
         value = cell(row, name)
         if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
             value = listed(value)  # as a table has several
-        return [held for held in (value if isinstance(value, list) else [value]) if held is not None]
+        if not isinstance(value, list):
+            return [] if value is None else [value]
+        if any(held is None for held in value):
+            raise UnusableError(f"an image in its column '{name}' is empty; name it or take it out of the list")
+        return value
 
     def _context(self, row: Row) -> Row:
         return dict.fromkeys(self.known) | row

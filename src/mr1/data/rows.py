@@ -75,6 +75,11 @@ class TextRows:
             _header(file, delimiter) if delimiter else []
             for file, delimiter in zip(self.plain, self.delimiters, strict=True)
         ]
+        for file, header in zip(files, self.headers, strict=True):
+            if twice := next((name for name in header if name and header.count(name) > 1), None):
+                raise UserError(
+                    f"path: {file} has two columns '{twice}', and which is meant nobody can tell; rename one"
+                )
         self.offsets = [np.fromiter(self._find_rows(number), np.int64) for number in range(len(files))]
         self.starts = np.cumsum([0, *map(len, self.offsets)])
         if not len(self):
