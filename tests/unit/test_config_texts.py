@@ -119,6 +119,9 @@ def test_what_a_reference_stands_for() -> None:
     assert resolve(linked) == {"a": {"b": ["7", "${c}", "???"]}, "c": "7", "d": ["7", "${c}", "???"], "e": None}
     plain = {"a": "7"}
     assert resolve(plain) is plain
+    deep: dict[Any, Any] = {"a": "${c}", "c": "7"}
+    for _ in range(150):
+        deep = {"b": deep}
     wrong: list[tuple[dict[Any, Any], str]] = [
         (
             {"a": "${c}"},
@@ -126,6 +129,7 @@ def test_what_a_reference_stands_for() -> None:
         ),
         ({"a": {"b": ["${"]}}, "a.b[0]: '${' begins a reference to another setting, and this one can't be followed ("),
         ({None: "${c}"}, "recipe: '${' begins a reference to another setting, and this one can't be followed ("),
+        (deep, "recipe: '${' begins a reference to another setting, and this one can't be followed (maximum recursion"),
     ]
     for broken, message in wrong:
         with pytest.raises(UserError) as caught:
