@@ -18,7 +18,7 @@ test: $(VENV)/ready  ## linters, types and all tests
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-mutants: $(VENV)/ready  ## put faults into the code one by one, and see which the tests notice (about an hour)
+mutants: $(VENV)/ready  ## put faults into the code one by one, and see which the tests notice (two hours or more)
 	rm -rf mutants
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run
 	$(BIN)/python -m benchmarks.mutants --write docs/mutants.md

@@ -44,7 +44,8 @@ Two things are not tried. Lines that begin with `assert` decide nothing. What st
 under a decorator, is out of the tool's reach.
 
 Of {all} faults {tried} were tried, and {noticed} were noticed: {share:.1f} % of all, on {cores} cores ({processor}),
-{day}. Where fewer were tried than there are, the run was stopped before it came there.
+{day}. Where fewer were tried than there are, the run was stopped before it came there. The times of {timed} are known:
+{hours:.1f} hours in all, one after the other.
 """
 REASONS = Path(__file__).with_suffix(".yaml")
 
@@ -76,7 +77,7 @@ def survivor(mutant: str) -> Survivor:
 
 
 def read() -> tuple[dict[str, Counter[str]], list[Survivor]]:
-    """Each module's counts (all, tried, noticed, hung), and the survivors.
+    """Each module's counts (all, tried, noticed, hung, and those whose seconds are known), and the survivors.
 
     Raises:
         SystemExit: there are no results.
@@ -84,16 +85,20 @@ def read() -> tuple[dict[str, Counter[str]], list[Survivor]]:
     modules: dict[str, Counter[str]] = {}
     survivors: list[Survivor] = []
     for file in sorted(FOLDER.rglob("*.meta")):
-        found: dict[str, int | None] = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
+        results = json.loads(file.read_text(encoding="utf-8"))
+        found: dict[str, int | None] = results["exit_code_by_key"]
         tried = {name: status for name, status in found.items() if status is not None}
         missed = [name for name, status in tried.items() if status not in FAILED + HUNG]
         survivors += map(survivor, missed)
+        seconds = [results["durations_by_key"][name] for name in tried if name in results["durations_by_key"]]
         if found:
             modules[str(file.relative_to(FOLDER)).removesuffix(".py.meta")] = Counter(
                 all=len(found),
                 tried=len(tried),
                 noticed=len(tried) - len(missed),
                 hung=sum(status in HUNG for status in tried.values()),
+                timed=len(seconds),
+                seconds=round(sum(seconds)),
             )
     if not modules:
         sys.exit(f"{FOLDER} holds no results; `mutmut run` makes them")
@@ -106,7 +111,8 @@ def page(modules: dict[str, Counter[str]], survivors: list[Survivor], known: lis
     machine = describe()
     lines = [
         INTRODUCTION.format(
-            **{key: total[key] for key in ("all", "tried", "noticed")},
+            **{key: total[key] for key in ("all", "tried", "noticed", "timed")},
+            hours=total["seconds"] / 3600,
             share=100 * total["noticed"] / max(total["all"], 1),
             mutmut=version("mutmut"),
             day=date.today(),

@@ -169,6 +169,8 @@ def test_settings_are_a_recipe_a_mapping_or_a_tree(make_config: Callable[..., Co
     assert read_settings(named) == {"sources": {"my.set": {"path": "x", "held_out": 0.5}}}
     with pytest.raises(UserError, match=r"^unknown key 'sources\.data\.pth'; did you mean 'sources\.data\.path'"):
         make_source("data", {"pth": 1})
+    with pytest.raises(UserError, match=r"^sources\.data\.held_out: "):
+        make_source("data", {"path": "x", "held_out": "half"})
     assert read_settings(tmp_path / "recipe.yaml")["prompts_per_step"] == "3"
     assert Config.model_validate(read_settings(config)) == config
     with pytest.raises(UserError, match=r"^rewards: .*no_such_module"):

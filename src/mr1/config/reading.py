@@ -75,7 +75,7 @@ def read_settings(recipe: str | Path | Mapping[str, Any] | Config) -> dict[Any, 
     if isinstance(recipe, str | Path):
         return _read(recipe)
     settings: dict[Any, Any] = {}
-    put_values(settings, _plain(recipe) if isinstance(recipe, Config) else recipe, Config)
+    put_values(settings, _plain(recipe), Config)
     return settings
 
 
