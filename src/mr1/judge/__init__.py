@@ -6,6 +6,7 @@ evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers c
     tags      what of an output its prompt has opened, and where the answer is in it
     truth     what is accepted as an answer, and how it is meant
     notation  one notation for what is written in many ways
+    boxes     what a box states, with what stands beside it
     frame     the statement in an answer: conclusions, boxes, quotes, words apart from values
     numbers, units, calendar, spoken, quantity
               literals, units, dates and times; one value with its unit and the words around it

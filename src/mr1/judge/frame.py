@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from mr1.judge.notation import boxed, canonical
+from mr1.judge.boxes import opened
+from mr1.judge.notation import canonical
 
 _CONCLUSION = re.compile(
     r"(?=[acdefghiorst选正故应所因答∴\\])"  # what any of them begins with: most places are left at once
@@ -18,6 +19,8 @@ _CONCLUSION = re.compile(
 )
 _MAY_CONCLUDE = re.compile("ans|option|choice|result|so|thus|hence|therefore|total|选|答案|所以|因此|∴")
 """A sign that must be in a text of lower case for it to conclude anything: an expression without case is quick."""
+DEEPEST = 4
+"""Boxes within boxes that are opened."""
 _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
 _ENDLESS = re.compile(r"\d\.\d+\.\.\.$")
 _JSON = re.compile(r"\s*\{\s*\"(?:final[ _])?(?:answer|result|value)\"\s*:\s*(?:\"([^\"]*)\"|([^\",{}\[\]]+))\s*\}\s*")
@@ -51,10 +54,11 @@ def statement(text: str) -> str:
     if text.lstrip()[:1] == "{" and (found := _JSON.fullmatch(text)):
         text = found[1] or found[2]
     text = _LEAD.sub("", trimmed(canonical(text)))
-    if box := boxed(text):
-        inside, before = box
-        if not hedged(content_words(before, keep_hedges=True)):
-            text = trimmed(inside)
+    for _ in range(DEEPEST):
+        box = opened(text)
+        if box is None or hedged(content_words(box[1], keep_hedges=True)):
+            break
+        text = trimmed(box[0])
     return text
 
 

@@ -129,7 +129,6 @@ _EMPHASIS = re.compile(
 )
 _MARKUP = re.compile(r"<(b|i|u|em|strong|p|span|code|div)>(.*?)</\1>|<br\s*/?>|&nbsp;", re.IGNORECASE | re.DOTALL)
 _ROOT = re.compile(r"\\sqrt\s*\(")
-_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _WRAPPERS = {'"': '"', "'": "'", "`": "`", "*": "*", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»"}
 _DOLLAR = re.compile(r"\\\$|\$+")
 
@@ -162,18 +161,6 @@ def unwrapped(text: str) -> str:
             break
         text = inside.strip()
     return text
-
-
-def boxed(text: str) -> tuple[str, str] | None:
-    r"""What is inside the last \boxed of a text, and what is before it; None where there is none that closes."""
-    if "box" not in text:
-        return None
-    boxes = list(_BOXED.finditer(text))
-    if not boxes:
-        return None
-    start = boxes[-1].end()
-    end = closing(text, start - 1, "{}")
-    return (text[start:end], text[: boxes[-1].start()]) if end >= 0 else None
 
 
 def closing(text: str, start: int, pair: str) -> int:

@@ -35,6 +35,7 @@ _WORDS = {
     "千米": "kilometer",
     "分米": "decimeter",
     "厘米": "centimeter",
+    "公分": "centimeter",
     "毫米": "millimeter",
     "微米": "micrometer",
     "纳米": "nanometer",
