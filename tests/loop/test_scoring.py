@@ -74,15 +74,19 @@ def test_chunks_change_nothing(tiny: VLM, make_groups: Callable[[int], list[Grou
 
 def test_logits_never_exist_for_the_whole_batch(tiny: VLM, make_groups: Callable[[int], list[Group]]) -> None:
     rows = packed_rows(make_groups(3), tiny.adapter)
+    count = len(rows.targets)
     seen: list[int] = []
     hook = tiny.adapter.head().register_forward_hook(lambda _m, _i, output: seen.append(output.shape[0]))
     try:
-        _score(tiny, rows, chunk=16)
+        for chunk in (16, count):
+            seen.clear()
+            _score(tiny, rows, chunk=chunk)
+            assert max(seen) <= chunk
+            # Once forward, all but the last chunk's once again for backward.
+            assert sum(seen) == 2 * count - (count % chunk or chunk)
     finally:
         hook.remove()
-    assert max(seen) <= 16 < len(rows.targets)
-    last = len(rows.targets) % 16 or 16
-    assert sum(seen) == 2 * len(rows.targets) - last  # once forward, all but the last chunk's once again for backward
+    assert count > 16
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
