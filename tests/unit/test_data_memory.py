@@ -178,5 +178,13 @@ def test_rows_that_nobody_holds_are_asked_for() -> None:
         SourceTask("data", make_source("data", {"path": "data", "format": "memory"}))
 
 
+def test_a_call_within_a_call_has_its_own_rows() -> None:
+    source = make_source("data", {"path": "data", "format": "memory"})
+    with held({"data": {"train": [row(1)]}}):
+        with held({"data": {"train": [row(2), row(3)]}}):
+            assert SourceTask("data", source).size("train") == 2
+        assert SourceTask("data", source).size("train") == 1
+
+
 def test_decimals_and_dates_are_read() -> None:
     assert opened([{"question": "?", "answer": Decimal("2.50")}]).sample("train", 0, 0).answer == "2.50"

@@ -75,11 +75,15 @@ def test_settings_are_put_over_a_recipe_however_it_is_given(tmp_path: Path) -> N
 
 
 def _configured(recipe: Any, over: dict[str, Any]) -> Config:
-    from mr1.config.overrides import put_values
+    return make_config(read_settings(recipe, over))
 
-    written = read_settings(recipe)
-    put_values(written, over, Config)
-    return make_config(written)
+
+def test_one_rewards_weight_leaves_the_others_as_they_are() -> None:
+    flat = {"name": "mine", "method": "grpo-d", "steps": 3, "task": "counting"}
+    flat |= {"kl": {"minimum": 0, "maximum": 0.5, "exploration": 0.5}}
+    assert _configured(flat, {"rewards.format": 0.5}).rewards == {"accuracy": 1.0, "format": 0.5}
+    assert _configured(flat, {"rewards": {"format": 0.5}}).rewards == {"accuracy": 1.0, "format": 0.5}
+    assert _configured({**flat, "rewards": {"format": 0.5}}, {}).rewards == {"format": 0.5}
 
 
 ROWS = {"train": [{"question": "?", "answer": 1}]}
@@ -105,10 +109,7 @@ ROWS = {"train": [{"question": "?", "answer": 1}]}
 def test_where_rows_go(
     recipe: str, handed: Any, settings: dict[str, Any], trained: list[str], evaluated: list[str]
 ) -> None:
-    from mr1.config.overrides import put_values
-
-    written = read_settings(recipe)
-    put_values(written, settings, Config)
+    written = read_settings(recipe, settings)
     (name,) = _name_sources(written, handed, settings)
     config = make_config(written)
     assert config.tasks == trained
@@ -131,6 +132,8 @@ def test_a_functions_name_is_its_module_where_that_can_be_imported() -> None:
     )
     assert as_weights({"format": 0.5, local: 2})[0] == {"format": 0.5, "python:local": 2}
     with held({"python:local": local}):
+        with held({"python:local": importable}):
+            assert load_function("python:local") is importable
         assert load_function("python:local") is local
     with pytest.raises(UserError) as caught:
         load_function("python:local")

@@ -63,19 +63,26 @@ def read_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
     return make_config(_read(recipe), overrides)
 
 
-def read_settings(recipe: str | Path | Mapping[str, Any] | Config) -> dict[Any, Any]:
+def read_settings(
+    recipe: str | Path | Mapping[str, Any] | Config, over: Mapping[str, Any] | None = None
+) -> dict[Any, Any]:
     """A recipe's settings as they are written, for `make_config`.
 
     Args:
         recipe: its name or path, its settings as a mapping, with dots for nested keys or mappings in it, or its tree.
+        over: a mapping that is put over it.
 
     Raises:
         UserError: a missing or unreadable recipe, an unknown key.
     """
-    if isinstance(recipe, str | Path):
-        return _read(recipe)
     settings: dict[Any, Any] = {}
-    put_values(settings, _plain(recipe), Config)
+    if isinstance(recipe, str | Path):
+        settings = _read(recipe)
+    else:
+        put_values(settings, _plain(recipe), Config)
+    if over:
+        settings.setdefault("rewards", dict(REWARDS))  # as `make_config` does for its overrides
+        put_values(settings, over, Config)
     return settings
 
 

@@ -102,12 +102,13 @@ def as_sources(data: Any) -> dict[str | None, Splits]:
 @contextmanager
 def held(sources: Mapping[str, Splits]) -> Iterator[None]:
     """While open, sources of `format: memory` find their rows by these names."""
+    before = dict(_HELD)
     _HELD.update(sources)
     try:
         yield
     finally:
-        for name in sources:
-            _HELD.pop(name, None)
+        _HELD.clear()
+        _HELD.update(before)
 
 
 def held_splits(source: Source) -> Splits:

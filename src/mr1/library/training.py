@@ -58,12 +58,7 @@ def train(
     from mr1.rewards import handed
 
     mode = as_mode(resume, overwrite)
-    written = read_settings(recipe)
-    if settings:
-        from mr1.config.overrides import put_values
-        from mr1.config.tree import Config
-
-        put_values(written, settings, Config)
+    written = read_settings(recipe, settings)
     with ExitStack() as stack:
         stack.callback(forget_sources)
         forget_sources()

@@ -53,12 +53,13 @@ def as_weights(rewards: Rewards) -> tuple[dict[str, float], dict[str, Function]]
 @contextmanager
 def held(functions: Mapping[str, Function]) -> Iterator[None]:
     """While open, rewards of these names are these functions."""
+    before = dict(_HELD)
     _HELD.update(functions)
     try:
         yield
     finally:
-        for name in functions:
-            _HELD.pop(name, None)
+        _HELD.clear()
+        _HELD.update(before)
 
 
 def held_function(name: str) -> Function:
