@@ -81,6 +81,8 @@ x: 5, y: 7 | x = 5, y = 7
 Q3, 2021 | Q3 2021
 img_001.png | img_001.png
 3d printer | 3D printer
+**2*3** | 6
+***5*** | 5
 """
 
 WRONG = """
@@ -123,6 +125,11 @@ x: 7, y: 5 | x = 5, y = 7
 Q2 2021 | Q3 2021
 img_002.png | img_001.png
 3 | 3D printer
+The wrong answer is 5 | 5
+It is false that the answer is 5. | 5
+I doubt the answer is 5 | 5
+The answer would be 5 if it were red. | 5
+5 = 6 | 6
 """
 
 

@@ -25,6 +25,7 @@ _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sig
 _ENDLESS = re.compile(r"\d\.\d+\.\.\.$")
 _JSON = re.compile(r"\s*\{\s*\"(?:final[ _])?(?:answer|result|value)\"\s*:\s*(?:\"([^\"]*)\"|([^\",{}\[\]]+))\s*\}\s*")
 _LEAD = re.compile(r"(?:=>|⇒|→|➜|\\(?:Rightarrow|rightarrow|implies|to)(?![A-Za-z])|#{1,6}\s|✓|✔|☑)\s*")
+_CLAUSE = re.compile(r"[.;!?\n]")
 _QUOTES = {'"': '"', "'": "'"}
 _SUBJECT = re.compile(
     r"(?:\b(?:is|are|was|were|equals?|be|has|have|contains?|shows?)|\b(?:it|that)'s)\b\s*(?:equal\s+to\s+)?",
@@ -35,7 +36,7 @@ _WORD = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:'[^\W\d_]+)?|[\u4e00-\u9fff]")
 HEDGES = frozenset(
     """or not no never neither nor none isn't aren't wasn't don't doesn't didn't cannot can't won't without except
     maybe perhaps minus negative 负 possibly might could either unless wrong incorrect false unknown unclear unsure
-    instead but besides excluding 或 或者 不 不是 没有 非 between than least most""".split()
+    instead if doubt unlikely but besides excluding 或 或者 不 不是 没有 非 between than least most""".split()
 )
 """Words that take back or open what they stand beside; they are never only a name of it."""
 _STOP = frozenset(
@@ -81,10 +82,15 @@ def concluded(text: str) -> str:
     """What follows the last sign that the answer comes now; the whole text where there is none."""
     if not _MAY_CONCLUDE.search(text.lower()):
         return text
-    for part in reversed(_CONCLUSION.split(text)):
-        if part.strip(" .,;:"):
-            return trimmed(part)
-    return text
+    begins = 0
+    for found in _CONCLUSION.finditer(text):
+        if not text[found.end() :].strip(" .,;:"):
+            break
+        clause = _CLAUSE.split(text[begins : found.start()])[-1]
+        if "answer" in found[0].lower() and hedged(content_words(clause, keep_hedges=True)):  # the wrong answer is 5
+            return text
+        begins = found.end()
+    return trimmed(text[begins:]) if begins else text
 
 
 def subjects(text: str) -> Iterator[tuple[str, str]]:

@@ -153,10 +153,10 @@ def unwrapped(text: str) -> str:
     """Without quotes, code's marks or emphasis around the whole. No expression begins with an asterisk."""
     text = text.strip()
     while len(text) > 2 and (closer := _WRAPPERS.get(text[0])) and (end := text.rstrip(".,;。")).endswith(closer):
-        marks = "**" if text.startswith("**") else "*"
-        if text[0] == "*" and marks in end[len(marks) : -len(marks)]:  # **A** and **C**
+        wide = 2 if text.startswith("**") and end.endswith("**") and len(end) > 4 else 1
+        if text[0] == "*" and "*" * wide in end[wide:-wide]:  # **A** and **C**
             break
-        inside = end[1 : -len(closer)]
+        inside = end[wide:-wide]
         if text[0] in "'\"" and text[0] in inside and not inside.endswith(closer):
             break
         text = inside.strip()

@@ -72,6 +72,7 @@ _BETWEEN = re.compile(r"\s*(?:-|~|and(?![A-Za-z])|to(?![A-Za-z])|到|至|和)\s*
 _EULER = re.compile(r"[-+*/^]\s*e\s*$")
 _RATE = re.compile(r"\s*/\s*[a-z]|\s+(?:per|an?)\s+[a-z]")
 _WINDS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+_WHOLE = re.compile(r"-?\d+")
 _SUM = re.compile(r"\s*[\d.,]+(?:\s*(?:[-+*/^]|plus|minus|times|divided\s+by|multiplied\s+by)\s*[\d.,]+)+\s*")
 _INFINITE = re.compile(r"([+-]|positive\s|negative\s|minus\s)?\s*(?:infinity|infinite|inf)", re.IGNORECASE)
 _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
@@ -97,6 +98,10 @@ def read_number(text: str) -> Reading:
     if len(parts) == 1:
         return _told(text)
     *before, last = parts
+    if _WHOLE.fullmatch(last.strip()) and any(
+        _WHOLE.fullmatch(each.strip()) and each.strip() != last.strip() for each in before
+    ):
+        return Reading(why="it states several values")
     if any(len(top_level(part, r",|;|\band\b")) > 1 for part in before):
         return Reading(why="it states several values")
     if hedged(content_words(" ".join(before), keep_hedges=True)) or any(_BOUND.search(f" {part} ") for part in before):
