@@ -13,7 +13,9 @@ from benchmarks.judge.pairs import pairs
 from benchmarks.judge.report import markdown, picture, show, side_by_side, summary
 from benchmarks.judge.rows import EXPECTED, labelled
 from benchmarks.judge.values import DRAWS
+from benchmarks.judge.written import written
 from mr1.judge import r1v, strict
+from mr1.judge.verdict import Verdict
 
 
 def run_pairs(arguments: argparse.Namespace) -> None:
@@ -67,6 +69,19 @@ def run_rows(arguments: argparse.Namespace) -> None:
     _write(found, arguments.write)
 
 
+def run_written(arguments: argparse.Namespace) -> None:
+    """The judge on pairs written by hand."""
+    counts: Counter[str] = Counter()
+    for pair in written():
+        verdict = strict.judge_answer(pair.answer, pair.truth)
+        agrees = (verdict is Verdict.RIGHT) is pair.right
+        counts[f"{pair.author}, {'right' if pair.right else 'wrong'}: {'as labelled' if agrees else verdict}"] += 1
+        if not agrees:
+            print(f"{pair.family}: {pair.answer!r} for {pair.truth.accepted[0]!r}; called {verdict}")
+    print("\n".join(f"{name}: {count}" for name, count in sorted(counts.items())))
+    _write(dict(counts), arguments.write)
+
+
 def _write(found: dict[str, Any], file: Path | None) -> None:
     if file:
         file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -92,6 +107,9 @@ def main() -> None:
             command.add_argument("--show", type=int, default=0, help="print so many pairs on which the judge is wrong")
             command.add_argument("--markdown", action="store_true", help="print the table in Markdown")
             command.add_argument("--picture", type=Path, help="draw the table there")
+    command = commands.add_parser("written", help="on pairs written by hand")
+    command.add_argument("--write", type=Path, help="write the result there as JSON")
+    command.set_defaults(run=run_written)
     command = commands.add_parser("rows", help="on real outputs labelled by hand")
     command.add_argument("--data", type=Path, required=True, help="the folder of R1-V's published outputs")
     command.add_argument("--write", type=Path, help="write the result there as JSON")

@@ -14,6 +14,7 @@ from benchmarks.judge.pairs import pairs
 from benchmarks.judge.report import side_by_side, summary, targets
 from benchmarks.judge.rows import EXPECTED, LABELS, labelled
 from benchmarks.judge.values import DRAWS
+from benchmarks.judge.written import written
 
 from mr1.judge import r1v, strict
 from mr1.judge.tags import last_answer
@@ -86,3 +87,13 @@ def test_verdicts_that_ask_a_worker_are_counted_apart() -> None:
     ]
     result = measure(lambda answer, truth: r1v.whole_output(answer, truth) if "√" in answer else Verdict.WRONG, tried)
     assert (result.algebra.verdicts, result.plain.verdicts) == (1, 1)
+
+
+def test_written_pairs_are_judged_as_they_are_labelled() -> None:
+    """A ninth of them: no wrong one is called right; the page lists the few right ones that are refused."""
+    tried = [*written()][::9]
+    called_right = {pair for pair in tried if strict.judge_answer(pair.answer, pair.truth) is Verdict.RIGHT}
+    accepted = [pair for pair in called_right if not pair.right]
+    refused = [pair for pair in tried if pair.right and pair not in called_right]
+    assert accepted == []
+    assert len(refused) <= sum(pair.right for pair in tried) / 40

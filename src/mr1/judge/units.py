@@ -153,11 +153,14 @@ _WORDS = {
     "MWh": "megawatt_hour",
     "atm": "standard_atmosphere",
     "mol": "mole",
+    "Nm": "newton*meter",
     "tons": "ton",
 }
 """Names that pint has not, or has for something rarer."""
 
 _CAPITALS = {name: name.lower() for name in ("KG", "Kg", "KM", "Km", "CM", "Cm", "MM", "KM", "ML", "Ml")}
+_PRODUCTS = ("meter**2", "newton*meter")
+"""What a single name stands for that is no single unit of pint's."""
 _NO_UNITS = frozenset("a as are at or y u B".split())
 """Short words that pint has units for, and that mean something else in an answer."""
 
@@ -356,14 +359,14 @@ def _lookup(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction]
 
 def _of_pint(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction] | None:
     registry = _registry()
-    if name != "meter**2":
+    if name not in _PRODUCTS:
         try:
             candidates = registry.parse_unit_name(name)
         except Exception:  # pint raises many things for odd names
             return None
         if not candidates or candidates[0][1] not in _ALLOWED:
             return None
-    base = candidates[0][1] if name != "meter**2" else name
+    base = candidates[0][1] if name not in _PRODUCTS else name
     if base in ("radian", "degree", "arcminute", "arcsecond", "turn"):
         return ((ANGLE, 1),), _angle(base), Fraction(0)
     if base in ("bit", "byte"):
