@@ -83,6 +83,9 @@ img_001.png | img_001.png
 3d printer | 3D printer
 **2*3** | 6
 ***5*** | 5
+5 cm (50 mm) | 5 cm
+$15 per hour | $15
+15 dollars per hour | $15
 """
 
 WRONG = """
@@ -130,6 +133,9 @@ It is false that the answer is 5. | 5
 I doubt the answer is 5 | 5
 The answer would be 5 if it were red. | 5
 5 = 6 | 6
+5 cm (5 m) | 5 cm
+15 cents per hour | $15
+$16 per hour | $15
 """
 
 

@@ -13,7 +13,7 @@ from mr1.judge.frame import concluded, content_words, hedged, statement, subject
 from mr1.judge.readers import PREPOSITIONS, words_of
 from mr1.judge.solution import Interval, solution
 from mr1.judge.truth import Kind, Truth
-from mr1.judge.units import UNCHANGED, Conversion, unit_at
+from mr1.judge.units import UNCHANGED, Conversion, Unit, unit_at
 from mr1.judge.values import (
     Algebra,
     Based,
@@ -161,6 +161,8 @@ class Comparison:
         if said.bound != gold.bound:
             return False
         said, gold = _meant(said, gold), _meant(gold, said)
+        if said.unit and gold.unit and _is_rate_of(said.unit, gold.unit):
+            said = replace(said, unit=gold.unit)
         if self.truth.units == "required" and not self._measured(said, gold):
             return False
         if (said.unit and gold.counted) or (gold.unit and said.counted):  # 3 euros are not 3 cubes
@@ -287,6 +289,12 @@ class Comparison:
 
 def _without_and(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in words if word not in ("and", "&", "和"))
+
+
+def _is_rate_of(rate: Unit, money: Unit) -> bool:
+    """Whether one is so much money for each of something, $15 per hour, where the other is money alone."""
+    alone = money.size == 1 and len(money.dimension) == 1 and money.dimension[0][0].startswith("money:")
+    return alone and money.dimension[0] in rate.dimension and not rate.name.startswith(("cent", "¢"))
 
 
 def _meant(number: Number, other: Number) -> Number:

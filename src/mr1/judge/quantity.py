@@ -115,16 +115,20 @@ def read_number(text: str) -> Reading:
 
 
 def _said_twice(text: str) -> Reading | None:
-    """A value that is said once more in brackets, in words or in digits: thirteen (13)."""
+    """A value that is said once more in brackets, in words, in digits or in another unit: 5 cm (50 mm)."""
     before, bracket, again = text[:-1].rpartition("(")
     if text[-1:] != ")" or not bracket or ")" in again:
         return None
     first, second = _one_value(before.rstrip()), _one_value(again)
     one, other = first.value, second.value
-    if not isinstance(one, Number) or not isinstance(other, Number) or one.value is None:
+    if not isinstance(one, Number) or not isinstance(other, Number) or one.value is None or other.value is None:
         return None
-    alike = (one.value, one.bound) == (other.value, other.bound) and other.unit in (None, one.unit)
-    return first if alike and not second.words else None
+    if one.unit and other.unit and one.unit.same(other.unit):
+        scale, offset = other.unit.to(one.unit)
+        alike = other.value * scale + offset == one.value
+    else:
+        alike = one.value == other.value and other.unit is None
+    return first if alike and one.bound == other.bound and not second.words else None
 
 
 def _told(text: str) -> Reading:
