@@ -23,7 +23,7 @@ from benchmarks.speed.worker import Channel
 from mr1.data.unusable import LeftOut
 from mr1.models.loading import load_vlm
 from mr1.models.vlm import VLM
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.train.data import PromptCache, PromptSource
 from mr1.types import Prompt
 
@@ -64,7 +64,7 @@ def main() -> None:
     # As transformers loads it: MR1's own is not quite the same inside.
     model: Any = AutoModelForImageTextToText.from_pretrained(config.model, dtype=getattr(torch, dtype_name()))
     model.to(vlm.device).eval()
-    engine, source = Engine(vlm), PromptSource(config, PromptCache(vlm, 0), LeftOut(0.0))
+    engine, source = LocalEngine(vlm), PromptSource(config, PromptCache(vlm, 0), LeftOut(0.0))
     ways = {cache: generation(vlm, work.new_tokens, cache) for cache in CACHES}
     vlm.stop_tokens = lambda: [-1]  # type: ignore[method-assign]
     channel.say({})

@@ -11,12 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mr1.errors import UserError
+from mr1.version import __version__
 
 if TYPE_CHECKING:
     from mr1.config import Config, load_config
     from mr1.library import EvaluationResult, RunResult, evaluate, train
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Config",

@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mr1 import __version__
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_recipes import complete, recipes
 from mr1.errors import UserError
 from mr1.folders import as_mode
+from mr1.version import __version__
 
 app = typer.Typer(
     help="MR1 teaches vision-language models to reason by reinforcement learning on verifiable rewards.",

@@ -20,8 +20,8 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
-from mr1 import __version__
 from mr1.errors import UserError, note
+from mr1.version import __version__
 
 Kind = Literal["run", "evaluation"]
 Mode = Literal["new", "overwrite", "resume"]

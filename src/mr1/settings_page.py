@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from mr1.config import Config
+from mr1.config import Config, MethodSettings
 from mr1.config.tree import HIGH
 from mr1.config.walk import named_model, nested_model
 from mr1.data.settings import MOST
@@ -44,12 +44,20 @@ BOUNDS = {
     "maximum": "at most",
     "exclusiveMaximum": "below",
 }
+METHOD = "; one's own: `file.py:Class`, `package.module:Class`; with settings of its own: `{name: ..., ...}`"
 TABLE = ("| key | takes | default | resumed | meaning |", "|---|---|---|---|---|")
 
 
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join([HEAD, *_section("The run", Config, ""), ""])
+    own = {name: method_class(name).settings for name in METHODS}
+    sections = [
+        line
+        for name, settings in own.items()
+        if settings is not MethodSettings
+        for line in ["", *_section(f"method: {{name: {name}}}", settings, "method.")]
+    ]
+    return "\n".join([HEAD, *_section("The run", Config, ""), *sections, ""])
 
 
 def _section(title: str, model: type[BaseModel], prefix: str) -> list[str]:
@@ -58,7 +66,8 @@ def _section(title: str, model: type[BaseModel], prefix: str) -> list[str]:
     below: list[str] = []
     for name, info in model.model_fields.items():
         key = f"{prefix}{name}"
-        if nested := nested_model(info.annotation):
+        nested = nested_model(info.annotation)
+        if nested and nested is not MethodSettings:
             below += ["", *_section(key, nested, f"{key}.")]
             continue
         lines.append(_row(key, info))
@@ -73,7 +82,7 @@ def _row(key: str, info: FieldInfo) -> str:
     if key in Method.OPTIONAL:
         users = [name for name in METHODS if key in method_class(name).uses]
         meaning += f" Method{'s' if len(users) > 1 else ''} {', '.join(users)}."
-    takes = ", ".join(f"`{name}`" for name in METHODS) if key == "method" else _takes(schema)
+    takes = ", ".join(f"`{name}`" for name in METHODS) + METHOD if key == "method" else _takes(schema)
     cells = (f"`{key}`", takes, _default(info), rule_of(key.replace("sources.NAME.", "sources.*.")).value, meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

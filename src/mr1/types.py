@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-FinishReason = Literal["stop", "length"]
+Origin = Literal["policy", "engine", "expert", "replay"]
+"""Who wrote a completion: the policy as it is, an engine whose weights may lag, a teacher or another model, an earlier
+policy."""
+FinishReason = Literal["stop", "length", "string"]
+"""A stop token, the budget of tokens, or a string that ends a part of a completion (`Engine.extend`)."""
 
 IMAGE_PLACE = "<image>"
 """In a question: where an image stands in the words."""
@@ -79,6 +83,10 @@ class Prompt:
     """What the chat template has written of the assistant's turn, from its first tag on, such as `<think>`."""
     features: Features | None = None
     """The images' features where nothing that makes them learns, so that they are made once; else None."""
+    ahead: Ahead | None = None
+    """What the policy has made of it ahead of the rollout; None once it has been used, or where nothing was made."""
+    attempt: int = 0
+    """How often its sample has been drawn before for the same step: the same prompt is then sampled differently."""
 
     def __len__(self) -> int:
         return int(self.input_ids.shape[0])
@@ -92,6 +100,22 @@ class Prefix:
     """(H,): the last token's hidden state, ready for the head."""
     states: list[tuple[Tensor, Tensor]]
     """Each layer's keys and values: (key heads, P, D)."""
+
+
+@dataclass
+class Ahead:
+    """What a policy made of a prompt before the rollout, with gradient, for the rollout and the first update behind it.
+
+    It is of the weights as they were: whoever changes them lets go of it (`Prompt.ahead`). One backward pass at most
+    may go through it.
+    """
+
+    owner: object
+    """The model that made it. Another one, such as the reference, takes no notice of it."""
+    features: Features | None
+    """Of the images; None where there are none."""
+    prefix: Prefix | None = None
+    """Of the whole prompt; None where the family can't share it."""
 
 
 @dataclass
@@ -111,6 +135,11 @@ class Completion:
     """Log-probs of the tokens that count, under the policy that sampled them; set by the first update."""
     ref_logprobs: Tensor | None = None
     """The same under the reference; None while it has not been run on them."""
+    origin: Origin = "policy"
+    advantages: Tensor | None = None
+    """(T,) float32, of each token; what stands where `mask` is False does not count."""
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    """A method's own, (T,) each, which its loss is given."""
 
     def __len__(self) -> int:
         return int(self.token_ids.shape[0])
@@ -128,8 +157,6 @@ class Group:
     """(G,) bool, of rewards of one's own: where one gave NaN or infinity. Its score is NaN there, as for None."""
     rewards: Tensor | None = None
     """(G,) float32: the weighted sum of the scores; NaN for a completion that does not count."""
-    advantages: Tensor | None = None
-    """(G,) float32: one per completion, shared by all of its tokens."""
 
 
 @dataclass
@@ -148,6 +175,31 @@ class LossInputs:
     """(N,) float32: each token's share of the whole batch. They add up to 1 over all micro-batches."""
     kl_weight: float
     """beta of the step."""
+    completion: Tensor
+    """(N,) int64: the number of each token's completion in the whole batch. None is ever torn apart."""
+    group: Tensor
+    """(N,) int64: the number of its group in the whole batch, which is in one micro-batch where the method asks for it
+    (`Method.indivisible`)."""
+    behaviour_logprobs: Tensor
+    """(N,) float32: log-probs under whatever the token was drawn from, by its sampler; NaN where nobody knows, as of a
+    teacher's. `old_logprobs` are the trainer's own."""
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    """The method's own, (N,) each (`Completion.tensors`)."""
+    hidden: Tensor | None = None
+    """(N, H) hidden states that each token is predicted from, with gradient; None where the method does not ask for
+    them (`Method.reads`)."""
+
+
+@dataclass
+class MicroBatch:
+    """What a method may look at beside the loss of each token."""
+
+    groups: list[Group]
+    """Whole ones, or parts of those that are torn apart."""
+    inputs: LossInputs
+    features: list[Features | None]
+    """Of each group's images, with gradient where anything that makes them learns; empty where the method does not ask
+    for them (`Method.reads`)."""
 
 
 @dataclass

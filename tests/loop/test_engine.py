@@ -9,7 +9,7 @@ import torch
 
 from mr1.config import Rollout
 from mr1.models.vlm import VLM
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.train.packing import packed_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group, Prompt
@@ -30,7 +30,7 @@ def _tokens(groups: list[Group]) -> list[list[list[int]]]:
 
 
 def test_greedy_equals_transformers_generate(tiny: VLM, prompts: list[Prompt]) -> None:
-    for prompt, completion in zip(prompts, Engine(tiny).greedy(prompts, 20), strict=True):
+    for prompt, completion in zip(prompts, LocalEngine(tiny).greedy(prompts, 20), strict=True):
         encoded = tiny.processor(text=[prompt.text], images=list(prompt.sample.images), return_tensors="pt")
         written = tiny.model.generate(**encoded, max_new_tokens=20, do_sample=False)[0, len(prompt) :]
         assert completion.token_ids.tolist() == written.tolist()
@@ -38,7 +38,7 @@ def test_greedy_equals_transformers_generate(tiny: VLM, prompts: list[Prompt]) -
 
 def test_sampler_logprobs_are_the_scorers(tiny: VLM, prompts: list[Prompt]) -> None:
     settings = SETTINGS.model_copy(update={"temperature": 1.3})
-    groups = Engine(tiny).sample(prompts, settings, (0, 0))
+    groups = LocalEngine(tiny).sample(prompts, settings, (0, 0))
     scored, _ = token_logprobs(tiny, packed_rows(groups, tiny.adapter), temperature=1.3)
     sampled = [completion.logprobs for group in groups for completion in group.completions]
     assert all(logprobs is not None for logprobs in sampled)
@@ -46,7 +46,7 @@ def test_sampler_logprobs_are_the_scorers(tiny: VLM, prompts: list[Prompt]) -> N
 
 
 def test_what_is_sampled_does_not_depend_on_what_else_is_in_the_batch(tiny: VLM, prompts: list[Prompt]) -> None:
-    engine = Engine(tiny)
+    engine = LocalEngine(tiny)
     together = _tokens(engine.sample(prompts, SETTINGS, (0, 5)))
     assert together == _tokens(engine.sample(prompts, SETTINGS, (0, 5)))
     assert together == [_tokens(engine.sample([prompt], SETTINGS, (0, 5)))[0] for prompt in prompts]
@@ -59,7 +59,7 @@ def test_what_is_sampled_does_not_depend_on_what_else_is_in_the_batch(tiny: VLM,
 def test_completions_end_at_a_stop_token_or_at_the_limit(tiny: VLM, prompts: list[Prompt]) -> None:
     stops = tiny.stop_tokens()
     settings = SETTINGS.model_copy(update={"max_new_tokens": 40, "group_size": 8})
-    completions = [c for group in Engine(tiny).sample(prompts, settings, (0, 0)) for c in group.completions]
+    completions = [c for group in LocalEngine(tiny).sample(prompts, settings, (0, 0)) for c in group.completions]
     for completion in completions:
         ids = completion.token_ids.tolist()
         assert not any(token in stops for token in ids[:-1])
@@ -77,7 +77,9 @@ def test_vision_and_padding_tokens_are_never_sampled(tiny: VLM, prompts: list[Pr
     assert set(torch.isinf(tiny.token_bias()).nonzero()[:, 0].tolist()) == forbidden
     # At this temperature all tokens are about equally likely, so each would be met many times.
     settings = Rollout(group_size=32, max_new_tokens=40, temperature=1000.0)
-    tokens = torch.cat([c.token_ids for g in Engine(tiny).sample(prompts, settings, (0, 0)) for c in g.completions])
+    tokens = torch.cat(
+        [c.token_ids for g in LocalEngine(tiny).sample(prompts, settings, (0, 0)) for c in g.completions]
+    )
     assert len(tokens) > 2 * tiny.adapter.vocabulary()
     assert forbidden.isdisjoint(tokens.tolist())
 
@@ -87,7 +89,7 @@ def test_each_image_passes_the_vision_tower_once(tiny: VLM, prompts: list[Prompt
     hook = tiny.adapter.vision_tower().register_forward_hook(lambda _m, args, _o: patches.append(len(args[0])))
     expected = sum(len(prompt.vision["pixel_values"]) for prompt in prompts)
     try:
-        groups = Engine(tiny).sample(prompts, SETTINGS, (0, 0))
+        groups = LocalEngine(tiny).sample(prompts, SETTINGS, (0, 0))
         assert sum(patches) == expected
         patches.clear()
         token_logprobs(tiny, packed_rows(groups, tiny.adapter), temperature=1.0)[0].sum().backward()

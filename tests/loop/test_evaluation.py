@@ -35,7 +35,7 @@ from mr1.models import load_vlm
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.report.write import write_page
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
 
 pytestmark = pytest.mark.loop
@@ -54,7 +54,7 @@ def opened(folder: Path, settings: dict[str, Any], mode: Mode = "new") -> Evalua
 
 
 def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> None:
-    engine, task = Engine(tiny), load_task("counting")
+    engine, task = LocalEngine(tiny), load_task("counting")
     protocol = Protocol(PROMPT, 12, attempts=3, temperature=1.5, batch_size=4)
 
     class StoppedError(Exception):
@@ -128,7 +128,7 @@ def test_the_page_stands_alone_and_escapes_what_a_model_wrote(tiny: VLM, tmp_pat
     settings = {"model": "<b>tiny</b>", "loading": {"dtype": "float32"}}
     task = {"split": "test", "scorer": "strict", "attempts": 1, "temperature": 1.0, "max_new_tokens": 40}
     made = opened(folder, settings | {"tasks": {"geometry": task}})
-    made.measure(Engine(tiny), load_task("geometry"), "test", 20, GREEDY, lambda _: None)
+    made.measure(LocalEngine(tiny), load_task("geometry"), "test", 20, GREEDY, lambda _: None)
     outcomes = folder / "outcomes"
     for stray in (outcomes / ".DS_Store", outcomes / "geometry" / "Thumbs.db", outcomes / "geometry" / "._0.parquet"):
         stray.write_bytes(b"\0stray")
@@ -163,8 +163,8 @@ def _choice(**given: Any) -> Choice:
 def test_data_of_ones_own_is_measured_like_a_task(tiny: VLM, tmp_path: Path) -> None:
     (chosen,) = measurements([], [str(_rows(tmp_path))], _choice(max_new_tokens=72))
     assert (chosen.task.name, chosen.split, chosen.samples) == ("rows", "train", 3)
-    own = evaluate(Engine(tiny), chosen.task, chosen.split, 99, chosen.protocol)
-    procedural = evaluate(Engine(tiny), load_task("counting"), "test", 3, Protocol(PROMPT, 72))
+    own = evaluate(LocalEngine(tiny), chosen.task, chosen.split, 99, chosen.protocol)
+    procedural = evaluate(LocalEngine(tiny), load_task("counting"), "test", 3, Protocol(PROMPT, 72))
     assert sorted(each.completion for each in own.outcomes) == sorted(each.completion for each in procedural.outcomes)
 
 
@@ -185,7 +185,7 @@ def test_an_evaluation_holds_no_image_longer_than_its_prompt_needs(
     monkeypatch.setattr("mr1.data.source.decode", counted)
     tables: list[pa.Table] = []
     protocol = Protocol(PROMPT, 2, attempts=2, batch_size=6)
-    found = evaluate(Engine(tiny), chosen.task, "train", 12, protocol, keep=tables.append)
+    found = evaluate(LocalEngine(tiny), chosen.task, "train", 12, protocol, keep=tables.append)
     assert len(most) == 12
     assert max(most) <= 2
     assert not any(outcome.images for outcome in found.outcomes)
@@ -248,7 +248,7 @@ def test_super_clevrs_real_scenes(tiny: VLM, shared_data: Path) -> None:
     (chosen,) = measurements([], [f"superclevr={path}"], _choice())
     assert chosen.samples == 45
     tables: list[pa.Table] = []
-    evaluate(Engine(tiny), chosen.task, chosen.split, 5, Protocol(PROMPT, 8), keep=tables.append)
+    evaluate(LocalEngine(tiny), chosen.task, chosen.split, 5, Protocol(PROMPT, 8), keep=tables.append)
     files = [image["bytes"] for (image,) in tables[0]["images"].to_pylist()]
     assert [Image.open(io.BytesIO(file)).size for file in files] == [(640, 480)] * 5
 

@@ -15,7 +15,7 @@ from mr1.models import VLM, load_vlm
 from mr1.models.adapter import Adapter
 from mr1.models.check import check_model, counting_images, example_groups
 from mr1.models.small import FAMILIES, build_small
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.train.packing import make_rows, packed_rows
@@ -79,7 +79,7 @@ def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
     # At this temperature all tokens are about equally likely, so each would be met many times.
     settings = Rollout(group_size=4, max_new_tokens=150, temperature=1000.0)
     with counting_images(vlm) as counts:
-        groups = Engine(vlm).sample(prompts, settings, (0, 0))
+        groups = LocalEngine(vlm).sample(prompts, settings, (0, 0))
     assert sum(counts) == expected
     tokens = torch.cat([completion.token_ids for group in groups for completion in group.completions])
     assert len(tokens) > 2 * vlm.adapter.vocabulary()
@@ -93,7 +93,7 @@ def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> N
     """The prompts' lengths differ, so the sampler pads on the left and the scorer on the right."""
     vlm = small(family)
     prompts = [group.prompt for group in example_groups(vlm)]
-    groups = Engine(vlm).sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
+    groups = LocalEngine(vlm).sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
     scored, _ = token_logprobs(vlm, make_rows(groups, vlm.adapter), temperature=1.0)
     sampled = [c.logprobs for group in groups for c in group.completions if c.logprobs is not None]
     torch.testing.assert_close(torch.cat(sampled), scored, atol=5e-6, rtol=0)
@@ -106,7 +106,7 @@ def test_shared_prompts_decode_as_repeated_ones(small: Callable[[str], VLM], fam
     allowed = torch.isfinite(vlm.token_bias()).nonzero()[:, 0]
     vlm.stop_tokens = lambda: allowed[::12].tolist()  # type: ignore[method-assign]
     prompts = [group.prompt for group in example_groups(vlm)]
-    engine, settings = Engine(vlm), Rollout(group_size=5, max_new_tokens=40)
+    engine, settings = LocalEngine(vlm), Rollout(group_size=5, max_new_tokens=40)
     assert isinstance(engine.decoder(prompts, 5, 40), SharedPrompts)
     shared = engine.sample(prompts, settings, (0, 0))
     engine.decoder = partial(RepeatedPrompts, vlm)  # type: ignore[method-assign]

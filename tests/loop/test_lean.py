@@ -19,7 +19,7 @@ from mr1.config import Config, Rollout
 from mr1.models import VLM, load_vlm
 from mr1.models.lean import is_lean
 from mr1.models.policy import make_policy
-from mr1.rollout.engine import Decoder, Engine
+from mr1.rollout.local import Decoder, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import AHEAD, SharedPrompts
 from mr1.train.packing import make_rows
@@ -88,8 +88,8 @@ def test_bfloat16_differs_by_rounding_alone(
     exact = replace(policy, model=copy.deepcopy(policy.model).float())
     exact.adapter = type(policy.adapter)(exact.model, policy.tokenizer)
     prompts = [make_prompt(index, ("counting", "geometry")[index % 2]) for index in range(6)]
-    groups = Engine(policy).sample(prompts, Rollout(group_size=4, max_new_tokens=40), (0, 0))
-    assert isinstance(Engine(policy).decoder(prompts, 4, 40), SharedPrompts)
+    groups = LocalEngine(policy).sample(prompts, Rollout(group_size=4, max_new_tokens=40), (0, 0))
+    assert isinstance(LocalEngine(policy).decoder(prompts, 4, 40), SharedPrompts)
 
     sampled, scored = (torch.cat(each) for each in zip(*(_both(policy, group) for group in groups), strict=True))
     width = max(len(each) for group in groups for each in group.completions)
@@ -124,7 +124,7 @@ def test_bfloat16_keeps_a_prompts_keys_once(make_config: Callable[..., Config], 
     config = make_config(loading__dtype="bfloat16")
     vlm = load_vlm(config.model, config.loading)
     for copies in (2, 8):
-        decoder = Engine(vlm).decoder(prompts, copies, 8)
+        decoder = LocalEngine(vlm).decoder(prompts, copies, 8)
         assert isinstance(decoder, SharedPrompts)
         with torch.no_grad():
             decoder.prefill()
@@ -136,7 +136,7 @@ def test_bfloat16_keeps_a_prompts_keys_once(make_config: Callable[..., Config], 
 
 @pytest.mark.parametrize("change", ["activation", "positions", "layer", "product", "embedding"])
 def test_other_models_decode_by_their_own_forward(vlm: VLM, prompts: list[Prompt], change: str) -> None:
-    assert isinstance(Engine(vlm).decoder(prompts, 2, 8), SharedPrompts)
+    assert isinstance(LocalEngine(vlm).decoder(prompts, 2, 8), SharedPrompts)
     text = vlm.model.model.get_decoder()
     layer = text.layers[1]
     if change == "activation":
@@ -151,4 +151,4 @@ def test_other_models_decode_by_their_own_forward(vlm: VLM, prompts: list[Prompt
         embedding = vlm.model.get_input_embeddings()
         embedding.__class__ = type("ScaledEmbedding", (nn.Embedding,), {})
     assert not is_lean(vlm)
-    assert isinstance(Engine(vlm).decoder(prompts, 2, 8), RepeatedPrompts)
+    assert isinstance(LocalEngine(vlm).decoder(prompts, 2, 8), RepeatedPrompts)

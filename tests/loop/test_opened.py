@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from mr1.report.reading import Reader
 from mr1.report.samples import training_groups
 from mr1.rewards import score_groups
 from mr1.rewards.functions import score_by_function
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
 from mr1.train.loop import Trainer
 from mr1.train.run import Run
@@ -82,8 +82,8 @@ def test_a_perfect_continuation_earns_all(tiny: VLM, opened: str, text: str) -> 
     assert group.scores["accuracy"].tolist() == [1.0, 0.0]
     assert group.scores["accuracy-r1v"].tolist()[0] == 1.0
 
-    class Says(Engine):
-        def greedy(self, prompts: list[Prompt], *_: object) -> list[Completion]:  # type: ignore[override]
+    class Says(LocalEngine):
+        def greedy(self, prompts: Sequence[Prompt], *_: object, **__: object) -> list[Completion]:
             return [vlm.written(text.format(each.sample.answer)) for each in prompts]
 
     for outcome in evaluate_batch(Says(vlm), load_task("counting"), "test", range(3), Protocol(PROMPT, 64)):
@@ -119,9 +119,9 @@ def test_sft_goes_on_where_the_template_stopped(
     prompt = counting_prompt(vlm)
     if reasoning and opened not in ("", "<think>\n"):
         with pytest.raises(UserError, match=r"demonstrations\.reasoning: the model's chat template closes"):
-            method.rollout(Engine(vlm), [prompt], 0)
+            method.rollout(LocalEngine(vlm), [prompt], 0)
         return
-    (group,) = method.rollout(Engine(vlm), [prompt], 0)
+    (group,) = method.rollout(LocalEngine(vlm), [prompt], 0)
     whole = turn(prompt, group.completions[0])
     assert whole.count("<think>") == whole.count("</think>") == (1 if reasoning or "<think>" in opened else 0)
     assert whole.count("<answer>") == 1

@@ -56,10 +56,10 @@ def test_completions_behind_prompts_that_were_run_ahead_equal_flat(
 ) -> None:
     groups = make_groups(4)
     flat = _score(tiny, flat_rows(groups))
-    prompts = [group.prompt for group in groups]
-    tiny.run_ahead(prompts, prefixes=True)
+    prompts = tiny.run_ahead([group.prompt for group in groups], prefixes=True)
+    assert [group.prompt.ahead for group in groups] == [None] * 4  # those that were given stay as they were
+    assert tiny.frozen_copy().known_prefixes(prompts) == []  # another model's are none
     behind = _score(tiny, completion_rows(groups, tiny.known_prefixes(prompts)))
-    tiny.forget()
     torch.testing.assert_close(behind[0], flat[0], atol=1e-5, rtol=1e-6)
     torch.testing.assert_close(behind[1], flat[1], atol=1e-5, rtol=0)
     _assert_equal_gradients(behind[2], flat[2])

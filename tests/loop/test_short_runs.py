@@ -134,24 +134,30 @@ def test_a_batch_is_drawn_and_recorded_once_for_all_its_updates(
 ) -> None:
     trainer = start(steps=6, updates_per_rollout=2, samples_every=4, checkpoint__every=4, image_cache=3)
     drawn: list[tuple[str, object]] = []
-    batch, rollout = trainer.source.batch, trainer.method.rollout
+    batch, rollout, prepare = trainer.source.batch, trainer.method.rollout, trainer.engine.prepare
 
     def draw(last: bool = False) -> list[Prompt]:
         drawn.append(("batch", last))
         return batch(last)
 
-    def roll(engine: Any, prompts: Any, step: int) -> Any:
+    def ahead(prompts: Any) -> Any:
+        drawn.append(("ahead", len(prompts)))
+        return prepare(prompts)
+
+    def roll(engine: Any, prompts: Any, step: int, more: Any) -> Any:
         drawn.append(("rollout", step))
-        return rollout(engine, prompts, step)
+        return rollout(engine, prompts, step, more)
 
     monkeypatch.setattr(trainer.source, "batch", draw)
     monkeypatch.setattr(trainer.method, "rollout", roll)
-    monkeypatch.setattr("mr1.train.loop.run_ahead", lambda *given: drawn.append(("ahead", given[0] is trainer.policy)))
+    monkeypatch.setattr(trainer.engine, "prepare", ahead)
+    monkeypatch.setattr(trainer.engine, "sync", lambda policy: drawn.append(("sync", policy is trainer.policy)))
     trainer.train()
+    prompts = trainer.config.prompts_per_step
     assert drawn == [
-        *(("batch", False), ("ahead", True), ("rollout", 0)),
-        *(("batch", False), ("ahead", True), ("rollout", 2)),
-        *(("batch", True), ("ahead", True), ("rollout", 4)),
+        *(("batch", False), ("ahead", prompts), ("rollout", 0), ("sync", True), ("sync", True)),
+        *(("batch", False), ("ahead", prompts), ("rollout", 2), ("sync", True), ("sync", True)),
+        *(("batch", True), ("ahead", prompts), ("rollout", 4), ("sync", True), ("sync", True)),
     ]
     assert trainer.cache.limit == 3 * 2**20
     assert numbered(trainer.run.folder / "samples", "step-").keys() == {0, 4}
@@ -399,7 +405,7 @@ def test_when_checkpoints_are_saved(
 
     def save(step: int, policy: object, state: dict[str, Any]) -> None:
         assert policy is trainer.policy
-        assert state.keys() == {"optimizer", "method", "data", "origin"}
+        assert state.keys() == {"optimizer", "method", "modules", "data", "origin"}
         done.append(step)
 
     monkeypatch.setattr(trainer.run, "save_checkpoint", save)

@@ -15,7 +15,7 @@ from mr1.evaluate.evaluate import Protocol, evaluate
 from mr1.models.build_tiny import build_tokenizer
 from mr1.models.loading import BUNDLED
 from mr1.models.vlm import VLM
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
 
 pytestmark = pytest.mark.loop
@@ -72,6 +72,6 @@ def test_its_tokenizer_is_the_recipes(tiny: VLM) -> None:
 @pytest.mark.parametrize("task", ["counting", "geometry"])
 def test_it_keeps_to_the_format_and_leaves_room(tiny: VLM, task: str) -> None:
     # Loose bounds for few samples; docs/tiny-vlm.md has the figures and the command.
-    result = evaluate(Engine(tiny), load_task(task), "validation", 96, Protocol(PROMPT, 72)).summary()
+    result = evaluate(LocalEngine(tiny), load_task(task), "validation", 96, Protocol(PROMPT, 72)).summary()
     assert result["format_rate"] > 0.9
     assert 0.15 < result["accuracy"] < 0.7

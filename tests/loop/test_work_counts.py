@@ -119,7 +119,7 @@ def test_prompts_run_ahead_change_nothing(
     lines, texts = [], []
     for ahead in (True, False):
         if not ahead:
-            monkeypatch.setattr(VLM, "run_ahead", lambda *_: None)
+            monkeypatch.setattr(VLM, "run_ahead", lambda _, prompts, __: [*prompts])
         trainer = make_trainer(**{"updates_per_rollout": 2, "steps": 4, "lora.rank": rank})
         counter = trainer.count()
         for step in range(4):

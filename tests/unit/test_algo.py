@@ -134,7 +134,11 @@ def test_each_side_of_the_clip_has_its_own_bound() -> None:
 def test_what_lies_between_the_two_bounds_is_clipped_only_by_its_own(ratio: float, advantage: float) -> None:
     for low, high, clipped in ((0.2, 0.4, False), (0.1, 0.2, True)):
         logprobs = torch.tensor([ratio]).log().requires_grad_()
-        inputs = LossInputs(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), 0.0)
+        first = torch.zeros(1, dtype=torch.long)
+        inputs = LossInputs(
+            *(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), 0.0),
+            *(first, first, torch.zeros(1)),
+        )
         output = grpo_loss(inputs, low, high)
         bound = 1 + high if advantage > 0 else 1 - low
         assert output.loss.item() == pytest.approx(-advantage * (bound if clipped else ratio))
@@ -152,6 +156,9 @@ def _inputs(logprobs: torch.Tensor, ref: torch.Tensor | None, beta: float) -> Lo
         advantages=torch.tensor([1.0, -1.0, -1.0]),
         weights=torch.tensor([0.5, 0.25, 0.25]),
         kl_weight=beta,
+        completion=torch.tensor([0, 1, 1]),
+        group=torch.tensor([0, 0, 0]),
+        behaviour_logprobs=logprobs.detach(),
     )
 
 

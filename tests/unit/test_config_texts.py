@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mr1.config import Config, dump_config, read_config
+from mr1.config.checks import check
 from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.walk import nested_model
 from mr1.data.settings import Source
@@ -78,9 +79,11 @@ def configs(draw: st.DrawFn) -> Config:
     evaluation = {"tasks": [own], "prompt": draw(texts) + "{question}"}
     drawn["evaluation"] = drawn.get("evaluation", {}) | evaluation
     try:
-        return Config.model_validate(drawn)
+        config = Config.model_validate(drawn)
+        check(config)
     except (UserError, ValidationError):
         reject()
+    return config
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def settings_of(method: str, rows: Path) -> dict[str, Any]:
 
 def use(config: Config) -> None:
     """Make what is made of settings before a model is loaded."""
-    method = method_class(config.method)(config)
+    method = method_class(config.method.name)(config)
     for step in {0, config.steps // 2, config.steps - 1}:
         assert math.isfinite(method.kl_weight(step))
         assert 0 <= rate_factor(step, config.steps, config.optimizer) <= 1
@@ -83,7 +83,7 @@ def check_message(error: UserError, key: str, setting: str) -> None:
     """One line, not long, that names the key."""
     said = str(error)
     assert said.isprintable(), f"{setting}: {said!r}"
-    assert key.rpartition(".")[2] in said, f"{setting}: {said}"
+    assert key.removesuffix(".name").rpartition(".")[2] in said, f"{setting}: {said}"
     assert len(said) < 1500, f"{setting}: {said}"
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mr1.config import Config
+from mr1.methods.base import give_each_token
 from mr1.methods.grpo import GRPO
 from mr1.models import determinism, load_vlm
 from mr1.models.policy import make_policy
@@ -83,7 +84,7 @@ def test_an_update_that_cant_be_repeated_is_made_all_the_same(
     def groups() -> list[Group]:
         made = make_groups(2)
         for group in made:
-            group.advantages = torch.linspace(-1, 1, len(group.completions))
+            give_each_token(group, torch.linspace(-1, 1, len(group.completions)))
         return made
 
     expected = _updated(config, groups(), GRPO(config))

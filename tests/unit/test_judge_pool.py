@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.judge import r1v, strict
+from mr1.judge.limits import LIMIT
 from mr1.judge.pool import CORES, Pool, side_by_side
 from mr1.judge.truth import Truth
 from mr1.judge.verdict import Verdict
-from mr1.judge.worker import LIMIT
 
 BOUND = 1.0
 """Seconds of a processor's time in the caller; what a worker takes is the kernel's to end."""

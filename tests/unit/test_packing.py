@@ -177,14 +177,12 @@ def test_microbatches_keep_order_and_budget() -> None:
 
 def test_a_group_that_is_too_large_is_torn_apart() -> None:
     group = _group([1, 2], [[3], [4, 5], [6], [7, 8, 9, 10], [11]])
-    group.advantages = torch.arange(5.0)
     for shares, together in ((True, [1, 1, 1, 2]), (False, [1, 1, 1, 1, 1])):
         batches = list(microbatches([group, _group([1], [[2]])], 5, _adapter(shares=shares)))
         assert [len(batch) for batch in batches] == together
         parts = [part for batch in batches for part in batch][:-1]
         assert [len(part.completions) for part in parts] == [2, 1, 1, 1]
         assert [each for part in parts for each in part.completions] == group.completions
-        assert torch.cat([part.advantages for part in parts if part.advantages is not None]).tolist() == [0, 1, 2, 3, 4]
         assert all(part.prompt is group.prompt for part in parts)
 
 
@@ -193,9 +191,10 @@ def test_two_completions_that_are_too_large_together_come_apart() -> None:
     assert [[len(part.completions) for part in batch] for batch in batches] == [[1], [1]]
 
 
-def test_a_torn_group_without_advantages_stays_without() -> None:
-    parts = [part for batch in microbatches([_group([1], [[2]] * 4)], 3, _adapter()) for part in batch]
-    assert [(len(part.completions), part.advantages) for part in parts] == [(2, None), (2, None)]
+def test_an_indivisible_group_is_never_torn() -> None:
+    large, small = _group([1, 2], [[3], [4, 5], [6], [7, 8, 9, 10], [11]]), _group([1], [[2]])
+    batches = list(microbatches([large, small, small], 5, _adapter(), indivisible=True))
+    assert batches == [[large], [small, small]]
 
 
 def test_flat_rows_have_no_padding_to_count() -> None:

@@ -18,6 +18,7 @@ from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation, Outcome
 from mr1.judge import strict
 from mr1.judge.verdict import Verdict
+from mr1.methods.base import give_each_token
 from mr1.models.vlm import VLM
 from mr1.train.resume import Change, Rule
 from mr1.train.run import CONTENTS, Run
@@ -217,7 +218,7 @@ def test_a_step_is_a_line_and_a_table(
         count = len(group.completions)
         group.scores = {"accuracy": torch.arange(float(count)), "format": torch.ones(count)}
         group.rewards = group.scores["accuracy"] + 1
-        group.advantages = torch.arange(float(count)) - 0.5
+        give_each_token(group, torch.arange(float(count)) - 0.5)
     groups[0].completions[1].finish_reason = "length"
     with Run(make_config()) as run:
         run.open()

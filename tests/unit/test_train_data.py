@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_unusable_rows_of_a_batch_ahead_are_told_when_it_is_used_and_end_the_run
         number = int(identity.rpartition("r")[2])
         (tmp_path / f"{number}.png").write_bytes(b"no image")
     before = list(told)
-    source._ahead = source._thread.submit(source._draw, left_out.copy(), source.turn, source.following)
+    source._ahead = source._thread.submit(source._draw, 4, deepcopy(source.curriculum), left_out.copy())
     source._ahead.result()
     assert told == before
     with pytest.raises(TooManyError, match=r"of 12 rows of own, split train, can't be used"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -12,17 +13,18 @@ import torch
 
 from mr1.algo.objective import grpo_loss
 from mr1.config import Config
-from mr1.methods.base import Method
+from mr1.methods.base import Method, give_each_token
 from mr1.methods.grpo import GRPO
 from mr1.methods.sft import SFT
 from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy
 from mr1.models.vlm import VLM
+from mr1.rollout.local import LocalEngine
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import plain_rows
 from mr1.train.scoring import token_logprobs
-from mr1.train.update import run_ahead, score_reference, update
-from mr1.types import Completion, Group, LossInputs
+from mr1.train.update import one_microbatch, score_reference, update
+from mr1.types import Completion, Group, LossInputs, Prompt
 
 BETA = 0.3
 TEMPERATURE = 0.7
@@ -54,7 +56,7 @@ class Watched(Optimizer):
         super().__init__(vlm, config)
         self.vlm = vlm
 
-    def clip(self) -> float:
+    def clip(self) -> dict[str, float]:
         named = self.vlm.model.named_parameters()
         self.gradient = {name: each.grad.clone() for name, each in named if each.grad is not None}
         return super().clip()
@@ -68,10 +70,11 @@ def masked(make_groups: Callable[[int], list[Group]]) -> Callable[[], list[Group
         groups = make_groups(2)
         patterns = cycle([[True], [True, False], [False, True, True], [True, True, True, False]])
         for group, pattern in zip(groups, ([0.5, -1.5, 1.0, 0.0], [2.0, -0.5, -1.5]), strict=True):
-            group.advantages = group.rewards = torch.tensor(pattern)
+            group.rewards = torch.tensor(pattern)
             for completion in group.completions:
                 shape = next(patterns)
                 completion.mask = torch.tensor([shape[index % len(shape)] for index in range(len(completion))])
+            give_each_token(group, group.rewards)
         return groups
 
     return make
@@ -202,7 +205,7 @@ def test_sft_with_masked_tokens_by_its_equation(
 ) -> None:
     groups, config = masked(), make_config(tokens_per_microbatch=budget, **SFT_SETTINGS)
     for group in groups:
-        group.advantages = torch.ones(len(group.completions))
+        give_each_token(group, torch.ones(len(group.completions)))
     policy = _policy(config)
     scores = _score(policy, groups)
     written = torch.cat([score[each.mask] for score, each in zip(scores, _completions(groups), strict=True)])
@@ -232,6 +235,8 @@ def test_tokens_put_in_behind_the_end_change_nothing(
             completion.token_ids = torch.cat([completion.token_ids, torch.tensor(extra, dtype=torch.long)])
             completion.logprobs = torch.cat([completion.logprobs, torch.full((len(extra),), -9.0)])
             completion.mask = torch.cat([completion.mask, torch.zeros(len(extra), dtype=torch.bool)])
+            assert completion.advantages is not None
+            completion.advantages = torch.cat([completion.advantages, torch.full((len(extra),), torch.nan)])
         results.append(_updated(config, method, groups, tiny))
     (metrics, optimizer), *others = results
     assert metrics["sampler/logprob_gap"] == pytest.approx(0.25, abs=1e-4)
@@ -248,7 +253,8 @@ def test_a_single_token_counts_whole(
 ) -> None:
     (group, _), config = masked(), make_config(**GRPO_SETTINGS)
     completion = group.completions[2]
-    alone = Group(group.prompt, [completion], rewards=torch.ones(1), advantages=torch.ones(1))
+    alone = Group(group.prompt, [completion], rewards=torch.ones(1))
+    give_each_token(alone, torch.ones(1))
     completion.mask = torch.arange(len(completion)) == 1
     completion.logprobs = _score(tiny, [alone])[0].detach() + 0.25
     assert GRPO(config).token_weights([alone]) == [1.0]
@@ -261,7 +267,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM
 ) -> None:
     groups, config = masked(), make_config(**GRPO_SETTINGS)
-    groups[0].advantages = torch.tensor([torch.inf, 0.0, 0.0, 0.0])
+    give_each_token(groups[0], torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
     policy = _policy(config)
     before = [parameter.detach().clone() for parameter in policy.model.parameters()]
     score_reference(tiny, groups, config)
@@ -279,14 +285,20 @@ def test_prompts_are_run_ahead_where_that_takes_no_memory(
     prompts = [group.prompt for group in make_groups(2)]
     size = sum(map(len, prompts)) + 2 * 4 * 48
     asked: list[bool] = []
-    monkeypatch.setattr(VLM, "run_ahead", lambda _, got, prefixes: asked.append(prefixes and got is prompts))
+
+    def ahead(_: VLM, got: Sequence[Prompt], prefixes: bool) -> list[Prompt]:
+        asked.append(prefixes and got is prompts)
+        return [*got]
+
+    monkeypatch.setattr(VLM, "run_ahead", ahead)
 
     def asks(frozen: bool = False, shares: bool = True, **settings: object) -> list[bool]:
         asked.clear()
         with monkeypatch.context() as patch:
             patch.setattr(tiny, "features_frozen", frozen)
-            patch.setattr("mr1.train.update.can_share", lambda _: shares)
-            run_ahead(tiny, prompts, make_config(**{"tokens_per_microbatch": size, **settings}))
+            patch.setattr("mr1.rollout.local.can_share", lambda _: shares)
+            config = make_config(**{"tokens_per_microbatch": size, **settings})
+            LocalEngine(tiny, partial(one_microbatch, tiny, config)).prepare(prompts)
         return [*asked]
 
     assert asks() == asks(frozen=True) == [True]
@@ -298,7 +310,10 @@ def test_prompts_are_run_ahead_where_that_takes_no_memory(
 def test_the_clip_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config]) -> None:
     method = GRPO(make_config(**GRPO_SETTINGS))
     ratio = torch.tensor([1.2, 0.85, 1.35, 0.7])
-    inputs = LossInputs(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), 0.0)
+    inputs = LossInputs(
+        *(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), 0.0),
+        *(torch.arange(4), torch.zeros(4, dtype=torch.long), torch.zeros(4)),
+    )
     assert method.loss(inputs).loss.item() == pytest.approx(-(1.2 - 0.9 + 1.3 - 0.9))
     assert method.loss(inputs).metrics["clip_fraction"].item() == 3
     assert grpo_loss(inputs, 0.3, 0.1).loss.item() != pytest.approx(method.loss(inputs).loss.item(), abs=1e-3)

@@ -8,6 +8,7 @@ from mr1.config.tree import (
     Config,
     Loading,
     LoRA,
+    MethodSettings,
     Optimizer,
     Rollout,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Config",
     "LoRA",
     "Loading",
+    "MethodSettings",
     "Optimizer",
     "Rollout",
     "dump_config",

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from mr1.config.tree import Config, UnreadMethod
 from mr1.errors import UserError, nearest, shown
-
-if TYPE_CHECKING:
-    from mr1.config.tree import Config
+from mr1.methods import METHODS, method_class
 
 
 def check(config: Config) -> None:
     """Raise UserError for the first thing that can't work or would have no effect."""
-    from mr1.methods import METHODS, method_class
-
-    _known("method", config.method, METHODS)
+    if ":" not in config.method.name:
+        _known("method", config.method.name, METHODS)
     _check_tasks(config)
     _check_prompts(config)
     _check_model(config)
     _check_rewards(config)
     _check_steps(config)
-    method_class(config.method).check(config)
+    if not isinstance(config.method, UnreadMethod):
+        method_class(config.method.name).check(config)
 
 
 def _check_tasks(config: Config) -> None:

@@ -69,6 +69,8 @@ def _as_read(value: Any) -> Any:
 def reject_unknown(settings: Mapping[Any, Any], tree: type[BaseModel], prefix: str = "") -> None:
     """Raise UserError for the first key that the tree does not have, and name the nearest that it has."""
     for key, value in settings.items():
+        if key not in tree.model_fields and tree.model_config.get("extra") == "allow":
+            continue
         if key not in tree.model_fields:
             raise UserError(f"unknown key {shown(f'{prefix}{key}')}{nearest(f'{prefix}{key}', keys(tree, prefix))}")
         annotation = tree.model_fields[key].annotation

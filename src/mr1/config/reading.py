@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
+from mr1.config.checks import check
 from mr1.config.overrides import put_over, put_values, reject_unknown
 from mr1.config.text import read_yaml, resolve, write_yaml
-from mr1.config.tree import REWARDS, Config
+from mr1.config.tree import REWARDS, Config, MethodSettings, UnreadMethod
 from mr1.data.settings import Source, preset_names
 from mr1.errors import UserError, nearest, shown
+from mr1.methods import METHODS, method_class
 from mr1.recipes import find_recipe
 
 Tree = TypeVar("Tree", bound=BaseModel)
@@ -40,7 +43,7 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
         UserError: a missing or unreadable recipe, an unknown key, a wrong type, an impossible combination, a reward
             function that can't be imported.
     """
-    config = read_config(recipe, overrides)
+    config = make_config(_read(recipe), overrides)
     load_rewards(config)
     return config
 
@@ -60,7 +63,7 @@ def read_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         UserError: see `load_config`.
     """
-    return make_config(_read(recipe), overrides)
+    return make_config(_read(recipe), overrides, run_code=False)
 
 
 def read_settings(
@@ -79,23 +82,42 @@ def read_settings(
     if isinstance(recipe, str | Path):
         settings = _read(recipe)
     else:
-        put_values(settings, _plain(recipe), Config)
+        _put(settings, _plain(recipe))
     if over:
         settings.setdefault("rewards", dict(REWARDS))  # as `make_config` does for its overrides
-        put_values(settings, over, Config)
+        _put(settings, over)
     return settings
 
 
-def make_config(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
+def _put(settings: dict[Any, Any], values: Mapping[str, Any]) -> None:
+    """Put Python's values over a recipe's settings, in place; those of its method are known by the method."""
+    method = values.get("method")
+    chosen = str(values["method.name"]) if "method.name" in values else _name_of(method)
+    tree = _tree_of(settings, chosen or _name_of(settings.get("method")), run_code=True)
+    given = {
+        "method.name" if key == "method" and isinstance(method, str) else key: value for key, value in values.items()
+    }
+    put_values(settings, given, tree)
+
+
+def make_config(settings: dict[str, Any], overrides: Sequence[str] = (), run_code: bool = True) -> Config:
     """The tree of settings that stand in a dictionary, which the overrides are put into.
+
+    Args:
+        settings: changed in place.
+        overrides: `key=value`.
+        run_code: whether a method of the user's own is imported, so that its settings are checked.
 
     Raises:
         UserError: see `load_config`.
     """
+    tree, overrides = _choose_method(settings, overrides, run_code)
     # An override of one reward's weight leaves the other defaults as they are.
     settings.setdefault("rewards", dict(REWARDS))
-    put_over(settings, overrides, Config)
-    return _validated(resolve(settings), Config)
+    put_over(settings, overrides, tree)
+    config = _validated(resolve(settings), tree)
+    check(config)
+    return config
 
 
 def make_source(name: str, settings: Mapping[str, Any]) -> Source:
@@ -146,6 +168,58 @@ def _read(recipe: str | Path) -> dict[Any, Any]:
     return settings
 
 
+def _choose_method(
+    settings: dict[str, Any], overrides: Sequence[str], run_code: bool
+) -> tuple[type[Config], Sequence[str]]:
+    """The tree with the settings of the chosen method; `method=NAME` among the overrides becomes `method.name=NAME`."""
+    named = [
+        f"method.name={value.strip()}" if key.strip() == "method" and value.strip()[:1] not in ("", "{") else override
+        for override in overrides
+        for key, _, value in [override.partition("=")]
+    ]
+    name = _name_of(settings.get("method"))
+    for override in named:
+        key, _, value = override.partition("=")
+        if key.strip() in ("method", "method.name"):
+            name = value.strip() if key.strip() == "method.name" else _name_of(_mapping(value)) or name
+    return _tree_of(settings, name, run_code), named
+
+
+def _tree_of(settings: dict[str, Any], name: str, run_code: bool) -> type[Config]:
+    """The tree for a method of this name.
+
+    What stands for the method in the settings becomes a mapping, so that more can be put into it. Of another method it
+    is replaced.
+    """
+    if name and (name != _name_of(settings.get("method")) or isinstance(settings["method"], str)):
+        settings["method"] = {"name": name}
+    if ":" in name and not run_code:
+        return _with_method(UnreadMethod)
+    # A name that there isn't is refused with the other settings.
+    return _with_method(method_class(name).settings if ":" in name or name in METHODS else MethodSettings)
+
+
+def _name_of(method: Any) -> str:
+    """Of what stands for a method in a recipe."""
+    return method if isinstance(method, str) else str(method.get("name", "")) if isinstance(method, dict) else ""
+
+
+def _mapping(text: str) -> Any:
+    """What an override's YAML says; nothing where it is none, which is told when it is put over the settings."""
+    try:
+        return read_yaml(text)
+    except ValueError:
+        return None
+
+
+@cache
+def _with_method(settings: type[MethodSettings]) -> type[Config]:
+    """The tree for a method with these settings."""
+    if settings is MethodSettings:
+        return Config
+    return create_model("Config", __base__=Config, method=(settings, ...))
+
+
 def _validated(settings: Mapping[Any, Any], tree: type[Tree], prefix: str = "") -> Tree:
     reject_unknown(settings, tree, prefix)
     try:
@@ -156,6 +230,8 @@ def _validated(settings: Mapping[Any, Any], tree: type[Tree], prefix: str = "") 
 
 def _plain(value: Any) -> Any:
     """Settings as YAML has them. What is None by default and None here is left out."""
+    if type(value) is MethodSettings:
+        return value.name
     if isinstance(value, BaseModel):
         fields = ((name, getattr(value, name), info.default) for name, info in type(value).model_fields.items())
         return {name: _plain(each) for name, each, default in fields if each is not None or default is not None}

@@ -1,7 +1,7 @@
 """A run's settings as one typed tree. What each setting means stands under it.
 
-Everything that can be wrong with a recipe by itself is found here, before a model or a library of the field is loaded.
-A method adds its own demands in `check` (see `methods/`).
+Everything that can be wrong with a recipe by itself is found before a model or a library of the field is loaded: what a
+setting takes is said here, what settings ask of each other in `checks.py`, and what a method demands in its `check`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from mr1.config.checks import check
 from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
 
 PROMPT = (
@@ -187,6 +186,29 @@ class Checkpoint(Settings):
     """Whether the best on the validation split stays too, by accuracy on the trained tasks where they are evaluated."""
 
 
+class MethodSettings(Settings):
+    """How rollouts become a gradient: a method's name, or a mapping of its name and the settings that it alone has."""
+
+    name: Text
+    """Of a method, or `file.py:Class` or `package.module:Class` for one's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_serializer(mode="wrap")
+    def _in_short(self, serialize: SerializerFunctionWrapHandler) -> Any:
+        settings = serialize(self)
+        return settings if len(settings) > 1 else settings["name"]
+
+
+class UnreadMethod(MethodSettings):
+    """Settings of a method of one's own whose code has not been run: they are taken as they stand."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class Config(Settings):
     """A run."""
 
@@ -198,7 +220,7 @@ class Config(Settings):
     """Of training samples, sampling and new weights. Held-out samples are the same for all seeds."""
     steps: Annotated[int, Field(ge=1, le=999_999)]
     """Optimiser steps: t of Eq. 3. Files of a step have its number in six digits."""
-    method: Text
+    method: MethodSettings
     """How rollouts become a gradient."""
     model: Location = "tiny"
     """A bundled model's name, a Hugging Face folder, or a hub id."""
@@ -257,7 +279,8 @@ class Config(Settings):
         """The splits on which the judge compares what is written with the rows' answers."""
         from mr1.methods import method_class
 
-        trained = "accuracy" in self.rewards and "rewards" in method_class(self.method).uses
+        unread = isinstance(self.method, UnreadMethod)
+        trained = "accuracy" in self.rewards and (unread or "rewards" in method_class(self.method.name).uses)
         return {*self.measured_splits, *(["train"] if trained else [])}
 
     @property
@@ -267,8 +290,3 @@ class Config(Settings):
             return self.checkpoint.every
         batches = self.steps // self.updates_per_rollout
         return self.updates_per_rollout * -(-batches // CHECKPOINTS)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Config:
-        check(self)
-        return self

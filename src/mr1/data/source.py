@@ -28,7 +28,7 @@ from mr1.types import Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from mr1.config import Config
+    from mr1.config.tree import Config
 
 
 @dataclass

@@ -59,7 +59,7 @@ def measure(config: Config) -> dict[str, int]:
     finally:
         trainer.run.close()
     peaks.pop("reward", None)
-    if trainer.method.kl_weight(1) == 0:
+    if not trainer.method.needs_reference(1):
         peaks.pop("score", None)
     return peaks
 

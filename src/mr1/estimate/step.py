@@ -19,20 +19,20 @@ from mr1.errors import UserError
 from mr1.estimate.dry import Device, dry_run
 from mr1.estimate.ledger import Ledger
 from mr1.evaluate.evaluate import available
-from mr1.methods import method_class
+from mr1.methods.base import Method, make_method
 from mr1.models.adapter import Adapter
 from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy, make_reference
 from mr1.models.vlm import VLM
-from mr1.rollout.engine import Choose, Decoder, Engine
+from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
 from mr1.train.evaluations import protocol
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
-from mr1.train.update import run_ahead, score_reference, update
+from mr1.train.update import one_microbatch, score_reference, update
 from mr1.types import Completion, Group, Prompt
 
 LOOKED_AT = 16
@@ -88,21 +88,22 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         make_policy(policy, config)
         policy.model.to("meta")  # peft makes its weights on the CPU
         ledger.name("weights", _tensors(policy.model))
-        method = method_class(config.method)(config)
-        optimizer = _used_optimizer(policy, config, device, ledger)
-        step = max(range(config.steps), key=method.kl_weight)
-        reference = make_reference(policy) if method.kl_weight(step) > 0 else None
+        method = make_method(config, policy)
+        ledger.name("method's modules", (tensor for module in method.modules.values() for tensor in _tensors(module)))
+        optimizer = _used_optimizer(policy, method, config, device, ledger)
+        step = max(range(config.steps), key=method.needs_reference)
+        reference = make_reference(policy) if method.needs_reference(step) else None
         if reference and policy.lora is None:
             with reference() as copy:
                 ledger.name("reference", _tensors(copy.model))
 
         if evaluated:
             ledger.begin("evaluation")
-            _LastToken(policy, ledger, device).greedy(evaluated, config.rollout.max_new_tokens)
+            _LastToken(policy, ledger, device, lambda _: False).greedy(evaluated, config.rollout.max_new_tokens)
         ledger.begin("rollout")
-        longest = [replace(prompts[0]) for _ in prompts]
-        run_ahead(policy, longest, config)
-        groups = method.rollout(_LastToken(policy, ledger, device), prompts, step)
+        engine = _LastToken(policy, ledger, device, partial(one_microbatch, policy, config))
+        longest = engine.prepare([replace(prompts[0]) for _ in prompts])
+        groups = method.rollout(engine, prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
         method.score(groups)
         method.assign_advantages(groups)
@@ -127,17 +128,20 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
     )
 
 
-class _LastToken(Engine):
+class _LastToken(LocalEngine):
     """Decodes one token of each completion: the last, when the cache is full."""
 
-    def __init__(self, vlm: VLM, ledger: Ledger, device: Device) -> None:
-        super().__init__(vlm)
+    def __init__(self, vlm: VLM, ledger: Ledger, device: Device, ahead_is_free: IsFree) -> None:
+        super().__init__(vlm, ahead_is_free)
         self.ledger, self.device = ledger, device
         self.decoded = 0
 
     @torch.no_grad()
-    def _complete(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> list[Completion]:
-        rows = len(prompts) * copies
+    def _complete(
+        self, prompts: Sequence[Prompt], copies: int, budgets: Sequence[int], choose: Choose, strings: Any = None
+    ) -> list[Completion]:
+        del strings  # the longest completions end by their budgets
+        rows, length = len(budgets), max(budgets)
         if rows > self.decoded:
             self._decode_last(prompts, copies, length, choose)
             self.decoded = rows
@@ -207,9 +211,9 @@ def _blocks(decoder: Decoder, vlm: VLM) -> list[Tensor]:
     ]
 
 
-def _used_optimizer(policy: VLM, config: Config, device: Device, ledger: Ledger) -> Optimizer:
+def _used_optimizer(policy: VLM, method: Method, config: Config, device: Device, ledger: Ledger) -> Optimizer:
     """The optimizer after a step: its moments are there, the gradients are gone."""
-    optimizer = Optimizer(policy, config)
+    optimizer = Optimizer(policy, config, method.owned())
     tensors = [tensor for group in optimizer.adamw.param_groups for tensor in group["params"]]
     for group in optimizer.adamw.param_groups:
         group["foreach"] = device == "gpu"  # as torch chooses there by itself
@@ -221,7 +225,8 @@ def _used_optimizer(policy: VLM, config: Config, device: Device, ledger: Ledger)
     moments = (value for state in optimizer.adamw.state.values() for value in state.values())
     ledger.name("AdamW moments", (moment for moment in moments if moment.is_meta))
     owners = {id(parameter): master for parameter, master in optimizer.masters}
-    for parameter in policy.model.parameters():
+    owned = [parameter for module in method.modules.values() for parameter in module.parameters()]
+    for parameter in [*policy.model.parameters(), *owned]:
         if parameter.requires_grad:
             _name_gradient(parameter, owners.get(id(parameter), parameter), ledger)
     return optimizer

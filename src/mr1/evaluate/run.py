@@ -17,7 +17,7 @@ from mr1.models import load_vlm
 from mr1.models.fingerprint import weights_fingerprint
 from mr1.report.console import Console
 from mr1.report.write import write_page
-from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.tasks.base import Task
 
 SHARE = "--max-unusable"
@@ -74,7 +74,7 @@ def run_evaluation(
         settings = {"model": model, "weights": weights_fingerprint(vlm), "loading": loading.model_dump(mode="json")}
         settings["tasks"] = {each.task.name: each.settings() for each in measurements}
         folder.open(settings)
-        engine = Engine(vlm)
+        engine = LocalEngine(vlm)
         left_out = _left_out(measurements, folder.folder, mode, console, max_unusable)
         for each in measurements:
             if isinstance(each.task, SourceTask):

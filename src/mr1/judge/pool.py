@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mr1.judge.limits import ENDED_BY, WALL
 from mr1.judge.verdict import Verdict
-from mr1.judge.worker import ENDED_BY, WALL
 
 GRACE = 1.0
 """Seconds after WALL at which a worker that neither answered nor ended (it was stopped) is left alone."""

@@ -80,13 +80,13 @@ class RunResult:
     def __repr__(self) -> str:
         config, done = self.config, len(self.metrics)
         stages = [f"{task} {_percent(accuracies)}" for task, accuracies in self._accuracies().items()]
-        about = [f"{config.method} on {', '.join(config.tasks)}", f"{done} of {config.steps} steps", *stages]
+        about = [f"{config.method.name} on {', '.join(config.tasks)}", f"{done} of {config.steps} steps", *stages]
         return f"RunResult({str(self.folder)!r}: {'; '.join(about)})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what was run, its accuracy before and after, and its first curve."""
         config, metrics = self.config, self.metrics
-        facts = f"{config.method} on {', '.join(config.tasks)}, {len(metrics)} of {config.steps} steps"
+        facts = f"{config.method.name} on {', '.join(config.tasks)}, {len(metrics)} of {config.steps} steps"
         figures = self._figures()
         rows = [[task, *(_cell(figures[stage].get(task)) for stage in figures)] for task in self._accuracies()]
         return _page(config.name, facts, ["task", *figures], rows, self.report) + self._curve()

@@ -1,12 +1,12 @@
-"""Methods: one published method per file. It names the pieces that it joins, its settings and its paper."""
+"""Methods: one published method per file. It names the pieces that it joins, its settings and its paper.
+
+This module knows names alone, so that settings can be checked against a method before a model is loaded.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mr1.methods.base import Method
+from typing import Any
 
 METHODS = {
     "grpo": "mr1.methods.grpo:GRPO",
@@ -16,7 +16,17 @@ METHODS = {
 """Where each method's class is; imported when it is asked for."""
 
 
-def method_class(name: str) -> type[Method]:
-    """The class of a method by its name; `Config` has checked that there is one."""
+def method_class(name: str) -> type[Any]:
+    """The class (`methods.base.Method`) of a method by its name, or by `file.py:Class` or `package.module:Class`.
+
+    Raises:
+        KeyError: there is none of this name.
+        UserError: a class of one's own that can't be imported.
+    """
+    if ":" in name:
+        from mr1.rewards.loading import load_named
+
+        return load_named(name, "method", "method", lambda found: hasattr(found, "token_weights"))
     module, _, attribute = METHODS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    found: type[Any] = getattr(import_module(module), attribute)
+    return found

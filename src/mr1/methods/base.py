@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
+
+from mr1.config import MethodSettings
+from mr1.data.curriculum import Curriculum, TakingTurns
 from mr1.errors import UserError
-from mr1.types import Group, LossInputs, LossOutput, Prompt
+from mr1.methods import method_class
+from mr1.types import Group, LossInputs, LossOutput, MicroBatch, Prompt
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from mr1.config import Config
     from mr1.models.vlm import VLM
     from mr1.rollout.engine import Engine
+    from mr1.train.optimizer import Optimizer
+
+
+More = Callable[[int], list[Prompt]]
+"""So many more prompts for the same batch."""
+
+
+def no_more(count: int) -> list[Prompt]:  # noqa: ARG001
+    """What a rollout gets that has nobody to ask for more."""
+    return []
+
+
+def make_method(config: Config, policy: VLM) -> Method:
+    """The method of a run, with its own modules on the policy's device."""
+    method: Method = method_class(config.method.name)(config)
+    torch.manual_seed(config.seed)
+    method.build(policy)
+    for module in method.modules.values():
+        module.to(policy.device)
+    return method
 
 
 class Method(ABC):
     """One way to turn prompts into a gradient. The loop calls the hooks in the order in which they stand here."""
 
+    settings: ClassVar[type[MethodSettings]] = MethodSettings
+    """Settings of its own, which a recipe gives as `method: {name: ..., ...}`; in a run they are `config.method`."""
+
     uses: ClassVar[frozenset[str]]
     """Those of `OPTIONAL` that the method reads; it refuses the others."""
+
+    reads: ClassVar[frozenset[Literal["hidden", "features"]]] = frozenset()
+    """What else its losses look at: `LossInputs.hidden`, `MicroBatch.features`."""
+
+    indivisible: ClassVar[bool] = False
+    """Whether a group's completions are always in one micro-batch, as a loss over pairs needs; a large one then takes
+    more than `tokens_per_microbatch`."""
 
     steps_are_fixed: ClassVar[str] = ""
     """Why a run's `steps` can't grow when it is resumed; empty where they can."""
@@ -40,6 +77,8 @@ class Method(ABC):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.modules: dict[str, nn.Module] = {}
+        """What the method owns beside the policy: see `build`."""
 
     @classmethod
     def check(cls, config: Config) -> None:
@@ -52,11 +91,26 @@ class Method(ABC):
             value, default = _setting(config, key)
             if value != default and key not in cls.uses:
                 raise UserError(
-                    f"{key}: method {config.method} does not use it; leave it out, set it back to "
+                    f"{key}: method {config.method.name} does not use it; leave it out, set it back to "
                     f"{'null' if default is None else default}, or choose another method"
                 )
             if value is None and key in cls.uses:
-                raise UserError(f"{key}: missing; method {config.method} needs it")
+                raise UserError(f"{key}: missing; method {config.method.name} needs it")
+
+    def build(self, policy: VLM) -> None:  # noqa: B027 - most own none
+        """Fill in `modules`, such as a critic's head or a momentum encoder, float32, for a policy that has been loaded.
+
+        Those of their parameters that require a gradient are trained with the policy's; all are in the checkpoint and
+        in the estimate of memory. torch's generator has been seeded by the run's seed.
+        """
+
+    def owned(self) -> dict[str, tuple[nn.Module, float]]:
+        """`modules`, each with its learning rate."""
+        return {name: (module, self.module_rate(name)) for name, module in self.modules.items()}
+
+    def module_rate(self, name: str) -> float:  # noqa: ARG002
+        """The learning rate of one of `modules` at the schedule's top."""
+        return self.config.optimizer.learning_rate
 
     def require(self, vlm: VLM, prompt: Prompt) -> None:  # noqa: B027 - most can learn from any
         """Refuse a prompt that the method can't learn from. It may be called from another thread.
@@ -65,9 +119,20 @@ class Method(ABC):
             UnusableError: why not; the prompt's row is left out.
         """
 
+    def curriculum(self) -> Curriculum:
+        """The order of the training samples."""
+        return TakingTurns(self.config.tasks)
+
     @abstractmethod
-    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:
-        """Make a group of completions for each prompt."""
+    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:
+        """Make a group of completions for each prompt.
+
+        Args:
+            engine: writes completions.
+            prompts: the batch.
+            step: the optimiser's, counted from 0.
+            more: gives further prompts, for a method that replaces groups which teach nothing.
+        """
 
     @abstractmethod
     def score(self, groups: Sequence[Group]) -> None:
@@ -75,7 +140,7 @@ class Method(ABC):
 
     @abstractmethod
     def assign_advantages(self, groups: Sequence[Group]) -> None:
-        """Fill in the groups' advantages."""
+        """Fill in the completions' advantages."""
 
     @abstractmethod
     def token_weights(self, groups: Sequence[Group]) -> list[float]:
@@ -83,11 +148,22 @@ class Method(ABC):
 
     @abstractmethod
     def kl_weight(self, step: int) -> float:
-        """beta of this step; where it is 0 the reference is not run."""
+        """beta of this step."""
+
+    def needs_reference(self, step: int) -> bool:
+        """Whether the reference is run on this step's completions; `LossInputs.ref_logprobs` is None where it isn't."""
+        return self.kl_weight(step) > 0
 
     @abstractmethod
     def loss(self, inputs: LossInputs) -> LossOutput:
         """The part of the batch's loss that a micro-batch has."""
+
+    def extra_loss(self, policy: VLM, batch: MicroBatch) -> LossOutput | None:  # noqa: ARG002
+        """What a micro-batch adds to the loss beside its tokens', as a part of the whole batch's; None for nothing."""
+        return None
+
+    def after_backward(self, policy: VLM, optimizer: Optimizer) -> None:  # noqa: B027 - most leave gradients alone
+        """Look at, or change, the whole batch's gradients before they are clipped and the step is made."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs of the method."""
@@ -101,6 +177,12 @@ class Method(ABC):
         """
         if state != self.state_dict():
             raise ValueError(f"the checkpoint's method state is {state}, this run's {self.state_dict()}")
+
+
+def give_each_token(group: Group, advantages: Tensor) -> None:
+    """Give every token of a completion the completion's advantage, of (G,)."""
+    for completion, advantage in zip(group.completions, advantages, strict=True):
+        completion.advantages = advantage.expand(len(completion))
 
 
 def _setting(config: Config, key: str) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from mr1.algo.advantage import group_advantage
 from mr1.algo.kl import ConstantKL, KLController
 from mr1.algo.objective import grpo_loss
 from mr1.errors import UserError
-from mr1.methods.base import Method
+from mr1.methods.base import Method, More, give_each_token, no_more
 from mr1.rewards import score_groups
 from mr1.types import Group, LossInputs, LossOutput, Prompt
 
@@ -45,7 +45,7 @@ class GRPO(Method):
         assert config.kl.weight is not None, "check() requires it"
         return ConstantKL(config.kl.weight)
 
-    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:
+    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:  # noqa: ARG002
         return engine.sample(prompts, self.config.rollout, (self.config.seed, step))
 
     def score(self, groups: Sequence[Group]) -> None:
@@ -54,7 +54,7 @@ class GRPO(Method):
     def assign_advantages(self, groups: Sequence[Group]) -> None:
         for group in groups:
             assert group.rewards is not None, "score() fills them in"
-            group.advantages = group_advantage(group.rewards)
+            give_each_token(group, group_advantage(group.rewards))
 
     def token_weights(self, groups: Sequence[Group]) -> list[float]:
         completions = [completion for group in groups for completion in group.completions]

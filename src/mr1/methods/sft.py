@@ -16,7 +16,7 @@ from mr1.algo.objective import nll_loss
 from mr1.data.source import SourceTask
 from mr1.errors import UnusableError, UserError
 from mr1.judge.tags import THINK, UNTHINK, left_open
-from mr1.methods.base import Method
+from mr1.methods.base import Method, More, give_each_token, no_more
 from mr1.tasks import load_task
 from mr1.types import Group, LossInputs, LossOutput, Prompt
 
@@ -45,7 +45,13 @@ class SFT(Method):
         if forged := vlm.forged([self._target(prompt)]):
             raise UnusableError(f"its demonstration holds the special token {forged!r}; remove it")
 
-    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int) -> list[Group]:  # noqa: ARG002
+    def rollout(
+        self,
+        engine: Engine,
+        prompts: Sequence[Prompt],
+        step: int,  # noqa: ARG002
+        more: More = no_more,  # noqa: ARG002
+    ) -> list[Group]:
         return [Group(prompt, [engine.vlm.written(self._target(prompt))]) for prompt in prompts]
 
     def score(self, groups: Sequence[Group]) -> None:
@@ -54,7 +60,7 @@ class SFT(Method):
 
     def assign_advantages(self, groups: Sequence[Group]) -> None:
         for group in groups:
-            group.advantages = torch.ones(1)
+            give_each_token(group, torch.ones(1))
 
     def token_weights(self, groups: Sequence[Group]) -> list[float]:
         completions = [completion for group in groups for completion in group.completions]

@@ -76,7 +76,7 @@ def merge_lora(vlm: VLM) -> VLM:
 def lora_off(vlm: VLM) -> Iterator[VLM]:
     """The same model with its low-rank weights switched off: what it was before training."""
     with vlm.lora.disable_adapter():
-        yield replace(vlm, ahead={})  # its images' features are others
+        yield replace(vlm)  # another model: what the policy has made of prompts ahead is not its own
 
 
 def is_linear(layer: nn.Module) -> bool:

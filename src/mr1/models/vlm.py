@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,10 @@ from mr1.models.adapter import Adapter
 from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
 from mr1.models.saved import write_loading
-from mr1.types import IMAGE_PLACE, Completion, Features, Prefix, Prompt, Sample
+from mr1.types import IMAGE_PLACE, Ahead, Completion, Features, Prefix, Prompt, Sample
 
 REFUSALS = (ArithmeticError, LookupError, RuntimeError, StopIteration, TemplateError, TypeError, ValueError)
 """What chat templates and processors raise for a sample that they can't take."""
-
-
-@dataclass
-class _Ahead:
-    prompt: Prompt
-    """Held so that nothing else takes its identity."""
-    features: Features | None
-    prefix: Prefix | None = None
 
 
 @dataclass
@@ -48,8 +40,6 @@ class VLM:
     """Whether vision tower and projector stay as they are for the whole run, in the policy and in its reference."""
     max_prompt_tokens: int | None = None
     """A longer prompt is refused; None for any length."""
-    ahead: dict[int, _Ahead] = field(default_factory=dict)
-    """What `run_ahead` has made, by the prompts' identities."""
 
     @property
     def tokenizer(self) -> Any:
@@ -154,14 +144,14 @@ class VLM:
 
         Where nothing that makes them learns they are kept on the prompt, for rollout, scoring and reference alike.
         """
-        ahead = {key: each.features for key, each in self.ahead.items() if each.features}
-        missing = {id(each): each for each in prompts if each.vision and not (each.features or id(each) in ahead)}
+        known = [each.features or (ahead.features if (ahead := self._ahead(each)) else None) for each in prompts]
+        missing = {id(prompt): prompt for prompt, has in zip(prompts, known, strict=True) if prompt.vision and not has}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.features_frozen):
-            made = ahead | dict(zip(missing, self.adapter.encode([*missing.values()]), strict=True))
+            made = dict(zip(missing, self.adapter.encode([*missing.values()]), strict=True))
         if self.features_frozen:
             for key, prompt in missing.items():
                 prompt.features = made[key]
-        return [each.features or made.get(id(each)) for each in prompts]
+        return [has or made.get(id(prompt)) for prompt, has in zip(prompts, known, strict=True)]
 
     def prefixes(self, prompts: Sequence[Prompt]) -> list[Prefix]:
         """Run prompts through the language model, all in one row; the family must share prompts (`Adapter.shares`)."""
@@ -174,28 +164,27 @@ class VLM:
 
     def known_prefixes(self, prompts: Sequence[Prompt]) -> list[Prefix]:
         """Those that `run_ahead` has made; none where one is missing."""
-        made = [self.ahead[id(prompt)].prefix for prompt in prompts if id(prompt) in self.ahead]
-        known = [prefix for prefix in made if prefix]
+        known = [ahead.prefix for prompt in prompts if (ahead := self._ahead(prompt)) and ahead.prefix]
         return known if len(known) == len(prompts) else []
 
-    def run_ahead(self, prompts: Sequence[Prompt], prefixes: bool) -> None:
+    def run_ahead(self, prompts: Sequence[Prompt], prefixes: bool) -> list[Prompt]:
         """Encode these prompts' images with gradient and, where `prefixes` are wanted, run the prompts as well.
 
-        Until `forget` is called, `features` and `prefixes` give what was made. The weights must not change meanwhile,
-        and one backward pass at most may go through it.
+        Returns:
+            The prompts with what was made (`Ahead`), which `features` and `prefixes` give until it is let go of.
         """
         with torch.enable_grad():
-            self.ahead = {
-                id(prompt): _Ahead(prompt, features)
-                for prompt, features in zip(prompts, self.features(prompts), strict=True)
-            }
-            if prefixes:
-                for prompt, prefix in zip(prompts, self.prefixes(prompts), strict=True):
-                    self.ahead[id(prompt)].prefix = prefix
+            features = self.features(prompts)
+            ready = [replace(prompt, ahead=Ahead(self, own)) for prompt, own in zip(prompts, features, strict=True)]
+            made = self.prefixes(ready) if prefixes else [None] * len(ready)
+        return [
+            replace(prompt, ahead=Ahead(self, own, prefix))
+            for prompt, own, prefix in zip(ready, features, made, strict=True)
+        ]
 
-    def forget(self) -> None:
-        """Let go of what `run_ahead` has made."""
-        self.ahead = {}
+    def _ahead(self, prompt: Prompt) -> Ahead | None:
+        """What this model, and no other, has made of a prompt ahead."""
+        return prompt.ahead if prompt.ahead is not None and prompt.ahead.owner is self else None
 
     def written(self, text: str) -> Completion:
         """A completion with this text and a stop token, as if the policy had written it: what SFT learns from."""
@@ -212,7 +201,7 @@ class VLM:
         """A copy that never learns."""
         model = copy.deepcopy(self.model).requires_grad_(False).eval()
         adapter = type(self.adapter)(model, self.tokenizer)
-        return replace(self, model=model, adapter=adapter, lora=None, ahead={})
+        return replace(self, model=model, adapter=adapter, lora=None)
 
     @contextmanager
     def training(self) -> Iterator[None]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from mr1 import __version__
 from mr1.report.reading import printable
+from mr1.version import __version__
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _facts(config: Config | None, metrics: Metrics) -> dict[str, str]:
     facts = {"Steps": f"{done:,}"}
     if config is not None:
         facts = {
-            "Method": config.method,
+            "Method": config.method.name,
             "Model": config.model,
             "Trained on": ", ".join(config.tasks),
             "Steps": f"{done:,}" if done == config.steps else f"{done:,} of {config.steps:,}",

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mr1.errors import UserError, nearest
+from mr1.errors import UserError
 from mr1.rewards.handed import PLACE, held_function
-from mr1.rewards.loading import load_module
+from mr1.rewards.loading import load_named, reason
 from mr1.types import Group
 
 PASSED_APART = ("prompt", "completion", "prompts", "completions", "completion_ids", "images")
@@ -37,19 +37,9 @@ def load_function(name: str) -> Callable[..., Any]:
     Raises:
         UserError: no such file, module or function, or a file that fails when it is run.
     """
-    place, _, attribute = name.rpartition(":")
-    if place == PLACE:
+    if name.startswith(f"{PLACE}:"):
         return held_function(name)
-    try:
-        module = load_module(place)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the user's file raises
-        raise UserError(f"rewards: {place} can't be imported: {_said(error)}") from error
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        known = [each for each, value in vars(module).items() if inspect.isfunction(value)]
-        raise UserError(f"rewards: {place} has no function '{attribute}'{nearest(attribute, known) if known else ''}")
+    function: Callable[..., Any] = load_named(name, "rewards", "function", callable)
     return function
 
 
@@ -95,17 +85,12 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
     except Exception as error:  # whatever the user's function raises
         step = inspect.trace()[-1]
         where = "" if step.filename == __file__ else f" in {step.filename}, line {step.lineno}"
-        raise UserError(f"rewards: {name} failed{where}: {_said(error)}") from error
+        raise UserError(f"rewards: {name} failed{where}: {reason(error)}") from error
     if not ordered:
         raise UserError(
             f"rewards: {name} returned a {type(result).__name__}; return a list of a number or None for each completion"
         )
     return scores
-
-
-def _said(error: BaseException) -> str:
-    """An error's kind and words on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _finished(result: Awaitable[Any]) -> Any:

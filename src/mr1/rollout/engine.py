@@ -1,158 +1,102 @@
-"""The in-process engine: the policy itself writes the completions.
-
-A prompt is prefilled and its image encoded once for each group; the completions are decoded side by side. Those that
-have ended leave the batch once they are half of it.
-"""
+"""What methods and evaluations ask of whoever writes completions: the model in this process, or servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from mr1.models.layers import OneDNNLinear, blocked_weights
-from mr1.models.vlm import VLM
-from mr1.rollout.repeated import RepeatedPrompts
-from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
-from mr1.rollout.shared import SharedPrompts, can_share
 from mr1.types import Completion, Group, Prompt
 
 if TYPE_CHECKING:
     from mr1.config import Rollout
+    from mr1.models.vlm import VLM
 
-Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""(R, V) logits, (R,) numbers of their completions in the batch, the token's place -> (R,) tokens, (R,) log-probs."""
+Key = tuple[int, int]
+"""A run's seed and the step. With the sample's id, its attempt and the completion's number they fix what is sampled."""
 
 
-class Decoder(Protocol):
-    """Runs the model on R rows, one for each completion, and keeps what it has seen."""
+@dataclass
+class Begun:
+    """A completion of which a part is there, and which is to go on."""
 
-    place: int
-    """Tokens of each row that have been run, beside its prompt."""
-    layers: list[OneDNNLinear]
-    """Layers that each token passes, and whose weights are still to be laid out for it."""
+    prompt: Prompt
+    completion: Completion
+    """What is there: written by the policy or put in (`put_in`), or no token at all (`nothing`)."""
+    number: int
+    """The completion's number in its group."""
+    budget: int
+    """Tokens that may be added, at least 1."""
 
-    def prefill(self) -> Tensor:
-        """Run the prompts. Returns each row's last hidden state, (R, H)."""
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Run one more token of each row, (R,). Returns (R, H)."""
+class Engine(Protocol):
+    """Writes completions by the policy's present weights. A prompt is made ready by the policy's own processor."""
 
-    def shrink(self, active: Tensor) -> Tensor | None:
-        """Leave out rows, where that pays, once half of them are no longer active, (R,) bool.
+    @property
+    def vlm(self) -> VLM:
+        """The policy, as it is in this process: its processor, its tokens, its chat template."""
 
-        Returns:
-            The numbers of the rows that are kept, ascending, some of which may have ended; None where all are.
+    def prepare(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Do ahead of a rollout what it and the update behind it both need; the prompts that are to be used instead.
+
+        What was made for them (`Prompt.ahead`) is let go of by `update`.
         """
 
-
-class _Written:
-    """What has been written so far to N completions; row by row as long as the longest may be."""
-
-    def __init__(self, count: int, length: int, device: torch.device) -> None:
-        self.tokens = torch.zeros(count, length, dtype=torch.long, device=device)
-        self.logprobs = torch.zeros(count, length, device=device)
-        self.lengths = torch.full((count,), length, device=device)
-        self.stopped = torch.zeros(count, dtype=torch.bool, device=device)
-
-    def append(self, place: int, rows: Tensor, tokens: Tensor, logprobs: Tensor, stops: Tensor) -> Tensor:
-        """Write one token of each of these rows; one that had stopped before stays as it is, whatever is behind it.
-
-        Returns:
-            (R,) bool: which of the rows go on.
-        """
-        self.tokens[rows, place] = tokens
-        self.logprobs[rows, place] = logprobs
-        before = self.stopped[rows]
-        stopped = before | stops[tokens]
-        self.stopped[rows] = stopped
-        self.lengths[rows] = torch.where(stopped & ~before, place + 1, self.lengths[rows])
-        return ~stopped
-
-
-class Engine:
-    """Samples from a model that lives in this process; there are no weights to synchronise."""
-
-    def __init__(self, vlm: VLM) -> None:
-        self.vlm = vlm
-
-    def sample(self, prompts: Sequence[Prompt], settings: Rollout, key: tuple[int, int]) -> list[Group]:
+    def sample(self, prompts: Sequence[Prompt], settings: Rollout, key: Key) -> list[Group]:
         """G completions of each prompt.
 
         Args:
-            prompts: any number; those of one call should not repeat a sample, or it is sampled alike twice.
+            prompts: any number; those of one call that repeat a sample have different `attempt`s.
             settings: group size, temperature, top-p, lengths.
-            key: the run's seed and the step: with the sample's id and the completion's number they fix what is sampled.
+            key: what is sampled depends on it, the samples, attempts and the completions' numbers alone.
         """
-        size, length = settings.group_size, settings.max_new_tokens
-        groups = []
-        for batch in _batches(prompts, max(1, settings.batch_size // size)):
-            uniform = torch.stack(
-                [uniform_numbers(key, prompt.sample.id, i, length) for prompt in batch for i in range(size)]
-            ).to(self.vlm.device)
-
-            def choose(logits: Tensor, rows: Tensor, place: int, uniform: Tensor = uniform) -> tuple[Tensor, Tensor]:
-                return sample_tokens(logits, uniform[rows, place], settings.temperature, settings.top_p)
-
-            completions = self._complete(batch, size, length, choose)
-            groups += [Group(prompt, completions[i * size : (i + 1) * size]) for i, prompt in enumerate(batch)]
-        return groups
 
     def greedy(self, prompts: Sequence[Prompt], max_new_tokens: int, batch_size: int = 128) -> list[Completion]:
         """The likeliest completion of each prompt, token by token."""
-        return [
-            completion
-            for batch in _batches(prompts, batch_size)
-            for completion in self._complete(batch, 1, max_new_tokens, lambda logits, *_: greedy_tokens(logits))
-        ]
 
-    def _complete(self, prompts: Sequence[Prompt], copies: int, length: int, choose: Choose) -> list[Completion]:
-        """`copies` completions of each prompt, in the prompts' order."""
-        decoder = self.decoder(prompts, copies, length)
-        with torch.no_grad():
-            hidden = decoder.prefill()
-        written = _Written(len(prompts) * copies, length, self.vlm.device)
-        rows = torch.arange(len(written.tokens), device=self.vlm.device)
-        bias, head = self.vlm.token_bias(), self.vlm.adapter.head()
-        stops = torch.zeros_like(bias, dtype=torch.bool)
-        stops[[token for token in self.vlm.stop_tokens() if 0 <= token < len(stops)]] = True
+    def extend(
+        self, begun: Sequence[Begun], settings: Rollout, key: Key | None, stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        """Go on from partly written completions, each up to a stop token, a stop string or its own budget.
 
-        # Of what is made in inference mode nothing may stay that a gradient is taken of, such as image features.
-        with blocked_weights(decoder.layers), torch.inference_mode():
-            for place in range(length):
-                tokens, logprobs = choose(head(hidden).float() + bias, rows, place)
-                active = written.append(place, rows, tokens, logprobs, stops)
-                left = int(active.sum())
-                if left == 0 or place + 1 == length:
-                    break
-                if 2 * left <= len(rows) and (kept := decoder.shrink(active)) is not None:
-                    rows, tokens = rows[kept], tokens[kept]
-                hidden = decoder.step(tokens)
-        return self._completions(written)
+        A completion that is written in parts is the one that would be written at once: places count on.
 
-    def decoder(self, prompts: Sequence[Prompt], copies: int, length: int) -> Decoder:
-        """What runs the model: by shared prompts where that is exact."""
-        return (SharedPrompts if can_share(self.vlm) else RepeatedPrompts)(self.vlm, prompts, copies, length)
+        Args:
+            begun: what is there. Its group size and its longest completion are not those of `settings`.
+            settings: temperature, top-p, batch size.
+            key: as in `sample`; None for the likeliest tokens.
+            stop: strings. The token that completes one of them in the new text is the last.
 
-    def _completions(self, written: _Written) -> list[Completion]:
-        lengths, stopped = written.lengths.tolist(), written.stopped.tolist()
-        tokens = [row[:size].clone() for row, size in zip(written.tokens.cpu(), lengths, strict=True)]
-        logprobs = [row[:size].clone() for row, size in zip(written.logprobs.cpu(), lengths, strict=True)]
-        texts = self.vlm.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        return [
-            Completion(
-                token_ids=tokens[row],
-                logprobs=logprobs[row],
-                text=texts[row],
-                mask=torch.ones(size, dtype=torch.bool),
-                finish_reason="stop" if stopped[row] else "length",
-            )
-            for row, size in enumerate(lengths)
-        ]
+        Returns:
+            The whole completions: what was there with its mask, and what was added.
+        """
+
+    def sync(self, policy: VLM) -> None:
+        """Take over the policy's weights; called after each optimiser step."""
 
 
-def _batches(prompts: Sequence[Prompt], size: int) -> Iterator[Sequence[Prompt]]:
-    for start in range(0, len(prompts), size):
-        yield prompts[start : start + size]
+def nothing() -> Completion:
+    """A completion without a token, to begin from."""
+    none = torch.zeros(0)
+    return Completion(none.long(), none, "", none.bool(), "length")
+
+
+def put_in(vlm: VLM, completion: Completion, token_ids: Tensor) -> Completion:
+    """Put tokens behind what is there which the policy did not write, such as a tool's answer; it isn't answerable.
+
+    Args:
+        vlm: whose tokens they are.
+        completion: stays as it is.
+        token_ids: (T,) int64.
+    """
+    tokens = torch.cat([completion.token_ids, token_ids])
+    return replace(
+        completion,
+        token_ids=tokens,
+        logprobs=None if completion.logprobs is None else torch.cat([completion.logprobs, torch.zeros(len(token_ids))]),
+        text=vlm.tokenizer.decode(tokens, skip_special_tokens=True),
+        mask=torch.cat([completion.mask, torch.zeros(len(token_ids), dtype=torch.bool)]),
+    )

@@ -18,7 +18,7 @@ from mr1.types import Prompt
 
 
 class RepeatedPrompts:
-    """A decoder whose every row has all its keys and values. See `engine.Decoder`."""
+    """A decoder whose every row has all its keys and values. See `local.Decoder`."""
 
     def __init__(self, vlm: VLM, prompts: Sequence[Prompt], copies: int, length: int) -> None:
         self.vlm, self.prompts, self.copies, self.length = vlm, prompts, copies, length

@@ -8,13 +8,14 @@ from torch import Tensor
 from mr1.tasks.base import generator
 
 
-def uniform_numbers(key: tuple[int, int], sample_id: str, completion: int, length: int) -> Tensor:
+def uniform_numbers(key: tuple[int, int], sample_id: str, completion: int, length: int, attempt: int = 0) -> Tensor:
     """The (length,) random numbers in [0, 1) that one completion is sampled with, float64.
 
-    They depend on the run's seed and step (`key`), the sample and the completion alone. What else is in the batch, or
-    when a completion leaves it, never changes them.
+    They depend on the run's seed and step (`key`), the sample, how often it has been drawn before for the same step,
+    and the completion alone. What else is in the batch, or when a completion leaves it, never changes them.
     """
-    return torch.from_numpy(generator("rollout", *key, sample_id, completion).random(length))
+    again = [attempt] if attempt else []
+    return torch.from_numpy(generator("rollout", *key, sample_id, completion, *again).random(length))
 
 
 def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ def can_share(vlm: VLM) -> bool:
 
 
 class SharedPrompts:
-    """A decoder whose rows form a grid: B prompts, G completions of each. See `engine.Decoder`."""
+    """A decoder whose rows form a grid: B prompts, G completions of each. See `local.Decoder`."""
 
     def __init__(self, vlm: VLM, prompts: Sequence[Prompt], copies: int, length: int) -> None:
         self.vlm, self.prompts = vlm, prompts

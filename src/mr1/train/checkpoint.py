@@ -17,12 +17,13 @@ import json
 import pickle
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mr1.errors import UserError
 from mr1.models.vlm import VLM
@@ -161,11 +162,12 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def size_of(policy: VLM) -> int:
-    """Bytes that a checkpoint of a policy takes, nearly: its weights, and AdamW's state of those that learn."""
+def size_of(policy: VLM, modules: Iterable[nn.Module] = ()) -> int:
+    """Bytes that a checkpoint takes, nearly: a policy's weights, those of a method's own modules, and AdamW's state."""
     parameters = [*policy.model.named_parameters()]
-    saved = [p for name, p in parameters if policy.lora is None or "lora_" in name]
-    learning = [p for _, p in parameters if p.requires_grad]
+    owned = [parameter for module in modules for parameter in module.parameters()]
+    saved = [p for name, p in parameters if policy.lora is None or "lora_" in name] + owned
+    learning = [p for p in (*(p for _, p in parameters), *owned) if p.requires_grad]
     # Two moments in float32, and a float32 master of what isn't float32 itself.
     state = sum(p.numel() * (8 if p.dtype == torch.float32 else 12) for p in learning)
     return sum(p.nbytes for p in saved) + state

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Any
 
 from mr1.config import Config
+from mr1.data.curriculum import Curriculum, TakingTurns
 from mr1.data.prompts import fresh_prompt, rows_of, usable_prompt
 from mr1.data.source import SourceTask
 from mr1.data.unusable import BadRow, LeftOut, TooManyError
@@ -18,7 +20,7 @@ from mr1.models.vlm import VLM
 from mr1.tables import FILE
 from mr1.tasks import load_task
 from mr1.tasks.base import Task
-from mr1.types import Prompt
+from mr1.types import Group, Prompt
 
 
 class PromptCache:
@@ -70,27 +72,21 @@ class PromptCache:
         self.size += _bytes(prompt)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Drawn:
-    """A batch of prompts, and what is so once it is used."""
+    """Prompts, and what is so once they are used."""
 
+    curriculum: Curriculum
     prompts: list[Prompt]
-    turn: int
-    """Prompts drawn so far."""
-    following: dict[str, int]
-    """Each task's next sample."""
     met: list[tuple[BadRow, int]]
     """The rows that turned out to be unusable, with how many rows their split has (see `LeftOut.add`)."""
 
 
 class PromptSource:
-    """Training prompts, batch by batch. A procedural task never runs out; a source begins its next epoch.
+    """Training prompts in the order of a curriculum, batch by batch. A row that can't be used is left out.
 
-    Several tasks take turns, sample by sample; one that is named twice has two turns. A row that can't be used is left
-    out, and the task's next one takes its place.
-
-    The next batch is made by a thread while the one before is being used, and counts only once it is asked for: a
-    checkpoint knows nothing of it, its unusable rows are told then, and so are errors.
+    Where the curriculum doesn't wait for rewards, the next batch is made by a thread beside the step, and counts only
+    once it is asked for: a checkpoint knows nothing of it, its unusable rows are told then, and so are errors.
     """
 
     def __init__(
@@ -99,6 +95,7 @@ class PromptSource:
         cache: PromptCache,
         left_out: LeftOut,
         require: Callable[[Prompt], None] = lambda _: None,
+        curriculum: Curriculum | None = None,
     ) -> None:
         """Begin with the first batch.
 
@@ -107,10 +104,14 @@ class PromptSource:
             cache: makes prompts.
             left_out: rows that are not to be used; those that are met are added.
             require: raises UnusableError for a prompt that the method can't learn from.
+            curriculum: the order; None for tasks that take turns.
         """
         self.config, self.cache, self.left_out, self.require = config, cache, left_out, require
         self.tasks = {name: load_task(name, config.sources) for name in config.tasks}
-        self.turn, self.following = 0, dict.fromkeys(self.tasks, 0)
+        self.curriculum = curriculum or TakingTurns(config.tasks)
+        self._times_drawn: Counter[str] = Counter()
+        """Of each sample, for the present batch."""
+        self._last = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prompts")
         self._closed = Event()
         self._ahead: Future[Drawn] | None = None
@@ -124,14 +125,25 @@ class PromptSource:
         Raises:
             UserError: too many rows can't be used.
         """
-        drawn = self._ahead.result() if self._ahead else self._draw(self.left_out.copy(), self.turn, self.following)
-        self._ahead = None
-        for row, total in drawn.met:
-            self.left_out.add(row, total)
-        self.turn, self.following = drawn.turn, drawn.following
-        if not last:
-            self._ahead = self._thread.submit(self._draw, self.left_out.copy(), self.turn, self.following)
-        return drawn.prompts
+        self._last = last
+        self._times_drawn.clear()
+        count = self.config.prompts_per_step
+        return self._used(self._ahead.result() if self._ahead else self._draw(count, *self._present()))
+
+    def more(self, count: int) -> list[Prompt]:
+        """So many more prompts for the same batch, the next ones of the curriculum.
+
+        Raises:
+            UserError: too many rows can't be used.
+        """
+        if self._ahead:
+            self._ahead.result()  # the next batch comes behind them, and is made again
+        return self._used(self._draw(count, *self._present()))
+
+    def earned(self, groups: Sequence[Group]) -> None:
+        """Tell the curriculum what a batch earned."""
+        if self.curriculum.waits:
+            self.curriculum.earned(groups)
 
     def close(self) -> None:
         """End the thread, once the prompt that it is at is made."""
@@ -139,39 +151,56 @@ class PromptSource:
         self._thread.shutdown(cancel_futures=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """How far each task has been drawn."""
-        return {"turn": self.turn, "following": dict(self.following)}
+        """How far the curriculum has come."""
+        return self.curriculum.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on behind the batches that had been used when `state_dict` gave this."""
-        self.turn, self.following = state["turn"], dict(state["following"])
+        self.curriculum.load_state_dict(state)
 
-    def _draw(self, left_out: LeftOut, turn: int, following: dict[str, int]) -> Drawn:
-        """A batch. It depends on nothing but its arguments, of which it changes `left_out`."""
-        drawn = Drawn([], turn + self.config.prompts_per_step, dict(following), [])
+    def _present(self) -> tuple[Curriculum, LeftOut]:
+        """Copies, which a batch that may not come to be used can change."""
+        return deepcopy(self.curriculum), self.left_out.copy()
+
+    def _used(self, drawn: Drawn) -> list[Prompt]:
+        """What was drawn counts now; the batch behind it may be made."""
+        self._ahead = None
+        for row, total in drawn.met:
+            self.left_out.add(row, total)
+        self.curriculum = drawn.curriculum
+        for prompt in drawn.prompts:
+            prompt.attempt = self._times_drawn[prompt.sample.id]
+            self._times_drawn[prompt.sample.id] += 1
+        if not self._last and not self.curriculum.waits:
+            self._ahead = self._thread.submit(self._draw, self.config.prompts_per_step, *self._present())
+        return drawn.prompts
+
+    def _draw(self, count: int, curriculum: Curriculum, left_out: LeftOut) -> Drawn:
+        """So many prompts. They depend on nothing but the arguments, of which it changes the last two."""
+        drawn = Drawn(curriculum, [], [])
         with suppress(TooManyError):  # it is raised again where the batch is asked for
-            for number in range(turn, drawn.turn):
+            for _ in range(count):
                 if self._closed.is_set():
                     break
-                task = self.tasks[self.config.tasks[number % len(self.config.tasks)]]
-                drawn.prompts.append(self._next(task, drawn, left_out))
+                drawn.prompts.append(self._next(drawn, left_out))
         return drawn
 
-    def _next(self, task: Task, drawn: Drawn, left_out: LeftOut) -> Prompt:
-        """The prompt of a task's next usable row.
+    def _next(self, drawn: Drawn, left_out: LeftOut) -> Prompt:
+        """The prompt of the next sample, or of the one that takes its place.
 
         Raises:
-            TooManyError: too many of its rows can't be used.
+            TooManyError: too many of its task's rows can't be used.
         """
+        draw = drawn.curriculum.draw()
         while True:
-            index = drawn.following[task.name]
-            drawn.following[task.name] += 1
+            task = self.tasks[draw.task]
             template, seed = self.config.prompt, self.config.seed
-            found = usable_prompt(self._make, task, "train", seed, index, template, left_out)
+            found = usable_prompt(self._make, task, "train", seed, draw.index, template, left_out)
             if isinstance(found, Prompt):
                 return found
-            drawn.met.append((found, rows_of(task, "train", index + 1)))
+            drawn.met.append((found, rows_of(task, "train", draw.index + 1)))
             left_out.add(*drawn.met[-1])
+            draw = drawn.curriculum.instead(draw)
 
     def _make(self, task: Task, split: str, seed: int, index: int, template: str) -> Prompt:
         prompt = self.cache.prompt(task, split, seed, index, template)

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from mr1.config import Config
 from mr1.errors import UserError
 from mr1.models.vlm import VLM
@@ -40,9 +42,9 @@ class Disk:
         return text + (", which may not be enough: see checkpoint.keep and samples_every" if lacks else "")
 
 
-def needed_disk(config: Config, policy: VLM, folder: Path) -> Disk:
-    """What a run will write, by its settings, its policy, and the images of each task's first sample."""
-    checkpoint = size_of(policy)
+def needed_disk(config: Config, policy: VLM, folder: Path, modules: Iterable[nn.Module] = ()) -> Disk:
+    """What a run will write, by its settings, its policy and its method's modules, and each task's first images."""
+    checkpoint = size_of(policy, modules)
     most = min(config.checkpoint.keep, _checkpoints(config)) + 1 + config.checkpoint.keep_best
     text = BYTES_PER_TOKEN * config.rollout.max_new_tokens
     group = config.rollout.group_size * text

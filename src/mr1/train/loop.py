@@ -20,7 +20,7 @@ from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
 from mr1.evaluate.evaluate import Keep, evaluate
 from mr1.evaluate.outcome import Evaluation
-from mr1.methods import method_class
+from mr1.methods.base import make_method
 from mr1.models.fingerprint import weights_fingerprint
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, describe_policy, make_policy, make_reference
@@ -30,6 +30,7 @@ from mr1.report.write import write_page
 from mr1.rewards import not_finite
 from mr1.rewards.accuracy import take_undecided
 from mr1.rollout.engine import Engine
+from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
@@ -40,7 +41,7 @@ from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.resume import compare_data, compare_model, find_origin, identities
 from mr1.train.run import Run, Stage
-from mr1.train.update import run_ahead, score_reference, update
+from mr1.train.update import one_microbatch, score_reference, update
 from mr1.types import Group
 
 
@@ -66,8 +67,8 @@ class Trainer:
         self.policy = make_policy(
             load_vlm(str(resumed.path) if resumed else config.model, config.loading), config, resumed=bool(resumed)
         )
-        self.method = method_class(config.method)(config)
-        self.optimizer = Optimizer(self.policy, config)
+        self.method = make_method(config, self.policy)
+        self.optimizer = Optimizer(self.policy, config, self.method.owned())
         self.start = 0
         self.origin = resumed.state["origin"] if resumed else find_origin(self.policy, self.sources)
         if resumed:
@@ -77,15 +78,19 @@ class Trainer:
                 self._compare_origin(self.policy)
             self.optimizer.load_state_dict(resumed.state["optimizer"])
             self.method.load_state_dict(resumed.state["method"])
+            for name, module in self.method.modules.items():
+                module.load_state_dict(resumed.state["modules"][name])
         self.reference: Reference | None = None
-        if any(self.method.kl_weight(step) > 0 for step in range(self.start, config.steps)):
+        if any(self.method.needs_reference(step) for step in range(self.start, config.steps)):
             self.reference = make_reference(self._beginning())
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
-        self.source = PromptSource(config, self.cache, self.left_out, partial(self.method.require, self.policy))
+        self.source = PromptSource(
+            config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
+        )
         if resumed:
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
             self.source.load_state_dict(resumed.state["data"]["source"])
-        self.engine = Engine(self.policy)
+        self.engine: Engine = LocalEngine(self.policy, partial(one_microbatch, self.policy, config))
         self.groups: list[Group] = []
         self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
@@ -106,7 +111,7 @@ class Trainer:
         for source in self.sources:
             self.console.say(source.describe(self.expected[source.name]))
         self.run.record_unusable(self.left_out.rows)
-        self.console.say(str(needed_disk(self.config, self.policy, self.run.folder)))
+        self.console.say(str(needed_disk(self.config, self.policy, self.run.folder, self.method.modules.values())))
         if self.start == 0:
             self.evaluate_test("before")
         take_undecided()  # of rewards before the run, in the same process
@@ -130,18 +135,19 @@ class Trainer:
         if fresh:
             with self.timed("rollout"):
                 prompts = self.source.batch(last=step + config.updates_per_rollout >= config.steps)
-                run_ahead(self.policy, prompts, config)
-                self.groups = method.rollout(self.engine, prompts, step)
+                self.groups = method.rollout(self.engine, self.engine.prepare(prompts), step, self.source.more)
             with self.timed("reward"):
                 method.score(self.groups)
                 self.warn_of_scores()
                 method.assign_advantages(self.groups)
-        if method.kl_weight(step) > 0:
-            assert self.reference is not None, "loaded where any step's weight is above 0"
+                self.source.earned(self.groups)
+        if method.needs_reference(step):
+            assert self.reference is not None, "loaded where any step needs it"
             with self.timed("score"), self.reference() as reference:
                 score_reference(reference, self.groups, config)
         with self.timed("update"):
             results = update(self.policy, self.groups, method, self.optimizer, config, step)
+            self.engine.sync(self.policy)
 
         metrics: dict[str, Any] = {"step": step, **results, "kl_weight": method.kl_weight(step)}
         rate = config.optimizer.learning_rate * rate_factor(step, config.steps, config.optimizer)
@@ -190,6 +196,7 @@ class Trainer:
         return {
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
+            "modules": {name: module.state_dict() for name, module in self.method.modules.items()},
             "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
             "origin": self.origin,
         }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mr1.config import Config
 from mr1.config import Optimizer as Settings
-from mr1.models.adapter import Part
 from mr1.models.policy import part_rates
 from mr1.models.vlm import VLM
 
@@ -22,23 +22,38 @@ class Optimizer:
     the result is rounded back. A step of 1e-6 would otherwise vanish in bfloat16, whose weights have 8 bits.
     """
 
-    def __init__(self, vlm: VLM, config: Config) -> None:
+    def __init__(self, vlm: VLM, config: Config, owned: Mapping[str, tuple[nn.Module, float]] | None = None) -> None:
+        """For the policy's parameters that learn and those of a method's own modules.
+
+        Args:
+            vlm: the policy.
+            config: the run's.
+            owned: the method's modules by name, float32, each with its learning rate at the schedule's top. They decay
+                like the policy, and their gradients are clipped by norms of their own.
+        """
         self.settings: Settings = config.optimizer
         self.masters: list[tuple[Tensor, Tensor]] = []
-        rates = part_rates(config)
-        groups: dict[tuple[Part, bool], list[Tensor]] = {}
+        rates, groups = part_rates(config), dict[tuple[str, float, bool], list[Tensor]]()
         for name, parameter in vlm.model.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault((vlm.adapter.part_of(name), parameter.ndim > 1), []).append(self._own(parameter))
+                part = vlm.adapter.part_of(name)
+                groups.setdefault((part, rates[part], parameter.ndim > 1), []).append(self._own(parameter))
+        self.clipped = {"grad_norm": [tensor for tensors in groups.values() for tensor in tensors]}
+        """What is clipped together, by the metric that its norm is."""
+        for name, (module, rate) in (owned or {}).items():
+            if learning := [parameter for parameter in module.parameters() if parameter.requires_grad]:
+                self.clipped[f"grad_norm/{name}"] = [*learning]
+            for parameter in learning:
+                groups.setdefault((f"method/{name}", rate, parameter.ndim > 1), []).append(parameter)
         self.adamw = torch.optim.AdamW(
             [
                 {
                     "params": parameters,
-                    "lr": rates[part],
-                    "top": rates[part],
+                    "lr": rate,
+                    "top": rate,
                     "weight_decay": self.settings.weight_decay if decays else 0.0,
                 }
-                for (part, decays), parameters in groups.items()
+                for (_, rate, decays), parameters in groups.items()
             ],
             betas=self.settings.betas,
             # One pass over memory instead of a dozen; torch's meta device doesn't have it.
@@ -49,10 +64,14 @@ class Optimizer:
         """Forget the gradients."""
         self.adamw.zero_grad()
 
-    def clip(self) -> float:
-        """Scale the gradient down to the allowed norm; returns the norm that it had."""
-        parameters = [parameter for group in self.adamw.param_groups for parameter in group["params"]]
-        return torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm).item()
+    def clip(self) -> dict[str, float]:
+        """Scale the policy's gradient, and that of each of the method's modules, down to the allowed norm.
+
+        Returns:
+            The norms that they had: `grad_norm`, and `grad_norm/<name>` of each module.
+        """
+        most = self.settings.max_grad_norm
+        return {name: nn.utils.clip_grad_norm_(tensors, most).item() for name, tensors in self.clipped.items()}
 
     def step(self, factor: float) -> None:
         """Make a step at `factor` times each part's learning rate."""

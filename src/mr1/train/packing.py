@@ -136,20 +136,23 @@ def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     return _pad(rows, [prompt for prompt, _ in pairs], adapter, lambda segments: segments >= 0)
 
 
-def microbatches(groups: Sequence[Group], tokens: int, adapter: Adapter) -> Iterator[list[Group]]:
+def microbatches(
+    groups: Sequence[Group], tokens: int, adapter: Adapter, indivisible: bool = False
+) -> Iterator[list[Group]]:
     """Split groups, in their order, so that no micro-batch's rows take more than `tokens` with their padding.
 
     A group that alone takes more is torn apart: its prompt is then computed once for each part of its completions. A
-    completion that takes more with its prompt comes alone.
+    completion that takes more with its prompt comes alone; so does a group that is `indivisible`.
 
     Args:
         groups: any number.
         tokens: the limit.
         adapter: of the model that the rows are for.
+        indivisible: whether groups stay whole in any case.
     """
     batch: list[Group] = []
     for group in groups:
-        for part in _parts(group, tokens, adapter):
+        for part in [group] if indivisible else _parts(group, tokens, adapter):
             if batch and _size([*batch, part], adapter) > tokens:
                 yield batch
                 batch = []
@@ -173,8 +176,7 @@ def _parts(group: Group, tokens: int, adapter: Adapter) -> Iterator[Group]:
 
 
 def _part(group: Group, start: int, end: int) -> Group:
-    advantages = None if group.advantages is None else group.advantages[start:end]
-    return Group(group.prompt, group.completions[start:end], advantages=advantages)
+    return Group(group.prompt, group.completions[start:end])
 
 
 def _size(groups: Sequence[Group], adapter: Adapter) -> int:

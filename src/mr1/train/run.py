@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from mr1.config import Config, dump_config, read_config
+from mr1.config import Config, dump_config, load_config
 from mr1.data.unusable import BadRow, write_unusable
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
@@ -36,7 +36,7 @@ from mr1.report.reading import Reader
 from mr1.tables import encode_images, make_table, numbered, parquet_file, sync, write_text
 from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
-from mr1.types import Group
+from mr1.types import Completion, Group
 
 Stage = Literal["before", "after"]
 
@@ -77,7 +77,7 @@ class Run(Recording):
             if mode == "resume":
                 self.checkpoint = self.checkpoints.latest()
                 saved = self.checkpoint.settings
-                self.changes = compare_settings(read_config(saved), config, self.checkpoint.step, str(saved))
+                self.changes = compare_settings(load_config(saved), config, self.checkpoint.step, str(saved))
         except BaseException:
             self.close()
             raise
@@ -166,13 +166,19 @@ class Run(Recording):
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def _one(completion: Completion) -> float:
+    """The advantage that all tokens share, or their mean."""
+    advantages = completion.advantages
+    assert advantages is not None, "recorded after the advantages"
+    return float(advantages[0] if (advantages == advantages[0]).all() else advantages[completion.mask].mean())
+
+
 def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
     """A row for each completion."""
     rows = []
     for group in groups:
         sample, images = group.prompt.sample, encode_images(group.prompt.sample.images)
         assert group.rewards is not None, "recorded after the rewards"
-        assert group.advantages is not None, "recorded after the advantages"
         for index, completion in enumerate(group.completions):
             row = {
                 "step": step,
@@ -186,6 +192,6 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
                 "judged": strict.told(turn(group.prompt, completion), sample.truth),
             }
             row |= {f"reward/{name}": score[index].item() for name, score in group.scores.items()}
-            row |= {"reward/total": group.rewards[index].item(), "advantage": group.advantages[index].item()}
+            row |= {"reward/total": group.rewards[index].item(), "advantage": _one(completion)}
             rows.append(row)
     return make_table(rows)

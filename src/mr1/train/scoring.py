@@ -17,8 +17,21 @@ CHUNK = 2048
 """Tokens whose logits exist at once."""
 
 
+def predictors(vlm: VLM, rows: Rows) -> Tensor:
+    """The (N, H) hidden states that the rows' N tokens are predicted from, with gradient where the model has it."""
+    rows = rows.to(vlm.device)
+    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, vlm.features(rows.prompts))
+    hidden = hidden.flatten(0, 1) if rows.ends is None else torch.cat([rows.ends, hidden.flatten(0, 1)])
+    return hidden[rows.source]
+
+
 def token_logprobs(
-    vlm: VLM, rows: Rows, temperature: float, chunk: int = CHUNK, entropies: bool = True
+    vlm: VLM,
+    rows: Rows,
+    temperature: float,
+    chunk: int = CHUNK,
+    entropies: bool = True,
+    hidden: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probs of the rows' N tokens under the distribution that the sampler draws from, and its entropy.
 
@@ -28,15 +41,14 @@ def token_logprobs(
         temperature: the sampler's; logits are divided by it.
         chunk: tokens whose logits exist at once.
         entropies: whether they are wanted: they take as many passes over the logits as the log-probs.
+        hidden: what `predictors` gives for these rows, where it is there already.
 
     Returns:
         (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats, without, or (0,)
         where they are not wanted.
     """
-    rows = rows.to(vlm.device)
-    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, vlm.features(rows.prompts))
-    hidden = hidden.flatten(0, 1) if rows.ends is None else torch.cat([rows.ends, hidden.flatten(0, 1)])
-    hidden = hidden[rows.source]
+    hidden = predictors(vlm, rows) if hidden is None else hidden
+    targets = rows.targets.to(vlm.device)
     bias = vlm.token_bias()
     head = vlm.adapter.head()
 
@@ -47,7 +59,7 @@ def token_logprobs(
 
     scored = []
     for start in range(0, len(hidden), chunk):
-        part = hidden[start : start + chunk], rows.targets[start : start + chunk]
+        part = hidden[start : start + chunk], targets[start : start + chunk]
         # The backward pass begins with the last chunk: its logits may as well stay until then.
         last = start + chunk >= len(hidden)
         scored.append(score(*part) if last else checkpoint(score, *part, use_reentrant=False))

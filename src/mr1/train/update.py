@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,24 +19,21 @@ from mr1.config import Config
 from mr1.methods.base import Method
 from mr1.models.determinism import repeatable
 from mr1.models.vlm import VLM
-from mr1.rollout.shared import can_share
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.packing import completion_rows, make_rows, microbatches, rows_size
-from mr1.train.scoring import token_logprobs
-from mr1.types import Completion, Group, LossInputs, Prompt
+from mr1.train.scoring import predictors, token_logprobs
+from mr1.types import Completion, Group, LossInputs, LossOutput, MicroBatch, Prompt
 
 
-def run_ahead(policy: VLM, prompts: Sequence[Prompt], config: Config) -> None:
-    """Run images and prompts once for both the rollout and the first update after it, where that is free.
+def one_microbatch(policy: VLM, config: Config, prompts: Sequence[Prompt]) -> bool:
+    """Whether an update on these prompts holds all activations at once, with completions as long as they may be.
 
-    The update needs the activations of this pass for its gradient, and until then they take memory. Where it is a
-    single micro-batch, it would hold all of them at once in any case, so that the most that is taken stays the same.
+    Then images and prompts may as well be run ahead, for the rollout and the update alike: until the update their
+    activations take memory, but the most that is taken stays the same.
     """
     longest = [[config.rollout.max_new_tokens] * config.rollout.group_size] * len(prompts)
-    at_once = rows_size(prompts, longest, policy.adapter) <= config.tokens_per_microbatch
-    prefixes = can_share(policy)
-    if at_once and not config.gradient_checkpointing and (prefixes or not policy.features_frozen):
-        policy.run_ahead(prompts, prefixes)
+    size = rows_size(prompts, longest, policy.adapter)
+    return size <= config.tokens_per_microbatch and not config.gradient_checkpointing
 
 
 def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> None:
@@ -61,24 +60,25 @@ def update(
     Raises:
         FloatingPointError: the gradient is not finite; no parameter has been changed.
     """
-    beta = method.kl_weight(step)
-    shares = {
-        id(completion): share
-        for completion, share in zip(_completions(groups), method.token_weights(groups), strict=True)
-    }
+    places = _places(groups, method)
 
     def undo() -> None:
         optimizer.zero_grad()
-        policy.forget()
+        _let_go(groups)
 
-    sums = repeatable(lambda: _backward(policy, groups, method, config, shares, beta), undo)
-    policy.forget()
+    sums = repeatable(lambda: _backward(policy, groups, method, config, places, step), undo)
+    _let_go(groups)
+    method.after_backward(policy, optimizer)
 
-    norm = optimizer.clip()
-    if not math.isfinite(norm):
-        raise FloatingPointError(
-            f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
-        )
+    norms = optimizer.clip()
+    for name, norm in norms.items():
+        if not math.isfinite(norm):
+            of = name.removeprefix("grad_norm").replace("/", " of ")
+            raise FloatingPointError(
+                f"step {step}: the gradient's norm{of} is {norm}; a lower learning rate may keep it finite"
+                if of
+                else f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
+            )
     optimizer.step(rate_factor(step, config.steps, config.optimizer))
     optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
 
@@ -86,55 +86,119 @@ def update(
     gap = sums.pop("gap")
     if all(completion.logprobs is not None for completion in _completions(groups)):
         metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
-    return metrics | dict(sums) | {"grad_norm": norm}
+    return metrics | dict(sums) | norms
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A completion's in the whole batch."""
+
+    completion: int
+    group: int
+    share: float
+    """Of the batch's loss, that each of its tokens has."""
+
+
+_Places = dict[int, _Place]
+"""By the completions' identities: parts of a torn group hold the same ones."""
+
+
+def _places(groups: Sequence[Group], method: Method) -> _Places:
+    owners = [number for number, group in enumerate(groups) for _ in group.completions]
+    shares = method.token_weights(groups)
+    return {
+        id(completion): _Place(number, group, share)
+        for number, (completion, group, share) in enumerate(zip(_completions(groups), owners, shares, strict=True))
+    }
 
 
 def _backward(
-    policy: VLM, groups: Sequence[Group], method: Method, config: Config, shares: dict[int, float], beta: float
+    policy: VLM, groups: Sequence[Group], method: Method, config: Config, places: _Places, step: int
 ) -> dict[str, float]:
     """Add the batch's gradient up, micro-batch by micro-batch. Returns sums of metrics."""
     sums: defaultdict[str, float] = defaultdict(float)
-    batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter)]
+    batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter, method.indivisible)]
     if len(batches) > 1:
-        policy.forget()
+        _let_go(groups)
     for batch in batches:
         with policy.training():
-            prefixes = policy.known_prefixes([group.prompt for group in batch])
-            rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
-            logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature)
-            _remember_old(batch, logprobs)
-            inputs = _loss_inputs(batch, logprobs, shares, beta)
-            output = method.loss(inputs)
-            output.loss.backward()
-        sums["loss"] += output.loss.item()
-        sums["entropy"] += float((entropy * inputs.weights).sum())
+            parts = _losses(policy, batch, method, config, places, step)
+            torch.stack([part.loss for part in parts]).sum().backward()
         sums["gap"] += _sampler_gap(batch)
-        for name, value in output.metrics.items():
-            sums[name] += value.item()
+        for part in parts:
+            sums["loss"] += part.loss.item()
+            for name, value in part.metrics.items():
+                sums[name] += value.item()
     return sums
 
 
-def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, shares: dict[int, float], beta: float) -> LossInputs:
+def _losses(
+    policy: VLM, batch: list[Group], method: Method, config: Config, places: _Places, step: int
+) -> list[LossOutput]:
+    """A micro-batch's parts of the loss: its tokens', with `entropy` among the metrics, and the method's extra one."""
+    if "features" in method.reads:
+        batch = _with_features(policy, batch)
+    prefixes = policy.known_prefixes([group.prompt for group in batch])
+    rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
+    hidden = predictors(policy, rows)
+    logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, hidden=hidden)
+    _remember_old(batch, logprobs)
+    inputs = _loss_inputs(batch, logprobs, places, method, step)
+    if "hidden" in method.reads:
+        inputs.hidden = hidden
+    features = policy.features([group.prompt for group in batch]) if "features" in method.reads else []
+    of_tokens, extra = method.loss(inputs), method.extra_loss(policy, MicroBatch(batch, inputs, features))
+    of_tokens.metrics["entropy"] = (entropy * inputs.weights).sum()
+    return [of_tokens, extra] if extra else [of_tokens]
+
+
+def _with_features(policy: VLM, batch: Sequence[Group]) -> list[Group]:
+    """The same groups, whose images' features are made once for the forward and the method's extra loss alike."""
+    prompts = [group.prompt for group in batch]
+    if not policy.known_prefixes(prompts):
+        prompts = policy.run_ahead(prompts, prefixes=False)
+    return [replace(group, prompt=prompt) for group, prompt in zip(batch, prompts, strict=True)]
+
+
+def _let_go(groups: Sequence[Group]) -> None:
+    """Of what was made of the prompts ahead: it has been used, or the weights are others now."""
+    for group in groups:
+        group.prompt.ahead = None
+
+
+def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, places: _Places, method: Method, step: int) -> LossInputs:
     """A micro-batch's tokens, flattened in the order of its rows."""
-    old, ref, advantages, weights = [], [], [], []
-    for group in batch:
-        assert group.advantages is not None, "the loop assigns them before the update"
-        for completion, advantage in zip(group.completions, group.advantages.tolist(), strict=True):
-            count = int(completion.mask.sum())
-            assert completion.old_logprobs is not None, "set just before"
-            old.append(completion.old_logprobs)
-            ref.append(completion.ref_logprobs)
-            advantages.append(torch.full((count,), advantage))
-            weights.append(torch.full((count,), shares[id(completion)]))
+    completions = _completions(batch)
+    counts = torch.tensor([int(each.mask.sum()) for each in completions])
+    own = [places[id(each)] for each in completions]
     device = logprobs.device
-    known = [part for part in ref if part is not None]
+
+    def each_token(values: Sequence[Any], dtype: torch.dtype) -> Tensor:
+        return torch.tensor(values, dtype=dtype).repeat_interleave(counts).to(device)
+
+    def written(values: Iterable[Tensor | None]) -> Tensor:
+        """(T,) of each completion to the (N,) that count."""
+        return torch.cat(
+            [
+                torch.full((int(each.mask.sum()),), torch.nan) if value is None else value[each.mask]
+                for each, value in zip(completions, values, strict=True)
+            ]
+        ).to(device)
+
+    assert all(each.advantages is not None for each in completions), "the loop assigns them before the update"
+    old = [each.old_logprobs for each in completions if each.old_logprobs is not None]
+    ref = [each.ref_logprobs for each in completions if each.ref_logprobs is not None]
     return LossInputs(
         logprobs=logprobs,
         old_logprobs=torch.cat(old),
-        ref_logprobs=torch.cat(known) if beta > 0 else None,
-        advantages=torch.cat(advantages).to(device),
-        weights=torch.cat(weights).to(device),
-        kl_weight=beta,
+        ref_logprobs=torch.cat(ref) if method.needs_reference(step) else None,
+        advantages=written(each.advantages for each in completions),
+        weights=each_token([place.share for place in own], torch.float32),
+        kl_weight=method.kl_weight(step),
+        completion=each_token([place.completion for place in own], torch.int64),
+        group=each_token([place.group for place in own], torch.int64),
+        behaviour_logprobs=written(each.logprobs for each in completions),
+        tensors={name: written(each.tensors[name] for each in completions) for name in completions[0].tensors},
     )
 
 

@@ -1,0 +1,273 @@
+"""The in-process engine: the policy itself writes the completions.
+
+A prompt is prefilled and its image encoded once for each group; the completions are decoded side by side. Those that
+have ended leave the batch once they are half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from mr1.models.layers import OneDNNLinear, blocked_weights
+from mr1.models.vlm import VLM
+from mr1.rollout.engine import Begun, Key
+from mr1.rollout.repeated import RepeatedPrompts
+from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
+from mr1.rollout.shared import SharedPrompts, can_share
+from mr1.types import Completion, FinishReason, Group, Prompt
+
+if TYPE_CHECKING:
+    from mr1.config import Rollout
+
+Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""(R, V) logits, (R,) numbers of their completions in the batch, the token's place -> (R,) tokens, (R,) log-probs."""
+IsFree = Callable[[Sequence[Prompt]], bool]
+"""Whether running these prompts ahead of the rollout takes no more memory than the update does in any case."""
+
+
+T = TypeVar("T")
+
+
+class Decoder(Protocol):
+    """Runs the model on R rows, one for each completion, and keeps what it has seen."""
+
+    place: int
+    """Tokens of each row that have been run, beside its prompt."""
+    layers: list[OneDNNLinear]
+    """Layers that each token passes, and whose weights are still to be laid out for it."""
+
+    def prefill(self) -> Tensor:
+        """Run the prompts. Returns each row's last hidden state, (R, H)."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Run one more token of each row, (R,). Returns (R, H)."""
+
+    def shrink(self, active: Tensor) -> Tensor | None:
+        """Leave out rows, where that pays, once half of them are no longer active, (R,) bool.
+
+        Returns:
+            The numbers of the rows that are kept, ascending, some of which may have ended; None where all are.
+        """
+
+
+class _Written:
+    """What has been written so far to N completions, each with room for its own budget of tokens."""
+
+    def __init__(self, budgets: Sequence[int], device: torch.device) -> None:
+        count, longest = len(budgets), max(budgets)
+        self.tokens = torch.zeros(count, longest, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(count, longest, device=device)
+        self.lengths = torch.tensor(budgets, device=device)
+        self.ended: dict[FinishReason, Tensor] = {
+            reason: torch.zeros(count, dtype=torch.bool, device=device) for reason in ("stop", "string")
+        }
+        """(N,) bool: those that did not just use up their budgets."""
+
+    def append(self, place: int, rows: Tensor, tokens: Tensor, logprobs: Tensor) -> None:
+        """Write one token of each of these rows; where one has ended it does not count."""
+        self.tokens[rows, place] = tokens
+        self.logprobs[rows, place] = logprobs
+
+    def end(self, place: int, rows: Tensor, here: Tensor, reason: FinishReason) -> None:
+        """End rows with the token of this place, where `here`, (R,) bool, and where they had not ended before."""
+        now = here & (self.lengths[rows] > place)
+        self.ended[reason][rows] |= now
+        self.lengths[rows] = torch.where(now, place + 1, self.lengths[rows])
+
+    def active(self, place: int, rows: Tensor) -> Tensor:
+        """(R,) bool: which of the rows go on behind this place."""
+        return self.lengths[rows] > place + 1
+
+
+class _Strings:
+    """Strings that end a completion."""
+
+    def __init__(self, strings: Sequence[str], tokenizer: Any) -> None:
+        self.strings, self.tokenizer = strings, tokenizer
+        # A token that is written is at least a byte; one more, because some tokenizers leave out a blank in front.
+        self.reach = max(len(string.encode()) for string in strings) + 1
+
+    def end_at(self, place: int, tokens: Tensor) -> Tensor:
+        """Whether the token of a place completes one of them. (R, T) tokens to (R,) bool."""
+        latest = tokens[:, max(0, place + 1 - self.reach) : place + 1].cpu()
+        texts = self.tokenizer.batch_decode(latest, skip_special_tokens=True)
+        return torch.tensor([any(string in text for string in self.strings) for text in texts], device=tokens.device)
+
+
+class LocalEngine:
+    """Samples from a model that lives in this process. See `engine.Engine`."""
+
+    def __init__(self, vlm: VLM, ahead_is_free: IsFree = lambda _: False) -> None:
+        self.vlm, self.ahead_is_free = vlm, ahead_is_free
+
+    def prepare(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Run images and prompts once for both the rollout and the first update behind it, where that is free."""
+        prefixes = can_share(self.vlm)
+        if self.ahead_is_free(prompts) and (prefixes or not self.vlm.features_frozen):
+            return self.vlm.run_ahead(prompts, prefixes)
+        return list(prompts)
+
+    def sample(self, prompts: Sequence[Prompt], settings: Rollout, key: Key) -> list[Group]:
+        size, length = settings.group_size, settings.max_new_tokens
+        groups = []
+        for batch in _batches(prompts, max(1, settings.batch_size // size)):
+            numbers = [
+                uniform_numbers(key, prompt.sample.id, number, length, prompt.attempt)
+                for prompt in batch
+                for number in range(size)
+            ]
+            budgets = [length] * len(numbers)
+            completions = self._complete(batch, size, budgets, self._draw(numbers, settings))
+            groups += [Group(prompt, completions[i * size : (i + 1) * size]) for i, prompt in enumerate(batch)]
+        return groups
+
+    def greedy(self, prompts: Sequence[Prompt], max_new_tokens: int, batch_size: int = 128) -> list[Completion]:
+        return [
+            completion
+            for batch in _batches(prompts, batch_size)
+            for completion in self._complete(batch, 1, [max_new_tokens] * len(batch), _likeliest)
+        ]
+
+    def extend(
+        self, begun: Sequence[Begun], settings: Rollout, key: Key | None, stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        return [
+            completion
+            for batch in _batches(begun, settings.batch_size)
+            for completion in self._extend(batch, settings, key, stop)
+        ]
+
+    def sync(self, policy: VLM) -> None:
+        """Nothing: the policy's weights are the ones that are sampled from."""
+        assert policy is self.vlm, "an engine of another model"
+
+    def _extend(
+        self, begun: Sequence[Begun], settings: Rollout, key: Key | None, stop: Sequence[str]
+    ) -> list[Completion]:
+        """What is there is run as a part of the prompt."""
+        with torch.no_grad():
+            features = self.vlm.features([each.prompt for each in begun])
+        prompts = [
+            replace(_with_tokens(each.prompt, each.completion.token_ids), features=made)
+            for each, made in zip(begun, features, strict=True)
+        ]
+        budgets = [each.budget for each in begun]
+        choose: Choose = _likeliest
+        if key is not None:
+            numbers = []
+            for each in begun:
+                there, length = len(each.completion), len(each.completion) + max(budgets)
+                numbers.append(
+                    uniform_numbers(key, each.prompt.sample.id, each.number, length, each.prompt.attempt)[there:]
+                )
+            choose = self._draw(numbers, settings)
+        added = self._complete(prompts, 1, budgets, choose, _Strings(stop, self.vlm.tokenizer) if stop else None)
+        return [_joined(each.completion, new, self.vlm.tokenizer) for each, new in zip(begun, added, strict=True)]
+
+    def _draw(self, numbers: Sequence[Tensor], settings: Rollout) -> Choose:
+        """Sample by each completion's random numbers, one for each place."""
+        uniform = torch.stack([*numbers]).to(self.vlm.device)
+
+        def choose(logits: Tensor, rows: Tensor, place: int) -> tuple[Tensor, Tensor]:
+            return sample_tokens(logits, uniform[rows, place], settings.temperature, settings.top_p)
+
+        return choose
+
+    def _complete(
+        self,
+        prompts: Sequence[Prompt],
+        copies: int,
+        budgets: Sequence[int],
+        choose: Choose,
+        strings: _Strings | None = None,
+    ) -> list[Completion]:
+        """`copies` completions of each prompt, in the prompts' order, with a budget of tokens for each."""
+        decoder = self.decoder(prompts, copies, max(budgets))
+        with torch.no_grad():
+            hidden = decoder.prefill()
+        written = _Written(budgets, self.vlm.device)
+        rows = torch.arange(len(budgets), device=self.vlm.device)
+        bias, head = self.vlm.token_bias(), self.vlm.adapter.head()
+        stops = torch.zeros_like(bias, dtype=torch.bool)
+        stops[[token for token in self.vlm.stop_tokens() if 0 <= token < len(stops)]] = True
+
+        # Of what is made in inference mode nothing may stay that a gradient is taken of, such as image features.
+        with blocked_weights(decoder.layers), torch.inference_mode():
+            for place in range(max(budgets)):
+                tokens, logprobs = choose(head(hidden).float() + bias, rows, place)
+                written.append(place, rows, tokens, logprobs)
+                written.end(place, rows, stops[tokens], "stop")
+                if strings:
+                    written.end(place, rows, strings.end_at(place, written.tokens[rows]), "string")
+                active = written.active(place, rows)
+                left = int(active.sum())
+                if left == 0:
+                    break
+                if 2 * left <= len(rows) and (kept := decoder.shrink(active)) is not None:
+                    rows, tokens = rows[kept], tokens[kept]
+                hidden = decoder.step(tokens)
+        return self._completions(written)
+
+    def decoder(self, prompts: Sequence[Prompt], copies: int, length: int) -> Decoder:
+        """What runs the model: by shared prompts where that is exact."""
+        return (SharedPrompts if can_share(self.vlm) else RepeatedPrompts)(self.vlm, prompts, copies, length)
+
+    def _completions(self, written: _Written) -> list[Completion]:
+        lengths = written.lengths.tolist()
+        tokens = [row[:size].clone() for row, size in zip(written.tokens.cpu(), lengths, strict=True)]
+        logprobs = [row[:size].clone() for row, size in zip(written.logprobs.cpu(), lengths, strict=True)]
+        texts = self.vlm.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        reasons: list[FinishReason] = ["length"] * len(lengths)
+        for reason, ended in written.ended.items():
+            for row in ended.nonzero()[:, 0].tolist():
+                reasons[row] = reason
+        return [
+            Completion(
+                token_ids=tokens[row],
+                logprobs=logprobs[row],
+                text=texts[row],
+                mask=torch.ones(size, dtype=torch.bool),
+                finish_reason=reasons[row],
+            )
+            for row, size in enumerate(lengths)
+        ]
+
+
+def _likeliest(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return greedy_tokens(logits)
+
+
+def _with_tokens(prompt: Prompt, tokens: Tensor) -> Prompt:
+    """A prompt with a completion's first tokens, (T,), as its last ones."""
+    axes, more = len(prompt.position_ids), len(tokens)
+    positions = prompt.next_position + torch.arange(more).expand(axes, more)
+    return replace(
+        prompt,
+        input_ids=torch.cat([prompt.input_ids, tokens]),
+        position_ids=torch.cat([prompt.position_ids, positions], dim=1),
+        next_position=prompt.next_position + more,
+        ahead=None,
+    )
+
+
+def _joined(there: Completion, added: Completion, tokenizer: Any) -> Completion:
+    """One completion of two parts; `there.logprobs` is None where a part of it was not sampled."""
+    assert added.logprobs is not None, "it was sampled"
+    tokens = torch.cat([there.token_ids, added.token_ids])
+    return replace(
+        added,
+        token_ids=tokens,
+        logprobs=None if there.logprobs is None else torch.cat([there.logprobs, added.logprobs]),
+        text=tokenizer.decode(tokens, skip_special_tokens=True),
+        mask=torch.cat([there.mask, added.mask]),
+    )
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
