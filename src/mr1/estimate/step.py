@@ -165,7 +165,8 @@ class _LastToken(LocalEngine):
 
     def _name(self, decoder: Decoder) -> None:
         if isinstance(decoder, SharedPrompts):
-            self.ledger.name("KV cache", [*decoder.given, *decoder.own])
+            kept = (tensor for layer in decoder.memory for tensor in (layer.prompts, layer.completions))
+            self.ledger.name("KV cache", kept)
         else:
             assert isinstance(decoder, RepeatedPrompts), "there are two"
             layers = cast(Any, decoder.cache).layers

@@ -7,6 +7,9 @@ products. What is computed is what the layers of `LAYERS` compute in transformer
 In bfloat16 the order of operations is part of the result, because each of them rounds: there the model's own layers and
 norms are called, rotations are those of transformers, and low-rank weights stay beside the weights. Attention alone is
 not the model's own, and is float32 within.
+
+Axes: B prompts, G completions of each, L places, H hidden states' width, D a head's. A row of states has the heads of
+queries first, then those of keys, then as many of values.
 """
 
 from __future__ import annotations

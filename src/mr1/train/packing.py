@@ -63,14 +63,31 @@ class Rows:
         )
 
 
+PROMPT_END = -1
+"""In `_Behind.source`: the prompt's last token, which predicts the first one of every completion."""
+
+
 @dataclass
-class _Row:
+class _Behind:
+    """Some of a prompt's completions, one after another, as they stand behind it: C tokens, N of which count."""
+
+    prompt: Prompt
+    lengths: tuple[int, ...]
+    """Tokens of each completion."""
     input_ids: Tensor
+    """(C,) int64."""
     position_ids: Tensor
+    """(A, C) int64."""
     segments: Tensor
-    """(S,) 0 for the prompt, 1, 2, ... for the completions: what the mask is made from, -1 for padding."""
+    """(C,) 1, 2, ...: the number of the completion that each token is of."""
     source: Tensor
+    """(N,) int64: which of the C tokens predicts token n, or PROMPT_END."""
     targets: Tensor
+    """(N,) int64: token n."""
+
+    def sources(self, end: int, first: int) -> Tensor:
+        """(N,) places in a row where the prompt's last token is at `end` and the completions begin at `first`."""
+        return torch.where(self.source == PROMPT_END, end, first + self.source)
 
 
 def make_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
@@ -81,59 +98,56 @@ def make_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
 
 
 def flat_rows(groups: Sequence[Group]) -> Rows:
-    """One row for all groups."""
-    rows = [_row(group.prompt, group.completions) for group in groups]
-    starts = [0, *itertools.accumulate(len(row.input_ids) for row in rows)]
-    spans = [
-        Span(start, len(group.prompt), tuple(len(completion) for completion in group.completions))
-        for start, group in zip(starts, groups, strict=False)
-    ]
+    """One row for all groups: a prompt, its completions, the next prompt, its completions."""
+    parts = [_behind(group.prompt, group.completions) for group in groups]
+    input_ids, position_ids, spans, source = [], [], [], []
+    start = 0
+    for part in parts:
+        first = start + len(part.prompt)
+        input_ids += [part.prompt.input_ids, part.input_ids]
+        position_ids += [part.prompt.position_ids, part.position_ids]
+        spans.append(Span(start, len(part.prompt), part.lengths))
+        source.append(part.sources(end=first - 1, first=first))
+        start = first + len(part.input_ids)
     return Rows(
-        input_ids=torch.cat([row.input_ids for row in rows])[None],
-        position_ids=torch.cat([row.position_ids for row in rows], dim=1)[:, None],
+        input_ids=torch.cat(input_ids)[None],
+        position_ids=torch.cat(position_ids, dim=1)[:, None],
         mask=FlatRow(spans),
-        prompts=[group.prompt for group in groups],
-        source=torch.cat([row.source + start for row, start in zip(rows, starts, strict=False)]),
-        targets=torch.cat([row.targets for row in rows]),
+        prompts=[part.prompt for part in parts],
+        source=torch.cat(source),
+        targets=torch.cat([part.targets for part in parts]),
     )
 
 
 def completion_rows(groups: Sequence[Group], prefixes: Sequence[Prefix]) -> Rows:
-    """One row for all groups' completions, behind prompts that have been run before."""
-    rows = [_row(group.prompt, group.completions) for group in groups]
-    prompts = [len(group.prompt) for group in groups]
-    starts = [0, *itertools.accumulate(len(row.input_ids) - size for row, size in zip(rows, prompts, strict=True))]
-    source = []
-    for number, (row, size, start) in enumerate(zip(rows, prompts, starts, strict=False)):
-        behind = row.source - size + len(groups) + start
-        source.append(torch.where(row.source < size, number, behind))
-    spans = [
-        Span(start, size, tuple(len(completion) for completion in group.completions))
-        for start, size, group in zip(starts, prompts, groups, strict=False)
-    ]
-    positions = [row.position_ids[:, size:] for row, size in zip(rows, prompts, strict=True)]
+    """One row for all groups' completions; of the prompts, run before, the last states stand in front."""
+    parts = [_behind(group.prompt, group.completions) for group in groups]
+    spans, source = [], []
+    start = 0
+    for number, part in enumerate(parts):
+        spans.append(Span(start, len(part.prompt), part.lengths))
+        source.append(part.sources(end=number, first=len(parts) + start))
+        start += len(part.input_ids)
     return Rows(
-        input_ids=torch.cat([row.input_ids[size:] for row, size in zip(rows, prompts, strict=True)])[None],
-        position_ids=torch.cat(positions, dim=1)[:, None],
+        input_ids=torch.cat([part.input_ids for part in parts])[None],
+        position_ids=torch.cat([part.position_ids for part in parts], dim=1)[:, None],
         mask=FlatRow(spans, prefixes),
         prompts=[],
         source=torch.cat(source),
-        targets=torch.cat([row.targets for row in rows]),
+        targets=torch.cat([part.targets for part in parts]),
         ends=torch.stack([prefix.hidden for prefix in prefixes]),
     )
 
 
 def packed_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each group."""
-    rows = [_row(group.prompt, group.completions) for group in groups]
-    return _pad(rows, [group.prompt for group in groups], adapter, _packed_mask)
+    return _padded([_behind(group.prompt, group.completions) for group in groups], adapter, _packed_mask)
 
 
 def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each completion."""
-    pairs = [(group.prompt, completion) for group in groups for completion in group.completions]
-    rows = [_row(prompt, [completion]) for prompt, completion in pairs]
-    return _pad(rows, [prompt for prompt, _ in pairs], adapter, lambda segments: segments >= 0)
+    parts = [_behind(group.prompt, [completion]) for group in groups for completion in group.completions]
+    return _padded(parts, adapter, lambda segments: segments >= 0)
 
 
 def microbatches(
@@ -194,43 +208,51 @@ def rows_size(prompts: Sequence[Prompt], completions: Sequence[Sequence[int]], a
     return sum(sizes) if adapter.shares else len(sizes) * max(sizes)
 
 
-def _row(prompt: Prompt, completions: Sequence[Completion]) -> _Row:
-    """A prompt and some of its completions as one row."""
-    start, axes = len(prompt), prompt.position_ids.shape[0]
-    ids, positions, segments = [prompt.input_ids], [prompt.position_ids], [torch.zeros(start, dtype=torch.long)]
-    source, targets = [], []
-    for number, completion in enumerate(completions, start=1):
-        length = len(completion)
-        ids.append(completion.token_ids)
-        positions.append(prompt.next_position + torch.arange(length).expand(axes, length))
-        segments.append(torch.full((length,), number))
-        # The prompt's last token predicts the first token of every completion, each token after that the next one.
-        predictors = torch.arange(start - 1, start + length - 1)
-        predictors[:1] = len(prompt) - 1
+def _behind(prompt: Prompt, completions: Sequence[Completion]) -> _Behind:
+    """Lay completions out behind their prompt. Each one's positions go on where the prompt's ended."""
+    lengths = tuple(map(len, completions))
+    axes, starts = len(prompt.position_ids), [0, *itertools.accumulate(lengths)]
+    source = []
+    for start, completion in zip(starts, completions, strict=False):
+        predictors = torch.arange(start - 1, start - 1 + len(completion))  # each token by the one before it
+        predictors[:1] = PROMPT_END
         source.append(predictors[completion.mask])
-        targets.append(completion.token_ids[completion.mask])
-        start += length
-    return _Row(torch.cat(ids), torch.cat(positions, dim=1), torch.cat(segments), torch.cat(source), torch.cat(targets))
+    return _Behind(
+        prompt=prompt,
+        lengths=lengths,
+        input_ids=torch.cat([completion.token_ids for completion in completions]),
+        position_ids=torch.cat(
+            [prompt.next_position + torch.arange(length).expand(axes, length) for length in lengths], dim=1
+        ),
+        segments=torch.cat([torch.full((length,), number) for number, length in enumerate(lengths, start=1)]),
+        source=torch.cat(source),
+        targets=torch.cat([completion.token_ids[completion.mask] for completion in completions]),
+    )
 
 
-def _pad(rows: Sequence[_Row], prompts: list[Prompt], adapter: Adapter, mask_of: Callable[[Tensor], Tensor]) -> Rows:
-    """Rows of equal length; `mask_of` makes their mask from their (B, S) segments."""
-    longest = max(len(row.input_ids) for row in rows)
-    input_ids = torch.full((len(rows), longest), adapter.pad_token_id)
-    position_ids = torch.zeros(adapter.position_axes, len(rows), longest, dtype=torch.long)
-    segments = torch.full((len(rows), longest), -1)
-    for index, row in enumerate(rows):
-        length = len(row.input_ids)
-        input_ids[index, :length] = row.input_ids
-        position_ids[:, index, :length] = row.position_ids
-        segments[index, :length] = row.segments
+def _padded(parts: Sequence[_Behind], adapter: Adapter, mask_of: Callable[[Tensor], Tensor]) -> Rows:
+    """A row for each prompt with what is behind it, of equal length.
+
+    `mask_of` makes the mask from (B, S) segments: 0 for a prompt, the completions' numbers, -1 for padding.
+    """
+    longest = max(len(part.prompt) + len(part.input_ids) for part in parts)
+    input_ids = torch.full((len(parts), longest), adapter.pad_token_id)
+    position_ids = torch.zeros(adapter.position_axes, len(parts), longest, dtype=torch.long)
+    segments = torch.full((len(parts), longest), -1)
+    source = []
+    for row, part in enumerate(parts):
+        first, end = len(part.prompt), len(part.prompt) + len(part.input_ids)
+        input_ids[row, :end] = torch.cat([part.prompt.input_ids, part.input_ids])
+        position_ids[:, row, :end] = torch.cat([part.prompt.position_ids, part.position_ids], dim=1)
+        segments[row, :first], segments[row, first:end] = 0, part.segments
+        source.append(part.sources(end=row * longest + first - 1, first=row * longest + first))
     return Rows(
         input_ids=input_ids,
         position_ids=position_ids,
         mask=mask_of(segments),
-        prompts=prompts,
-        source=torch.cat([row.source + index * longest for index, row in enumerate(rows)]),
-        targets=torch.cat([row.targets for row in rows]),
+        prompts=[part.prompt for part in parts],
+        source=torch.cat(source),
+        targets=torch.cat([part.targets for part in parts]),
     )
 
 
