@@ -131,7 +131,10 @@ def test_bfloat16_keeps_a_prompts_keys_once(make_config: Callable[..., Config], 
         text = vlm.model.config.get_text_config()
         width = text.num_key_value_heads * vlm.model.model.get_decoder().layers[0].self_attn.head_dim
         longest = max(map(len, prompts))
-        assert sum(layer.prompts.nbytes for layer in decoder.memory) == 2 * 2 * text.num_hidden_layers * width * 2 * longest
+        assert (
+            sum(layer.prompts.nbytes for layer in decoder.memory)
+            == 2 * 2 * text.num_hidden_layers * width * 2 * longest
+        )
 
 
 @pytest.mark.parametrize("change", ["activation", "positions", "layer", "product", "embedding"])
