@@ -9,7 +9,7 @@ from mr1.judge.notation import closing
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _JOINS = re.compile(r"[\s,;&]*(?:(?:and|or|和|或|与)[\s,]*)?")
 _CLOSED = re.compile(r"^[\s)\]}\"'*_]+")
-_SENTENCE = re.compile(r"[.;:!?](?=\s|$)|\n|\s*,?\s*\b(?:because|since|which|as|so|where|when)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.;:!?](?=\s|$)|\n|\b(?:because|since|which|as|so|where|when)\b", re.IGNORECASE)
 # What makes a box a part of something: a factor before it, an operator.
 _GLUED = re.compile(r"(?:\d|[)}^*/+]|(?<![A-Za-z])[A-Za-z])$|[+*/^]\s+$|[\w)}]\s+-\s*$")
 _SIGN = re.compile(r"(?:(?<![\w)}])|(?<=[A-Za-z]{2}\s))([-$€£¥]|-\$)$")
@@ -35,7 +35,7 @@ def opened(text: str) -> tuple[str, str] | None:
     inside = sign[1] if sign else ""
     for place, (_, start, end, after) in enumerate(boxes[first:], start=first):
         inside += text[start:end] + (text[after : boxes[place + 1][0]] if place + 1 < len(boxes) else "")
-    tail = _SENTENCE.split(behind, maxsplit=1)[0]
+    tail = _SENTENCE.split(behind, maxsplit=1)[0].rstrip().removesuffix(",")
     return f"{inside} {tail}".strip() if tail.strip(" .,") else inside, before
 
 

@@ -23,7 +23,7 @@ OF_ALL = re.compile(
 )
 """Choices that speak of the others; they hedge nothing."""
 OTHER_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Z]\s*[.:)](?!\d)")
-BECAUSE = re.compile(r"(.{1,12}?)\s*,?\s+(?:because|since)\s[^?]*", re.DOTALL | re.IGNORECASE)
+BECAUSE = re.compile(r"(.{0,11}?[^\s,])(?:\s*+,)?\s++(?:because|since)\s[^?]*", re.DOTALL | re.IGNORECASE)
 _ONE = r"(?:[(\[]\s*[A-Z]\s*[)\]]|[A-Z])"
 LETTERS = re.compile(rf"{_ONE}(?:(?>\s*(?:[,;&/]|和|与)\s*(?:and\s+)?|\s+and\s+|\s+){_ONE})++")
 JOINED = re.compile(r"[A-Z]{2,}")

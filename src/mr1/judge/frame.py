@@ -23,7 +23,9 @@ DEEPEST = 4
 """Boxes within boxes that are opened."""
 _END = re.compile(r"(?:[\s.,;:?]|(?<=[^\W\d_]{2})!)+$")  # not a factorial's sign
 _ENDLESS = re.compile(r"\d\.\d+\.\.\.$")
-_JSON = re.compile(r"\s*\{\s*\"(?:final[ _])?(?:answer|result|value)\"\s*:\s*(?:\"([^\"]*)\"|([^\",{}\[\]]+))\s*\}\s*")
+_JSON = re.compile(
+    r"\s*\{\s*\"(?:final[ _])?(?:answer|result|value)\"\s*:\s*+(?:\"([^\"]*)\"|([^\",{}\[\]]++))\s*\}\s*"
+)
 _LEAD = re.compile(r"(?:=>|⇒|→|➜|\\(?:Rightarrow|rightarrow|implies|to)(?![A-Za-z])|#{1,6}\s|✓|✔|☑)\s*")
 _CLAUSE = re.compile(r"[.;!?\n]")
 _QUOTES = {'"': '"', "'": "'"}
