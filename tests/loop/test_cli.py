@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mr1.cli import main
+
 pytestmark = pytest.mark.loop
 
 RECIPE = "counting-grpo-d"
@@ -59,16 +61,28 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(mistake: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One of them in a process of its own, the others in this one, where all has been imported."""
     arguments, message = MISTAKES[mistake]
     _weightless_model(tmp_path)
     if mistake == "existing run":
         _existing_run(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    result = mr1("train", RECIPE, "name=x", *arguments, cwd=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    command = ["train", RECIPE, "name=x", *arguments]
+    if mistake == "existing run":
+        result = mr1(*command, cwd=tmp_path)
+        code, said = result.returncode, result.stderr
+    else:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mr1", *command])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code, said = ended.value.code, capfd.readouterr().err
+    assert code == 2
+    assert message in said
+    assert len(said.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
 
 
