@@ -2,7 +2,7 @@
 
 written.jsonl holds a line for each truth: the texts that state it (`right`) and that don't (`wrong`), its `settings` as
 a source states them (`accepted` are the truths of which any is right), a `kind` in words, and the `batch`. Each batch
-was labelled before the judge was run on it, and the judge was mended by kind before the next one was written. Pairs on
+was labelled before the judge was run on it, and the judge was fixed by kind before the next one was written. Pairs on
 whose label reasonable people differ, such as 19 for the 19th century, were taken out.
 """
 

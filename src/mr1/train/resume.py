@@ -141,10 +141,10 @@ def compare_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for name, identity in was.items():
         for part, value in identity.items():
             if name in now and now[name].get(part) != value:
-                mend = f"set sources.{name}.revision={value}" if part == "commit" else "bring them back as they were"
+                way = f"set sources.{name}.revision={value}" if part == "commit" else "bring them back as they were"
                 raise UserError(
                     f"--resume: the rows of source {name} have changed since the run was started ({part}: was "
-                    f"{_shown(value)}, now it is {_shown(now[name].get(part))}); {mend}, or start a run of another name"
+                    f"{_shown(value)}, now it is {_shown(now[name].get(part))}); {way}, or start a run of another name"
                 )
 
 
