@@ -71,6 +71,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         _existing_run(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     command = ["train", RECIPE, "name=x", *arguments]
+    code: object
     if mistake == "existing run":
         result = mr1(*command, cwd=tmp_path)
         code, said = result.returncode, result.stderr
