@@ -75,9 +75,7 @@ def update(
         if not math.isfinite(norm):
             of = name.removeprefix("grad_norm").replace("/", " of ")
             raise FloatingPointError(
-                f"step {step}: the gradient's norm{of} is {norm}; a lower learning rate may keep it finite"
-                if of
-                else f"step {step}: the gradient's norm is {norm}; a lower optimizer.learning_rate may keep it finite"
+                f"step {step}: the gradient's norm{of} is {norm}; a lower optimizer.learning_rate may keep it finite"
             )
     optimizer.step(rate_factor(step, config.steps, config.optimizer))
     optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
