@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date, time
 from decimal import Decimal
 from os import PathLike
@@ -21,6 +21,7 @@ from PIL.Image import Image
 from mr1.data.rows import ArrowRows, Row, Rows
 from mr1.data.settings import SPLITS, Source
 from mr1.errors import UserError
+from mr1.held import while_open
 
 PLAIN = (str, bool, int, float, bytes, bytearray, Decimal, date, time, PathLike, Image, type(None))
 """What a cell may hold, beside lists and mappings of it: what says the same in another process."""
@@ -99,16 +100,9 @@ def as_sources(data: Any) -> dict[str | None, Splits]:
     return {str(name): as_splits(each, str(name)) for name, each in data.items()}
 
 
-@contextmanager
-def held(sources: Mapping[str, Splits]) -> Iterator[None]:
+def held(sources: Mapping[str, Splits]) -> AbstractContextManager[None]:
     """While open, sources of `format: memory` find their rows by these names."""
-    before = dict(_HELD)
-    _HELD.update(sources)
-    try:
-        yield
-    finally:
-        _HELD.clear()
-        _HELD.update(before)
+    return while_open(_HELD, sources)
 
 
 def held_splits(source: Source) -> Splits:

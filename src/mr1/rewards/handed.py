@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mr1.errors import UserError
+from mr1.held import while_open
 
 PLACE = "python"
 """What a function's name begins with that is in no module which another process could import."""
@@ -50,16 +51,9 @@ def as_weights(rewards: Rewards) -> tuple[dict[str, float], dict[str, Function]]
     return weights, functions
 
 
-@contextmanager
-def held(functions: Mapping[str, Function]) -> Iterator[None]:
+def held(functions: Mapping[str, Function]) -> AbstractContextManager[None]:
     """While open, rewards of these names are these functions."""
-    before = dict(_HELD)
-    _HELD.update(functions)
-    try:
-        yield
-    finally:
-        _HELD.clear()
-        _HELD.update(before)
+    return while_open(_HELD, functions)
 
 
 def held_function(name: str) -> Function:
