@@ -8,6 +8,7 @@
     samples/            Parquet: every completion of a step with its image, rewards and advantage; and the evaluations'
     checkpoints/        Hugging Face folders, each with what a resumed run needs beside it
     report.html         the page that shows it all
+    cell.json           of a run that is part of a study: what the study's results are made of
 
 A folder that exists is never touched unless the user said so, and one process at a time writes into it. Whatever is
 read again later appears whole or not at all.
@@ -40,7 +41,7 @@ from mr1.types import Completion, Group
 
 Stage = Literal["before", "after"]
 
-SETTINGS = "config.yaml"
+SETTINGS, CELL = "config.yaml", "cell.json"
 CONTENTS = (
     SETTINGS,
     "metrics.jsonl",
@@ -50,6 +51,7 @@ CONTENTS = (
     "samples",
     "checkpoints",
     "report.html",
+    CELL,
 )
 
 

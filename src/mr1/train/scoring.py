@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from mr1.algo.distribution import exact_entropy
 from mr1.models.vlm import VLM
 from mr1.train.packing import Rows
 
@@ -54,7 +55,7 @@ def token_logprobs(
 
     def score(hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         logprobs = torch.log_softmax(head(hidden).float() / temperature + bias, dim=-1)
-        entropy = _entropy(logprobs.detach()) if entropies else logprobs.new_empty(0)
+        entropy = exact_entropy(logprobs.detach()) if entropies else logprobs.new_empty(0)
         return logprobs.gather(-1, targets[:, None])[:, 0], entropy
 
     scored = []
@@ -64,8 +65,3 @@ def token_logprobs(
         last = start + chunk >= len(hidden)
         scored.append(score(*part) if last else checkpoint(score, *part, use_reentrant=False))
     return torch.cat([logprobs for logprobs, _ in scored]), torch.cat([entropy for _, entropy in scored])
-
-
-def _entropy(logprobs: Tensor) -> Tensor:
-    """(N, V) log-probs to (N,) entropies. A forbidden token's share, of log-prob -inf, is 0 and not NaN."""
-    return -torch.linalg.vecdot(logprobs.exp(), logprobs.clamp_min(torch.finfo(logprobs.dtype).min))
