@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mr1.tasks import load_task
 from mr1.tasks.base import generator, split_of
-from mr1.tasks.counting import OVERLOOKED, CountingTask
+from mr1.tasks.counting import OVERLOOKED, RANGES, CountingTask
 from mr1.tasks.counting.camera import SIZES, Camera, Item, cast
 from mr1.tasks.counting.questions import ask
 from mr1.tasks.counting.render import render
@@ -91,6 +92,14 @@ def test_scenes_hold_three_to_ten_objects(samples: dict[str, list[Sample]]) -> N
     counts = [len(objects_of(sample)) for sample in every(samples)]
     assert set(counts) == set(range(3, 11))
     assert max(np.bincount(counts)) < 2 * len(counts) / 8
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_tasks_name_says_how_many_objects_there_are(name: str) -> None:
+    fewest, most = RANGES[name]
+    samples = [load_task(name).sample("train", 0, index) for index in range(12)]
+    assert {sample.meta["difficulty"] for sample in samples} <= {*range(fewest, most + 1)}
+    assert all(sample.id.startswith(f"{name}/train/0/") for sample in samples)
 
 
 def test_the_answer_is_what_the_words_of_the_question_ask_for(samples: dict[str, list[Sample]]) -> None:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 TASKS = {
     "counting": "mr1.tasks.counting:CountingTask",
+    "counting-3-5": "mr1.tasks.counting:few",
+    "counting-6-8": "mr1.tasks.counting:some",
+    "counting-9-10": "mr1.tasks.counting:many",
     "geometry": "mr1.tasks.geometry:GeometryTask",
 }
-"""Where each task's class is; imported when it is asked for."""
+"""Where what makes each task is; imported when it is asked for."""
 
 
 def load_task(name: str, sources: Mapping[str, Source] | None = None, **settings: Any) -> Task:

@@ -149,9 +149,9 @@ def world_of(split: str) -> World:
     return SHIFTED if split == "shifted" else CLEVR
 
 
-def draw_scene(split: str, rng: np.random.Generator) -> Scene:
+def draw_scene(split: str, rng: np.random.Generator, numbers: range = range(FEWEST, MOST + 1)) -> Scene:
     """Draw a scene that belongs to the split. The number of objects is uniform, whatever is drawn again."""
-    count = int(rng.integers(FEWEST, MOST + 1))
+    count = int(rng.integers(numbers.start, numbers.stop))
     while True:
         items = draw_items(split, count, rng)
         for _ in range(PLACEMENTS):
