@@ -16,7 +16,7 @@ import typer
 
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
-from mr1.cli_recipes import complete, recipes
+from mr1.cli_recipes import complete, complete_study, recipes
 from mr1.errors import UserError
 from mr1.folders import as_mode
 from mr1.version import __version__
@@ -97,6 +97,51 @@ def train(
         from mr1.report.console import Console
 
         run(config, mode, Console(), file)
+
+
+@app.command()
+def compare(
+    study: Annotated[
+        str,
+        typer.Argument(help="A study's name: quick, othink-mr1, kl; or a YAML file.", autocompletion=complete_study),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Put over the study's; settings.KEY=VALUE holds for all runs."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; each has its share of the cores.")] = 1,
+    dry: Annotated[bool, typer.Option("--dry", help="List the runs with their time and memory; start none.")] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="Make the tables of what is done; start no run.")] = False,
+) -> None:
+    """Run a study: methods, training tasks and seeds, each an ordinary run; then its tables, plots and page.
+
+    What is done stays: a study that was stopped, however it was, goes on when it is started again.
+
+    Examples:
+
+      mr1 compare quick --jobs 2
+
+      mr1 compare othink-mr1 --dry
+
+      mr1 compare othink-mr1 "seeds=[0]" settings.model=my-model name=my-study
+    """
+    from mr1.study.settings import load_study
+
+    with _stoppable():
+        chosen = load_study(study, overrides or [])
+        from mr1.report.console import Console
+
+        console = Console()
+        if dry:
+            from mr1.study.dry import dry_table
+
+            table, said = dry_table(chosen, jobs, console)
+            console.show(table)
+            console.say(said)
+        else:
+            from mr1.study.compare import compare as run
+
+            run(chosen, jobs, console, start=not tables)
 
 
 Dtype = Literal["float32", "bfloat16"]

@@ -9,15 +9,24 @@ from typing import Annotated
 import typer
 
 from mr1.errors import UserError
-from mr1.recipes import ENDINGS, describe, recipe_names, recipe_text
+from mr1.recipes import ENDINGS, FOLDER, STUDIES, describe, recipe_names, recipe_text
 
 recipes = typer.Typer(help="List the recipes that come with MR1, show one, or copy one to edit it.")
 
 
 def complete(incomplete: str) -> list[str]:
     """The recipes, folders and YAML files that a word on the command line may be the beginning of."""
+    return _complete(incomplete, FOLDER)
+
+
+def complete_study(incomplete: str) -> list[str]:
+    """The same of studies."""
+    return _complete(incomplete, STUDIES)
+
+
+def _complete(incomplete: str, own: Path) -> list[str]:
     folder, beginning = os.path.split(incomplete)
-    names = [name for name in recipe_names() if name.startswith(incomplete)]
+    names = [name for name in recipe_names(own) if name.startswith(incomplete)]
     try:
         paths = [path for path in Path(folder or ".").iterdir() if path.name.startswith(beginning)]
     except OSError:

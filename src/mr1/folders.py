@@ -15,6 +15,7 @@ import shutil
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 from mr1.errors import UserError, note
 from mr1.version import __version__
 
-Kind = Literal["run", "evaluation"]
+Kind = Literal["run", "evaluation", "study"]
 Mode = Literal["new", "overwrite", "resume"]
 
 MARK, LOCK = ".mr1.json", ".lock"
@@ -179,6 +180,13 @@ class OutputFolder:
             (self.path / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError(f"{self.key}: {self.path} can't be written: {_reason(error)}") from error
+
+
+def wait_until_free(folder: Path, seconds: float) -> None:
+    """Wait, at most so long, for the process that writes into a folder, where one that was killed may be ending."""
+    if (folder / LOCK).exists():
+        with suppress(Timeout), FileLock(folder / LOCK, timeout=seconds):
+            pass
 
 
 def read_mark(folder: Path) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def _find(key: str, settings: Any, tree: type[BaseModel], prefix: str) -> tuple[
 
 def _value(override: str, key: str, text: str, annotation: Any) -> Any:
     kinds = [typing.get_origin(part) or part for part in parts(annotation)]
+    if Any in kinds and text.lstrip()[:1] in ("[", "{"):
+        kinds = [list if text.lstrip()[0] == "[" else dict]
     if not text.strip():
         instead = f"{key}=null for none" if type(None) in kinds else "leave it out for the recipe's"
         raise UserError(f"override {shown(override)}: no value stands behind '='; write {key}=VALUE, or {instead}")

@@ -120,6 +120,22 @@ def make_config(settings: dict[str, Any], overrides: Sequence[str] = (), run_cod
     return config
 
 
+def read_tree(file: Path, tree: type[Tree], overrides: Sequence[str] = ()) -> Tree:
+    """Another tree of settings than a run's, from a YAML file.
+
+    Args:
+        file: which.
+        tree: what the settings are for.
+        overrides: `key=value`, put over them.
+
+    Raises:
+        UserError: an unreadable file, an unknown key, a wrong type.
+    """
+    settings = _mapping_in(file)
+    put_over(settings, overrides, tree)
+    return _validated(resolve(settings), tree)
+
+
 def make_source(name: str, settings: Mapping[str, Any]) -> Source:
     """The settings of a source from a mapping, with dots for nested keys or mappings in it.
 
@@ -158,13 +174,18 @@ def dump_config(config: Config) -> str:
 
 def _read(recipe: str | Path) -> dict[Any, Any]:
     """What a recipe's file says."""
+    return _mapping_in(find_recipe(recipe), shown_as=recipe)
+
+
+def _mapping_in(file: Path, shown_as: str | Path | None = None) -> dict[Any, Any]:
+    shown_as = shown_as or file
     try:
-        settings = read_yaml(find_recipe(recipe).read_bytes())
+        settings = read_yaml(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise UserError(f"recipe: {recipe} can't be read: {error}") from error
+        raise UserError(f"recipe: {shown_as} can't be read: {error}") from error
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
-        raise UserError(f"recipe: {recipe} holds no settings, such as name: my-run")
+        raise UserError(f"recipe: {shown_as} holds no settings, such as name: my-run")
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The recipes that come with MR1, each a YAML file of this folder, known by its name."""
+"""The recipes that come with MR1, each a YAML file of this folder, known by its name; and studies, in `study/`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from mr1.errors import UserError, nearest
 
 FOLDER = Path(__file__).parent
+STUDIES = FOLDER / "study"
 ENDINGS = (".yaml", ".yml")
 
 
-def recipe_names() -> list[str]:
-    """The names of all recipes, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+def recipe_names(folder: Path = FOLDER) -> list[str]:
+    """The names of all recipes, or of all studies, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def is_recipe(what: str | Path) -> bool:
@@ -20,27 +21,28 @@ def is_recipe(what: str | Path) -> bool:
     return str(what) in recipe_names() or str(what).endswith(ENDINGS)
 
 
-def find_recipe(what: str | Path) -> Path:
-    """The file of a recipe.
+def find_recipe(what: str | Path, folder: Path = FOLDER) -> Path:
+    """The file of a recipe, or of a study.
 
     Args:
-        what: a recipe's name, or the path of a file. What names one of MR1's recipes is that one; `./` before it makes
-            it a path.
+        what: its name, or the path of a file. What names one of MR1's own is that one; `./` before it makes it a path.
+        folder: FOLDER for recipes, STUDIES for studies.
 
     Raises:
         UserError: there is no such recipe and no such file.
     """
-    names, path = recipe_names(), Path(what)
+    kind = "study" if folder == STUDIES else "recipe"
+    names, path = recipe_names(folder), Path(what)
     if str(what) in names:
-        return FOLDER / f"{what}.yaml"
+        return folder / f"{what}.yaml"
     if path.is_file():
         return path
     if path.name == str(what) and not path.suffix:
-        raise UserError(f"recipe: there is none of the name '{what}', and no such file{nearest(str(what), names)}")
+        raise UserError(f"{kind}: there is none of the name '{what}', and no such file{nearest(str(what), names)}")
     if path.stem in names:
-        raise UserError(f"recipe: there is no file {path}; MR1's own recipe is called by its name, {path.stem}")
+        raise UserError(f"{kind}: there is no file {path}; MR1's own {kind} is called by its name, {path.stem}")
     beside = [str(each) for each in sorted(path.parent.glob("*.yaml"))]
-    raise UserError(f"recipe: there is no file {path}{nearest(str(path), beside) if beside else ''}")
+    raise UserError(f"{kind}: there is no file {path}{nearest(str(path), beside) if beside else ''}")
 
 
 def recipe_text(name: str) -> str:

@@ -1,0 +1,56 @@
+"""One run of a study, in a process of its own: `python -m mr1.study.child SETTINGS.yaml`.
+
+It ends when the process that started it ends, however that happens: nobody would take up what it goes on with, and the
+study, started again, could not have the run's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from mr1.errors import UserError
+
+GRACE = 60.0
+"""Seconds for a process of the study before, which was killed, to let go of the run's folder."""
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which the parent holds open as long as it lives, and end the process."""
+    # Not through `sys.stdin`: its lock, held by this thread, would be missed when the interpreter ends.
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+def run(settings: str) -> None:
+    """Train by these settings, from the latest checkpoint where there is one, and write the run's record."""
+    from mr1.config import load_config
+    from mr1.folders import wait_until_free
+    from mr1.library.training import run as train
+    from mr1.report.console import Console
+    from mr1.study.record import make_record, write_record
+    from mr1.train.checkpoint import Checkpoints
+
+    config = load_config(settings)
+    wait_until_free(config.folder, GRACE)
+    saved = Checkpoints(config.folder / "checkpoints", keep=1).steps()
+    train(config, "resume" if saved else "overwrite", Console())
+    write_record(config.folder, make_record(config.folder))
+
+
+def main() -> None:
+    """Exit with 2 for a user's mistake, which is named in one line."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        run(sys.argv[1])
+    except (UserError, FloatingPointError) as error:
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr, flush=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
