@@ -17,6 +17,7 @@ from mr1.config.walk import named_model, nested_model
 from mr1.data.settings import MOST
 from mr1.methods import METHODS, method_class
 from mr1.methods.base import Method
+from mr1.methods.kl_control import CONTROLLERS
 from mr1.train.resume import rule_of
 
 HEAD = """# Settings
@@ -80,11 +81,16 @@ def _row(key: str, info: FieldInfo) -> str:
     schema = TypeAdapter(info.rebuild_annotation()).json_schema()
     meaning = _inline(info.description or "")
     if key in Method.OPTIONAL:
-        users = [name for name in METHODS if key in method_class(name).uses]
-        meaning += f" Method{'s' if len(users) > 1 else ''} {', '.join(users)}."
+        for kind, known in (("Method", _methods()), ("Controller", CONTROLLERS)):
+            if users := [name for name, user in known.items() if key in user.uses]:
+                meaning += f" {kind}{'s' if len(users) > 1 else ''} {', '.join(users)}."
     takes = ", ".join(f"`{name}`" for name in METHODS) + METHOD if key == "method" else _takes(schema)
     cells = (f"`{key}`", takes, _default(info), rule_of(key.replace("sources.NAME.", "sources.*.")).value, meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _methods() -> dict[str, type[Method]]:
+    return {name: method_class(name) for name in METHODS}
 
 
 def _default(info: FieldInfo) -> str:

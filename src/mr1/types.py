@@ -22,6 +22,9 @@ policy."""
 FinishReason = Literal["stop", "length", "string"]
 """A stop token, the budget of tokens, or a string that ends a part of a completion (`Engine.extend`)."""
 
+KLEstimator = Literal["k3", "k2", "k3-ratio", "k1"]
+"""How the distance to the reference enters the loss (`algo.objective.grpo_loss`)."""
+
 IMAGE_PLACE = "<image>"
 """In a question: where an image stands in the words."""
 
@@ -168,13 +171,14 @@ class LossInputs:
     old_logprobs: Tensor
     """(N,) float32: log pi_old, the policy as it was when the batch was sampled."""
     ref_logprobs: Tensor | None
-    """(N,) float32: log pi_ref; None where the KL weight is 0 and the reference was not run."""
+    """(N,) float32: log pi_ref; None where the reference was not run
+    (`Method.needs_reference`)."""
     advantages: Tensor
     """(N,) float32: each token's advantage."""
     weights: Tensor
     """(N,) float32: each token's share of the whole batch. They add up to 1 over all micro-batches."""
-    kl_weight: float
-    """beta of the step."""
+    kl_weights: Tensor
+    """(N,) float32: beta, each token's completion's."""
     completion: Tensor
     """(N,) int64: the number of each token's completion in the whole batch. None is ever torn apart."""
     group: Tensor

@@ -64,6 +64,14 @@ class Critic(GRPO):
     def needs_reference(self, step: int) -> bool:
         return step % 2 == 0
 
+    def kl_weights(self, groups: Sequence[Group], step: int) -> list[float]:
+        """Every second completion may go where it likes."""
+        return [weight * (number % 2) for number, weight in enumerate(super().kl_weights(groups, step))]
+
+    @property
+    def kl_weights_differ(self) -> bool:
+        return True
+
     def loss(self, inputs: LossInputs) -> LossOutput:
         output = super().loss(inputs)
         assert inputs.hidden is not None

@@ -103,6 +103,7 @@ def test_a_critic_is_trained_and_resumed(start: Started, budget: int) -> None:
     assert [line["kl"] is None for line in lines] == [False, True]
     for line in lines:
         assert min(line["grad_norm/critic"], line["value_loss"], line["features"]) > 0
+        assert [line[f"kl_weight{which}"] for which in ("/min", "", "/max")] == pytest.approx([0, 0.025, 0.05])
     assert lines[-1]["value_loss"] < lines[0]["value_loss"]
 
 
@@ -193,6 +194,7 @@ def test_what_a_loss_is_given(start: Started, make_groups: Callable[[int], list[
         assert inputs.advantages.tolist() == [*range(1, tokens + 1)]
         assert inputs.tensors["own"].tolist() == [-each for each in range(1, tokens + 1)]
         assert inputs.hidden is None
+        assert inputs.kl_weights.tolist() == pytest.approx([0.05] * tokens)
         expected = torch.full((tokens,), float("nan") if number == 3 else float(-number))
         torch.testing.assert_close(inputs.behaviour_logprobs, expected, equal_nan=True)
 

@@ -182,7 +182,7 @@ def test_the_reference_is_there_and_run_where_the_weight_is_above_0(
     assert [line["kl"] is None for line in trainer.run.metrics()] == [False, True]
     trainer.source.close()
     asked: list[int] = []
-    monkeypatch.setattr("mr1.methods.grpo.GRPO.kl_weight", lambda _, step: asked.append(step) or 0.0)  # type: ignore[func-returns-value]
+    monkeypatch.setattr("mr1.methods.grpo.GRPO.needs_reference", lambda _, step: asked.append(step) or False)  # type: ignore[func-returns-value]
     start(name="asked", steps=3)
     assert asked == [0, 1, 2]
     start("resume", **settings)  # of what is still to come

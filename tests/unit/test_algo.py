@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.algo.advantage import alike, group_advantage
-from mr1.algo.kl import ConstantKL, DynamicKL, dynamic_kl_weight, k3
+from mr1.algo.kl import dynamic_kl_weight, k3
 from mr1.algo.objective import clipped_surrogate, grpo_loss, nll_loss
 from mr1.types import LossInputs
 
@@ -101,16 +101,6 @@ def test_dynamic_weight_that_explores_to_the_end_never_rises() -> None:
     assert weights == pytest.approx([0.1, 0.075, 0.05, 0.025, 0.0])
 
 
-def test_controllers_share_an_interface_and_refuse_each_others_state() -> None:
-    constant, dynamic = ConstantKL(0.04), DynamicKL(100, 0.04, 0.1, 0.3)
-    assert [constant.weight(step) for step in (0, 50)] == [0.04, 0.04]
-    assert dynamic.weight(15) == pytest.approx(0.055)
-    dynamic.load_state_dict(DynamicKL(100, 0.04, 0.1, 0.3).state_dict())
-    for state in (constant.state_dict(), DynamicKL(100, 0.04, 0.1, 0.5).state_dict()):
-        with pytest.raises(ValueError, match="checkpoint"):
-            dynamic.load_state_dict(state)
-
-
 def test_clipped_surrogate_by_hand() -> None:
     ratios = torch.tensor([1.0, 1.5, 0.5, 1.5, 0.5])
     advantages = torch.tensor([2.0, 2.0, 2.0, -2.0, -2.0])
@@ -136,7 +126,7 @@ def test_what_lies_between_the_two_bounds_is_clipped_only_by_its_own(ratio: floa
         logprobs = torch.tensor([ratio]).log().requires_grad_()
         first = torch.zeros(1, dtype=torch.long)
         inputs = LossInputs(
-            *(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), 0.0),
+            *(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), torch.zeros(1)),
             *(first, first, torch.zeros(1)),
         )
         output = grpo_loss(inputs, low, high)
@@ -155,7 +145,7 @@ def _inputs(logprobs: torch.Tensor, ref: torch.Tensor | None, beta: float) -> Lo
         ref_logprobs=ref,
         advantages=torch.tensor([1.0, -1.0, -1.0]),
         weights=torch.tensor([0.5, 0.25, 0.25]),
-        kl_weight=beta,
+        kl_weights=torch.full((3,), beta),
         completion=torch.tensor([0, 1, 1]),
         group=torch.tensor([0, 0, 0]),
         behaviour_logprobs=logprobs.detach(),

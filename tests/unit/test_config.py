@@ -68,11 +68,13 @@ def test_the_resolved_config_can_be_run_again(make_config: Callable[..., Config]
         ({"kl__maximum": "null"}, "kl.maximum: missing; method grpo-d needs it"),
         (
             {"kl__weight": 0.1},
-            "kl.weight: method grpo-d does not use it; leave it out, set it back to null, or choose another method",
+            "kl.weight: method grpo-d does not use it; leave it out, set it back to null, or choose another method "
+            "or kl.controller",
         ),
         (
             {"method": "grpo", "kl__weight": 0.04},
-            "kl.exploration: method grpo does not use it; leave it out, set it back to null, or choose another method",
+            "kl.exploration: method grpo does not use it; leave it out, set it back to null, or choose another method "
+            "or kl.controller",
         ),
         (
             {"updates_per_rollout": 2},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mr1.config import Config
 from mr1.config.reading import make_config
@@ -16,15 +17,29 @@ from mr1.data.settings import Source
 from mr1.data.source import SourceTask
 from mr1.errors import UserError
 from mr1.methods import method_class
+from mr1.methods.base import Method
 from mr1.models.loading import model_path
 from mr1.models.policy import part_rates
 from mr1.train.optimizer import rate_factor
+from mr1.types import Completion, Group, Prompt, Sample
 
 METHODS: dict[str, dict[str, Any]] = {
     "grpo": {"kl": {"weight": 0.01}},
     "grpo-d": {"kl": {"minimum": 0.02, "maximum": 0.1, "exploration": 0.3}},
     "sft": {},
 }
+ADAPTIVE = {"controller": "adaptive", "weight": 0.05, "minimum": 0.01, "maximum": 0.1, "target": 0.02}
+CASES = METHODS | {"grpo adaptive": {"method": "grpo", "kl": ADAPTIVE}}
+
+WRITTEN = Completion(torch.zeros(1, dtype=torch.long), None, "", torch.ones(1, dtype=torch.bool), "stop")
+GROUPS = [
+    Group(
+        Prompt(Sample("x/train/0/0", (), "", ""), "", torch.zeros(1, dtype=torch.long), {}, torch.zeros(1, 1), 1),
+        [WRITTEN, WRITTEN],
+        {"accuracy": torch.tensor([0.0, 1.0])},
+        rewards=torch.tensor([0.0, 1.0]),
+    )
+]
 
 ODD = [
     *("-1", "0", "1", "3", "0.5", "1.0", "-0.0", "1.5", "1e3", "5e-324", "1e-30", "1e30", "1e308", "-1e308"),
@@ -62,16 +77,15 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings_of(method: str, rows: Path) -> dict[str, Any]:
     """A run of a method on a source."""
     common = {"name": "run", "method": method, "task": "own", "steps": 4, "evaluation": {"tasks": ["own"]}}
-    return deepcopy(
-        common | METHODS[method] | {"sources": {"own": {"path": str(rows), "columns": {"reasoning": "why"}}}}
-    )
+    return deepcopy(common | CASES[method] | {"sources": {"own": {"path": str(rows), "columns": {"reasoning": "why"}}}})
 
 
 def use(config: Config) -> None:
     """Make what is made of settings before a model is loaded."""
     method = method_class(config.method.name)(config)
     for step in {0, config.steps // 2, config.steps - 1}:
-        assert math.isfinite(method.kl_weight(step))
+        assert all(math.isfinite(weight) for weight in method.kl_weights(GROUPS, step))
+        method.after_update(step, {"kl": 0.01})
         assert 0 <= rate_factor(step, config.steps, config.optimizer) <= 1
     assert any(rate > 0 for rate in part_rates(config).values())
     assert config.folder.parent == Path(config.output)
@@ -87,11 +101,11 @@ def check_message(error: UserError, key: str, setting: str) -> None:
     assert len(said) < 1500, f"{setting}: {said}"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CASES)
 @pytest.mark.filterwarnings("ignore:Possible nested set")
 def test_a_value_is_refused_in_one_line_or_works(method: str, rows: Path) -> None:
     # What methods differ in, and for one of them all settings.
-    optional = method_class(method).OPTIONAL
+    optional = Method.OPTIONAL
     for key in optional if method != "grpo-d" else keys(Config):
         for value in ODD:
             setting = f"{key.replace('NAME', 'own')}={value}"

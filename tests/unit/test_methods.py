@@ -22,6 +22,10 @@ from mr1.tasks import load_task
 from mr1.types import Group, Prompt
 
 WITHOUT_SCHEDULE = {"kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}
+ADAPTIVE: dict[str, object] = {
+    **{"method": "grpo", "kl__controller": "adaptive", "kl__exploration": "null"},
+    **{"kl__weight": 0.05, "kl__minimum": 0, "kl__maximum": 0.1, "kl__target": 0.01},
+}
 
 
 def test_each_name_is_its_class(make_config: Callable[..., Config]) -> None:
@@ -43,17 +47,21 @@ def test_a_method_refuses_another_ones_state(make_config: Callable[..., Config])
         grpo.load_state_dict(dynamic.state_dict())
 
 
-def test_weights_of_the_kl_term_follow_the_settings(make_config: Callable[..., Config]) -> None:
+def test_weights_of_the_kl_term_follow_the_settings(
+    make_config: Callable[..., Config], make_groups: Callable[[int], list[Group]]
+) -> None:
+    groups = make_groups(1)
     grpo = GRPO(make_config(method="grpo", kl__weight=0.1, **WITHOUT_SCHEDULE))
     sft = SFT(make_config(method="sft", **WITHOUT_SCHEDULE))
     dynamic = GRPOD(make_config(steps=10))
-    assert [grpo.kl_weight(step) for step in (0, 9)] == [0.1, 0.1]
-    assert [sft.kl_weight(step) for step in (0, 9)] == [0.0, 0.0]
-    assert [dynamic.kl_weight(step) for step in (0, 3, 10)] == pytest.approx([0.06, 0.02, 0.1])
+    for method, weights in ((grpo, [0.1] * 3), (sft, [0.0] * 3), (dynamic, [0.06, 0.02, 0.1])):
+        for step, weight in zip((0, 3, 10), weights, strict=True):
+            assert method.kl_weights(groups, step) == pytest.approx([weight] * 4)
+            assert method.needs_reference(step) is (weight > 0)
 
 
 def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_config: Callable[..., Config]) -> None:
-    assert GRPOD(make_config(kl__minimum=0.1)).kl_weight(0) == pytest.approx(0.1)
+    assert GRPOD(make_config(kl__minimum=0.1)).state_dict()["kl"]["minimum"] == 0.1
     with pytest.raises(UserError, match=r"^kl.minimum: 0.11 is above kl.maximum=0.1$"):
         make_config(kl__minimum=0.11)
 
@@ -77,6 +85,34 @@ def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_
         ({"demonstrations__teacher": "hasty"}, "demonstrations.teacher: method grpo-d does not use it"),
         ({"kl__exploration": "null"}, "kl.exploration: missing; method grpo-d needs it"),
         ({"kl__minimum": "null"}, "kl.minimum: missing; method grpo-d needs it"),
+        (
+            {"kl__controller": "constant"},
+            "kl.controller: constant is not the schedule that makes a run GRPO-D; choose method grpo with",
+        ),
+        (
+            {"method": "sft", **WITHOUT_SCHEDULE, "kl__controller": "constant"},
+            "kl.controller: method sft does not use it; leave it out, set it back to null",
+        ),
+        ({"method": "sft", **WITHOUT_SCHEDULE, "kl__estimator": "k2"}, "kl.estimator: method sft does not use it"),
+        (
+            {"method": "grpo", "kl__controller": "grpo-d", "kl__weight": 1},
+            "kl.weight: method grpo with kl.controller=grpo-d does not use it; leave it out, set it back to null",
+        ),
+        (
+            {"method": "grpo", **WITHOUT_SCHEDULE, "kl__controller": "linear", "kl__weight": 1},
+            "kl.final: missing; method grpo with kl.controller=linear needs it",
+        ),
+        (
+            {"method": "grpo", **WITHOUT_SCHEDULE, "kl__weight": 1, "kl__horizon": 5},
+            "kl.horizon: method grpo does not use it; leave it out, set it back to 10.0",
+        ),
+        (
+            {**ADAPTIVE, "kl__weight": 0.2},
+            "kl.weight: 0.2 is not within kl.minimum=0.0 and kl.maximum=0.1",
+        ),
+        ({**ADAPTIVE, "kl__weight": 0}, "kl.weight: 0 stays 0 whatever the KL is; begin above it"),
+        ({**ADAPTIVE, "kl__minimum": 0.2}, "kl.minimum: 0.2 is above kl.maximum=0.1"),
+        ({**ADAPTIVE, "kl__target": 0}, "kl.target: input should be greater than 0, got 0"),
     ],
 )
 def test_settings_of_another_method_are_refused(

@@ -9,7 +9,7 @@ import pytest
 
 from mr1.config import Config, flat
 from mr1.errors import UserError
-from mr1.methods import METHODS, method_class
+from mr1.methods import method_class
 from mr1.train.resume import RULES, Change, Rule, compare_data, compare_model, compare_settings, rule_of
 
 OWN = {"sources.own.path": "rows.jsonl", "task": "own", "evaluation.tasks": "[own]"}
@@ -74,11 +74,11 @@ def test_steps_grow_where_the_method_lets_them(make_config: Callable[..., Config
     grpo["kl__exploration"] = "null"
     (change,) = compare_settings(make_config(**grpo), make_config(**grpo, steps=9), 3, "run.yaml")
     assert str(change) == "steps: 3 -> 9 (the learning rate's schedule goes by it from here on)"
-    assert {name: bool(method_class(name).steps_are_fixed) for name in METHODS} == {
-        "grpo": False,
-        "grpo-d": True,
-        "sft": False,
-    }
+    linear = grpo | {"kl__controller": "linear", "kl__final": 0}
+    for method, settings, fixed in (("grpo", grpo, False), ("grpo-d", {}, True), ("grpo", linear, True)):
+        assert bool(method_class(method).steps_are_fixed(make_config(**settings))) is fixed
+    with pytest.raises(UserError, match="steps was 3, now it is 9; the KL weight of every step depends on it; resume"):
+        compare_settings(make_config(**linear), make_config(**linear, steps=9), 3, "run.yaml")
 
 
 def test_a_change_as_one_would_type_it() -> None:

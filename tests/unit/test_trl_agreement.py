@@ -11,14 +11,16 @@ import torch
 
 from mr1.algo.advantage import group_advantage
 from mr1.algo.objective import grpo_loss
-from mr1.types import LossInputs
+from mr1.types import KLEstimator, LossInputs
 
 trl_grpo = pytest.importorskip("trl.trainer.grpo_trainer", reason="TRL is a development extra")
 
 GROUPS, SIZE, LONGEST = 3, 4, 7
 
 
-def _trl_loss(batch: dict[str, torch.Tensor], beta: float, low: float, high: float) -> torch.Tensor:
+def _trl_loss(
+    batch: dict[str, torch.Tensor], beta: float, low: float, high: float, estimator: KLEstimator
+) -> torch.Tensor:
     """`GRPOTrainer._compute_loss` on given log-probs; the trainer around it is only the settings that it reads."""
     logprobs = batch.pop("logprobs")
     trainer: Any = SimpleNamespace(
@@ -28,7 +30,7 @@ def _trl_loss(batch: dict[str, torch.Tensor], beta: float, low: float, high: flo
         off_policy_mask_threshold=None,
         importance_sampling_level="token",
         beta=beta,
-        args=SimpleNamespace(use_bias_correction_kl=False, delta=None),
+        args=SimpleNamespace(use_bias_correction_kl=estimator == "k3-ratio", delta=None),
         loss_type="grpo",
         epsilon_low=low,
         epsilon_high=high,
@@ -43,11 +45,13 @@ def _trl_loss(batch: dict[str, torch.Tensor], beta: float, low: float, high: flo
     return trl_grpo.GRPOTrainer._compute_loss(trainer, None, batch)
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize(("beta", "estimator"), [(0.0, "k3"), (0.04, "k3"), (0.04, "k3-ratio")])
 @pytest.mark.parametrize("on_policy", [True, False])
 @pytest.mark.parametrize(("low", "high"), [(0.2, 0.2), (0.1, 0.3)])
 @pytest.mark.parametrize("holes", [False, True])
-def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool, low: float, high: float, holes: bool) -> None:
+def test_loss_and_gradient_agree_with_trl(
+    beta: float, estimator: KLEstimator, on_policy: bool, low: float, high: float, holes: bool
+) -> None:
     torch.manual_seed(0)
     count = GROUPS * SIZE
     mask = torch.arange(LONGEST)[None] < torch.randint(1, LONGEST + 1, (count, 1))
@@ -76,6 +80,7 @@ def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool, low: flo
         beta,
         low,
         high,
+        estimator,
     )
     ours = logprobs.clone().requires_grad_()
     output = grpo_loss(
@@ -85,13 +90,14 @@ def test_loss_and_gradient_agree_with_trl(beta: float, on_policy: bool, low: flo
             ref_logprobs=ref[mask] if beta else None,
             advantages=advantages[:, None].expand_as(mask)[mask],
             weights=(1 / (count * lengths))[:, None].expand_as(mask)[mask],
-            kl_weight=beta,
+            kl_weights=torch.full((int(lengths.sum()),), beta),
             completion=torch.arange(count)[:, None].expand_as(mask)[mask],
             group=torch.arange(count)[:, None].expand_as(mask)[mask] // SIZE,
             behaviour_logprobs=old[mask],
         ),
         clip_low=low,
         clip_high=high,
+        estimator=estimator,
     )
     torch.testing.assert_close(output.loss, expected, atol=1e-6, rtol=0)
     expected.backward()

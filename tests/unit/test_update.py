@@ -106,7 +106,7 @@ def _policy(config: Config) -> VLM:
 def _updated(config: Config, method: Method, groups: list[Group], reference: VLM) -> tuple[dict[str, Any], Watched]:
     policy = _policy(config)
     optimizer = Watched(policy, config)
-    if method.kl_weight(0) > 0:
+    if method.needs_reference(0):
         score_reference(reference, groups, config)
     return update(policy, groups, method, optimizer, config, 0), optimizer
 
@@ -311,7 +311,7 @@ def test_the_clip_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config
     method = GRPO(make_config(**GRPO_SETTINGS))
     ratio = torch.tensor([1.2, 0.85, 1.35, 0.7])
     inputs = LossInputs(
-        *(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), 0.0),
+        *(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), torch.zeros(4)),
         *(torch.arange(4), torch.zeros(4, dtype=torch.long), torch.zeros(4)),
     )
     assert method.loss(inputs).loss.item() == pytest.approx(-(1.2 - 0.9 + 1.3 - 0.9))

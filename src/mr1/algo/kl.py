@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import math
 
 import torch
 from torch import Tensor
+
+
+def k1(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
+    """The k1 estimate of KL(policy || reference), per token: log(pi/pi_ref). Its mean is the KL, its sign is open.
+
+    Args and Returns: as for `k3`.
+
+    Source: arXiv 2510.01555.
+    """
+    return logprobs - ref_logprobs
+
+
+def k2(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
+    """The k2 estimate of KL(policy || reference), per token: log(pi/pi_ref)^2 / 2.
+
+    As a value it is biased, but on policy the mean of its gradient is the KL's.
+
+    Args and Returns: as for `k3`.
+
+    Source: arXiv 2510.01555.
+    """
+    return (logprobs - ref_logprobs).square() / 2
 
 
 def k3(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
@@ -47,55 +68,51 @@ def dynamic_kl_weight(step: int, steps: int, minimum: float, maximum: float, exp
     return minimum + (maximum - minimum) * (step - w) / (steps - w)
 
 
-class KLController(Protocol):
-    """Decides the KL weight of each step. Its state is part of a checkpoint."""
-
-    def weight(self, step: int) -> float:
-        """beta of this step, counted from 0."""
-        ...
-
-    def state_dict(self) -> dict[str, float]:
-        """All that a resumed run needs to go on as if it had not stopped."""
-        ...
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up a saved state.
-
-        Raises:
-            ValueError: the state is another controller's, or was saved under other settings.
-        """
-        ...
+def linear_kl_weight(step: int, steps: int, first: float, final: float) -> float:
+    """beta(s) on a straight line from `first` at s = 0 to `final` at s = t = `steps`."""
+    return first + (final - first) * step / steps
 
 
-class _Settings:
-    """A controller whose whole state is its settings: what is saved is only compared on loading."""
-
-    def state_dict(self) -> dict[str, float]:
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        if state != self.state_dict():
-            raise ValueError(f"the checkpoint's KL weight was set by {state}, this run's by {self.state_dict()}")
+def cosine_kl_weight(step: int, steps: int, first: float, final: float) -> float:
+    """beta(s) on half a cosine from `first` at s = 0 to `final` at s = t = `steps`: slow at both ends."""
+    return first + (final - first) * (1 - math.cos(math.pi * step / steps)) / 2
 
 
-@dataclass
-class ConstantKL(_Settings):
-    """The same weight at every step: plain GRPO."""
+def adapted_kl_weight(weight: float, kl: float, target: float, gain: float) -> float:
+    """beta of the next step, such that the KL comes to a target: beta (1 + K e), e = clip(KL / target - 1, -0.2, 0.2).
 
-    value: float
+    Args:
+        weight: beta of this step.
+        kl: the batch's, in the same unit as the target.
+        target: the KL that is wanted, above 0.
+        gain: K; the paper's is 0.1.
 
-    def weight(self, step: int) -> float:  # noqa: ARG002 - the controllers share one signature
-        return self.value
+    Source: Ziegler et al. (arXiv 1909.08593), section 2.2.
+    """
+    error = min(max(kl / target - 1, -0.2), 0.2)
+    return weight * (1 + gain * error)
 
 
-@dataclass
-class DynamicKL(_Settings):
-    """GRPO-D's schedule; see `dynamic_kl_weight`."""
+def accuracy_kl_weight(accuracy: float, minimum: float, maximum: float) -> float:
+    """beta by the batch's accuracy: `minimum` where all fail, `maximum` where all succeed, half a cosine between them.
 
-    steps: int
-    minimum: float
-    maximum: float
-    exploration: float
+    Source: the idea is AKL's of FG-ExPO (arXiv 2605.11403), a smooth nonlinear function of the batch's mean accuracy,
+    loose at low and tight at high accuracy. This function is not the paper's, whose formula was not at hand.
+    """
+    return minimum + (maximum - minimum) * (1 - math.cos(math.pi * accuracy)) / 2
 
-    def weight(self, step: int) -> float:
-        return dynamic_kl_weight(step, self.steps, self.minimum, self.maximum, self.exploration)
+
+def difficulty_kl_factor(accuracy: float) -> float:
+    """What DADS multiplies beta by for a group's completions that are better than their group: 1 - exp(-e (1 - d)).
+
+    Args:
+        accuracy: the share of the group's completions that are right; the difficulty d is what is missing to 1.
+
+    Returns:
+        From 0.93 for an easy group down towards 0 for a hard one, and 1 where all or none are right.
+
+    Source: APO (arXiv 2506.21655), as its authors' code has it (github.com/Indolent-Kawhi/View-R1).
+    """
+    if accuracy <= 0 or accuracy >= 1:
+        return 1.0
+    return 1 - math.exp(-math.e * accuracy)

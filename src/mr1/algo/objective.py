@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mr1.algo.kl import k3
-from mr1.types import LossInputs, LossOutput
+from mr1.algo.kl import k1, k2, k3
+from mr1.types import KLEstimator, LossInputs, LossOutput
 
 
 def clipped_surrogate(log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> Tensor:
@@ -27,23 +27,35 @@ def clipped_surrogate(log_ratio: Tensor, advantages: Tensor, clip_low: float, cl
     return torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
 
 
-def grpo_loss(inputs: LossInputs, clip_low: float, clip_high: float) -> LossOutput:
-    """GRPO's loss: minus the weighted sum over tokens of [clipped surrogate - beta * k3].
+def grpo_loss(inputs: LossInputs, clip_low: float, clip_high: float, estimator: KLEstimator = "k3") -> LossOutput:
+    """GRPO's loss: minus the weighted sum over tokens of [clipped surrogate - beta * KL].
 
     With `weights` of 1 / (completions * completion length) this is Eq. 4 averaged over the batch's groups.
 
-    Metrics are weighted like the loss: `kl` (absent where the reference was not run) and `clip_fraction`, the share of
-    tokens whose ratio left the clip range on the side where the clip takes the gradient away.
+    The KL is k3, as in Eq. 4 and 5, or by `estimator`: k2; k3 times the importance ratio pi/pi_old, with the ratio's
+    gradient; or k1 in the reward, where beta * k1, without gradient, is taken off the token's advantage instead.
 
-    Source: OThink-MR1 (arXiv 2503.16081), Eq. 4.
+    Metrics are weighted like the loss: `kl`, always by k3, which never is negative (absent where the reference was not
+    run), and `clip_fraction`, the share of tokens whose ratio left the clip range on the side where the clip takes the
+    gradient away.
+
+    Source: OThink-MR1 (arXiv 2503.16081), Eq. 4; k3-ratio: DeepSeek-V3.2 (arXiv 2512.02556); k1 in the reward and k2 in
+    the loss: arXiv 2510.01555.
     """
-    log_ratio = inputs.logprobs - inputs.old_logprobs
-    objective = clipped_surrogate(log_ratio, inputs.advantages, clip_low, clip_high)
-    metrics = {"clip_fraction": _share(_clipped(log_ratio, inputs.advantages, clip_low, clip_high), inputs.weights)}
-    if inputs.ref_logprobs is not None:
-        kl = k3(inputs.logprobs, inputs.ref_logprobs)
-        objective = objective - inputs.kl_weight * kl
+    log_ratio, advantages, ref = inputs.logprobs - inputs.old_logprobs, inputs.advantages, inputs.ref_logprobs
+    if ref is not None and estimator == "k1":
+        advantages = advantages - inputs.kl_weights * k1(inputs.logprobs.detach(), ref)
+    objective = clipped_surrogate(log_ratio, advantages, clip_low, clip_high)
+    metrics = {"clip_fraction": _share(_clipped(log_ratio, advantages, clip_low, clip_high), inputs.weights)}
+    if ref is not None:
+        kl = k3(inputs.logprobs, ref)
         metrics["kl"] = _share(kl, inputs.weights)
+        if estimator == "k2":
+            kl = k2(inputs.logprobs, ref)
+        elif estimator == "k3-ratio":
+            kl = torch.exp(log_ratio) * kl
+        if estimator != "k1":
+            objective = objective - inputs.kl_weights * kl
     return LossOutput(loss=-(inputs.weights * objective).sum(), metrics=metrics)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
+from mr1.types import KLEstimator
 
 PROMPT = (
     "{question}  Output the thinking process in <think> </think> and final answer (number) in <answer> </answer> tags."
@@ -94,16 +95,26 @@ class Rollout(Settings):
 
 
 class KL(Settings):
-    """The price of leaving the reference. A method takes either the constant weight or the schedule's three."""
+    """The price of leaving the reference: who decides its weight beta, and how the distance enters the loss."""
 
+    controller: Literal["constant", "grpo-d", "linear", "cosine", "adaptive", "accuracy", "difficulty"] | None = None
+    """Who decides beta at each step; null for the method's own: constant for grpo, grpo-d for grpo-d."""
+    estimator: KLEstimator = "k3"
+    """k3, k2 and k3-ratio (k3 times the importance ratio) stand in the loss, k1 in the reward."""
     weight: Weight | None = None
-    """beta, the same at every step."""
+    """beta: at every step, or where it begins."""
+    final: Weight | None = None
+    """beta at the run's end."""
     minimum: Weight | None = None
-    """beta_min of Eq. 3."""
+    """beta_min of Eq. 3, and the floor of what moves by itself."""
     maximum: Weight | None = None
-    """beta_max of Eq. 3."""
+    """beta_max of Eq. 3, and the ceiling of what moves by itself."""
     exploration: Annotated[float, Field(gt=0, le=1)] | None = None
     """w of Eq. 3 as a fraction of `steps`."""
+    target: Annotated[float, Field(gt=0, le=HIGH)] | None = None
+    """The KL that is wanted, in nats per token: the metric `kl`."""
+    horizon: Annotated[float, Field(ge=1, le=HIGH)] = 10.0
+    """Steps: beta changes by at most 0.2 / horizon of itself at each; Ziegler's K is 1 / horizon."""
 
 
 class Clip(Settings):

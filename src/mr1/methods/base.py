@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -59,21 +59,26 @@ class Method(ABC):
     """Whether a group's completions are always in one micro-batch, as a loss over pairs needs; a large one then takes
     more than `tokens_per_microbatch`."""
 
-    steps_are_fixed: ClassVar[str] = ""
-    """Why a run's `steps` can't grow when it is resumed; empty where they can."""
-
     OPTIONAL: ClassVar[tuple[str, ...]] = (
         "rewards",
+        "kl.controller",
+        "kl.estimator",
         "kl.exploration",
         "kl.maximum",
         "kl.minimum",
         "kl.weight",
+        "kl.final",
+        "kl.target",
+        "kl.horizon",
         "clip.low",
         "clip.high",
         "demonstrations.teacher",
         "demonstrations.reasoning",
     )
     """The settings that not every method reads."""
+
+    MAY_BE_NULL: ClassVar[frozenset[str]] = frozenset({"kl.controller"})
+    """Those of `OPTIONAL` whose null leaves the choice to the method; of the others it means that they are missing."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -87,15 +92,32 @@ class Method(ABC):
         Raises:
             UserError: names the first such setting.
         """
+        uses, user = cls.used(config), cls.described(config)
         for key in cls.OPTIONAL:
             value, default = _setting(config, key)
-            if value != default and key not in cls.uses:
+            if value != default and key not in uses:
+                other = "method or kl.controller" if key[:3] == "kl." and "kl.controller" in uses else "method"
                 raise UserError(
-                    f"{key}: method {config.method.name} does not use it; leave it out, set it back to "
-                    f"{'null' if default is None else default}, or choose another method"
+                    f"{key}: {user} does not use it; leave it out, set it back to "
+                    f"{'null' if default is None else default}, or choose another {other}"
                 )
-            if value is None and key in cls.uses:
-                raise UserError(f"{key}: missing; method {config.method.name} needs it")
+            if value is None and key in uses - cls.MAY_BE_NULL:
+                raise UserError(f"{key}: missing; {user} needs it")
+
+    @classmethod
+    def used(cls, config: Config) -> frozenset[str]:  # noqa: ARG003
+        """`uses`, and what is read under these settings alone."""
+        return cls.uses
+
+    @classmethod
+    def described(cls, config: Config) -> str:
+        """Who it is that uses or needs a setting, for messages."""
+        return f"method {config.method.name}"
+
+    @classmethod
+    def steps_are_fixed(cls, config: Config) -> str:  # noqa: ARG003
+        """Why a run's `steps` can't grow when it is resumed; empty where they can."""
+        return ""
 
     def build(self, policy: VLM) -> None:  # noqa: B027 - most own none
         """Fill in `modules`, such as a critic's head or a momentum encoder, float32, for a policy that has been loaded.
@@ -146,13 +168,21 @@ class Method(ABC):
     def token_weights(self, groups: Sequence[Group]) -> list[float]:
         """For each completion, in the groups' order, the share of the batch's loss that each of its tokens has."""
 
-    @abstractmethod
-    def kl_weight(self, step: int) -> float:
-        """beta of this step."""
+    def needs_reference(self, step: int) -> bool:  # noqa: ARG002
+        """Whether the reference is run on this step's completions; `LossInputs.ref_logprobs` is None where it isn't.
 
-    def needs_reference(self, step: int) -> bool:
-        """Whether the reference is run on this step's completions; `LossInputs.ref_logprobs` is None where it isn't."""
-        return self.kl_weight(step) > 0
+        It is asked before the run for every step, so it is true wherever the reference may be needed.
+        """
+        return False
+
+    def kl_weights(self, groups: Sequence[Group], step: int) -> list[float]:  # noqa: ARG002
+        """For each completion, in the groups' order, beta of this step."""
+        return [0.0] * sum(len(group.completions) for group in groups)
+
+    @property
+    def kl_weights_differ(self) -> bool:
+        """Whether completions of a step may have several, so that the least and the most are worth a line."""
+        return False
 
     @abstractmethod
     def loss(self, inputs: LossInputs) -> LossOutput:
@@ -164,6 +194,9 @@ class Method(ABC):
 
     def after_backward(self, policy: VLM, optimizer: Optimizer) -> None:  # noqa: B027 - most leave gradients alone
         """Look at, or change, the whole batch's gradients before they are clipped and the step is made."""
+
+    def after_update(self, step: int, metrics: Mapping[str, float | None]) -> None:  # noqa: B027 - most don't look back
+        """Look at what the batch said of itself (the metrics of `train.update.update`), once its step has been made."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs of the method."""

@@ -1,22 +1,23 @@
-"""GRPO: group relative policy optimisation with a constant KL weight.
+"""GRPO: group relative policy optimisation.
 
 DeepSeekMath (arXiv 2402.03300), in the form that R1-V and OThink-MR1 use for vision-language models: G completions of
 each prompt, rewards normalised within the group, the clipped objective, the k3 KL against the model that the run began
-with. Each completion counts alike, whatever its length.
+with, and a constant weight of it unless `kl.controller` and `kl.estimator` say otherwise. Each completion counts alike,
+whatever its length.
 
-Settings: `kl.weight` (beta), `clip.low`, `clip.high`, `rollout.*`, `rewards`.
+Settings: `kl.weight` (beta) or those of another controller, `clip.low`, `clip.high`, `rollout.*`, `rewards`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mr1.algo.advantage import group_advantage
-from mr1.algo.kl import ConstantKL, KLController
 from mr1.algo.objective import grpo_loss
 from mr1.errors import UserError
 from mr1.methods.base import Method, More, give_each_token, no_more
+from mr1.methods.kl_control import CONTROLLERS, KLController
 from mr1.rewards import score_groups
 from mr1.types import Group, LossInputs, LossOutput, Prompt
 
@@ -28,22 +29,39 @@ if TYPE_CHECKING:
 class GRPO(Method):
     """See the module."""
 
-    uses = frozenset({"rewards", "kl.weight", "clip.low", "clip.high"})
+    uses = frozenset({"rewards", "kl.controller", "kl.estimator", "clip.low", "clip.high"})
+
+    own_controller: ClassVar[str] = "constant"
+    """Who decides the KL weight where `kl.controller` is null."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.kl = self.kl_controller(config)
+        self.kl: KLController = self.controller(config).of(config)
+
+    @classmethod
+    def controller(cls, config: Config) -> type[KLController]:
+        """Who decides the KL weight of each step."""
+        return CONTROLLERS[config.kl.controller or cls.own_controller]
 
     @classmethod
     def check(cls, config: Config) -> None:
         super().check(config)
+        cls.controller(config).check(config)
         if not any(config.rewards.values()):
             raise UserError("rewards: none has a weight other than 0; nothing would be learned")
 
-    def kl_controller(self, config: Config) -> KLController:
-        """Who decides the KL weight of each step."""
-        assert config.kl.weight is not None, "check() requires it"
-        return ConstantKL(config.kl.weight)
+    @classmethod
+    def used(cls, config: Config) -> frozenset[str]:
+        return cls.uses | cls.controller(config).uses
+
+    @classmethod
+    def described(cls, config: Config) -> str:
+        chosen = f" with kl.controller={config.kl.controller}" if config.kl.controller else ""
+        return super().described(config) + chosen
+
+    @classmethod
+    def steps_are_fixed(cls, config: Config) -> str:
+        return cls.controller(config).steps_are_fixed
 
     def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:  # noqa: ARG002
         return engine.sample(prompts, self.config.rollout, (self.config.seed, step))
@@ -60,11 +78,22 @@ class GRPO(Method):
         completions = [completion for group in groups for completion in group.completions]
         return [1.0 / (len(completions) * max(int(each.mask.sum()), 1)) for each in completions]
 
-    def kl_weight(self, step: int) -> float:
-        return self.kl.weight(step)
+    def needs_reference(self, step: int) -> bool:
+        return not self.kl.surely_zero(step)
+
+    def kl_weights(self, groups: Sequence[Group], step: int) -> list[float]:
+        return self.kl.weights(step, groups)
+
+    @property
+    def kl_weights_differ(self) -> bool:
+        return self.kl.differ
 
     def loss(self, inputs: LossInputs) -> LossOutput:
-        return grpo_loss(inputs, self.config.clip.low, self.config.clip.high)
+        return grpo_loss(inputs, self.config.clip.low, self.config.clip.high, self.config.kl.estimator)
+
+    def after_update(self, step: int, metrics: Mapping[str, float | None]) -> None:  # noqa: ARG002
+        if (kl := metrics["kl"]) is not None:
+            self.kl.observe(kl)
 
     def state_dict(self) -> dict[str, Any]:
         return {"kl": self.kl.state_dict()}

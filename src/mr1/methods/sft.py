@@ -67,9 +67,6 @@ class SFT(Method):
         tokens = sum(int(each.mask.sum()) for each in completions)
         return [1.0 / tokens] * len(completions)
 
-    def kl_weight(self, step: int) -> float:  # noqa: ARG002
-        return 0.0
-
     def loss(self, inputs: LossInputs) -> LossOutput:
         return nll_loss(inputs)
 

@@ -148,8 +148,9 @@ class Trainer:
         with self.timed("update"):
             results = update(self.policy, self.groups, method, self.optimizer, config, step)
             self.engine.sync(self.policy)
+            method.after_update(step, results)
 
-        metrics: dict[str, Any] = {"step": step, **results, "kl_weight": method.kl_weight(step)}
+        metrics: dict[str, Any] = {"step": step, **results}
         rate = config.optimizer.learning_rate * rate_factor(step, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics["judge/undecided"] = take_undecided()

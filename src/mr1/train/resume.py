@@ -174,7 +174,7 @@ def _refusal(change: Change, now: Config, step: int) -> str:
         return ""
     if change.now < change.was:
         return f"it may grow, not shrink ({step} are done)"
-    return str(method_class(now.method.name).steps_are_fixed)
+    return str(method_class(now.method.name).steps_are_fixed(now))
 
 
 def _shown(value: Any) -> str:

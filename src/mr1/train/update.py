@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -55,12 +56,13 @@ def update(
     Returns:
         The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm` and the
         method's own, of the policy as it is before this step; and `sampler/logprob_gap`, the mean distance between what
-        the sampler and the batch's first update said of the same tokens, under the policy that sampled them.
+        the sampler and the batch's first update said of the same tokens, under the policy that sampled them;
+        `kl_weight`, the completions' mean, and `kl_weight/min` and `kl_weight/max` where they may differ.
 
     Raises:
         FloatingPointError: the gradient is not finite; no parameter has been changed.
     """
-    places = _places(groups, method)
+    places = _places(groups, method, step)
 
     def undo() -> None:
         optimizer.zero_grad()
@@ -84,7 +86,7 @@ def update(
     gap = sums.pop("gap")
     if all(completion.logprobs is not None for completion in _completions(groups)):
         metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
-    return metrics | dict(sums) | norms
+    return metrics | dict(sums) | norms | _kl_weights(places.values(), method)
 
 
 @dataclass(frozen=True)
@@ -95,19 +97,28 @@ class _Place:
     group: int
     share: float
     """Of the batch's loss, that each of its tokens has."""
+    kl_weight: float
 
 
 _Places = dict[int, _Place]
 """By the completions' identities: parts of a torn group hold the same ones."""
 
 
-def _places(groups: Sequence[Group], method: Method) -> _Places:
+def _places(groups: Sequence[Group], method: Method, step: int) -> _Places:
     owners = [number for number, group in enumerate(groups) for _ in group.completions]
-    shares = method.token_weights(groups)
+    each = zip(_completions(groups), owners, method.token_weights(groups), method.kl_weights(groups, step), strict=True)
     return {
-        id(completion): _Place(number, group, share)
-        for number, (completion, group, share) in enumerate(zip(_completions(groups), owners, shares, strict=True))
+        id(completion): _Place(number, group, share, weight)
+        for number, (completion, group, share, weight) in enumerate(each)
     }
+
+
+def _kl_weights(places: Iterable[_Place], method: Method) -> dict[str, float]:
+    weights = [place.kl_weight for place in places]
+    least, most = min(weights), max(weights)
+    # The mean of equal fractions is rounded, and so may not be exactly they.
+    mean = least if least == most else fmean(weights)
+    return {"kl_weight": mean} | ({"kl_weight/min": least, "kl_weight/max": most} if method.kl_weights_differ else {})
 
 
 def _backward(
@@ -192,7 +203,7 @@ def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, places: _Places, meth
         ref_logprobs=torch.cat(ref) if method.needs_reference(step) else None,
         advantages=written(each.advantages for each in completions),
         weights=each_token([place.share for place in own], torch.float32),
-        kl_weight=method.kl_weight(step),
+        kl_weights=each_token([place.kl_weight for place in own], torch.float32),
         completion=each_token([place.completion for place in own], torch.int64),
         group=each_token([place.group for place in own], torch.int64),
         behaviour_logprobs=written(each.logprobs for each in completions),
