@@ -1,0 +1,119 @@
+"""A study that is killed, stopped and started again comes to the same records as runs that nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mr1
+from mr1.config import dump_config
+from mr1.config.text import write_yaml
+from mr1.errors import UserError
+from mr1.report.console import Console
+from mr1.study.grid import study_cells
+from mr1.study.record import Record, make_record, read_record
+from mr1.study.run import run_study
+from mr1.study.settings import Study, load_study
+
+pytestmark = [pytest.mark.loop, pytest.mark.invariant]
+
+STEPS = 6
+SETTINGS: dict[str, Any] = {
+    "name": "killed",
+    "settings": {
+        "model": "tiny",
+        "steps": str(STEPS),
+        "prompts_per_step": "2",
+        "rollout": {"group_size": "2", "max_new_tokens": "8"},
+        "evaluation": {"tasks": ["counting"], "every": "3", "samples": "4", "final_samples": "4"},
+        "checkpoint.every": "1",
+    },
+    "tasks": ["counting"],
+    "seeds": ["0"],
+    "methods": {
+        "grpo-d": {
+            "settings": {"method": "grpo-d", "kl": {"minimum": "0.0", "maximum": "0.1", "exploration": "0.5"}},
+        },
+        "sft": {"settings": {"method": "sft"}},
+    },
+}
+
+
+def compared(record: Record) -> dict[str, Any]:
+    """What doesn't depend on the machine's speed."""
+    held = asdict(replace(record, curves={key: curve for key, curve in record.curves.items() if key != "time"}))
+    return held | {"cost": {key: held["cost"][key] for key in ("samples", "updates", "tokens")}}
+
+
+def started(file: Path, jobs: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mr1", "compare", str(file), "--jobs", str(jobs)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def steps_done(study: Study) -> int:
+    files = study.cells.glob("*/metrics.jsonl")
+    return sum(len(file.read_text().splitlines()) for file in files)
+
+
+def wait_for(study: Study, steps: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the runs have done so many steps in all."""
+    deadline = time.monotonic() + 120
+    while steps_done(study) < steps and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it could be killed"
+
+
+def test_killed_and_stopped_and_started_again_it_comes_to_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(write_yaml(SETTINGS | {"output": str(tmp_path / "studies")}))
+    study = load_study(file)
+    process = started(file, jobs=2)
+    wait_for(study, 3, process)
+    process.kill()
+    process.wait()
+    process = started(file, jobs=2)
+    wait_for(study, min(steps_done(study) + 1, 2 * STEPS - 2), process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[0].decode()
+    assert process.returncode == 130, said
+    assert "started again, the study goes on with them" in said
+    run_study(study, 2, Console(quiet=True))
+
+    for cell in study_cells(study, {}):
+        undisturbed = cell.config.model_copy(update={"output": str(tmp_path / "undisturbed")})
+        (tmp_path / "run.yaml").write_text(dump_config(undisturbed))
+        mr1.train(tmp_path / "run.yaml", quiet=True)
+        expected = replace(make_record(undisturbed.folder), threads=1)
+        assert compared(read_record(cell.config.folder)) == compared(expected)
+
+    before = {path: path.stat().st_mtime_ns for path in study.cells.rglob("*")}
+    assert [cell for cell, _ in run_study(study, 2, Console(quiet=True))[0]] == study_cells(study, {})
+    assert {path: path.stat().st_mtime_ns for path in study.cells.rglob("*")} == before, "nothing is left to run"
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path: Path) -> None:
+    odd = {"settings": {"method": "grpo", "kl.weight": "0", "rewards": {f"{tmp_path / 'mine.py'}:fails": "1"}}}
+    (tmp_path / "mine.py").write_text("def fails(completions, **_):\n    raise ValueError('no score today')\n")
+    methods = {"sft": SETTINGS["methods"]["sft"], "fails": odd}
+    file = tmp_path / "study.yaml"
+    settings = SETTINGS["settings"] | {"steps": "1", "evaluation": {"tasks": ["counting"], "final_samples": "4"}}
+    file.write_text(write_yaml(SETTINGS | {"settings": settings, "methods": methods, "output": str(tmp_path / "out")}))
+    study = load_study(file)
+    with pytest.raises(UserError, match=r"1 of 2 runs failed.*\n  fails · counting · seed 0: "):
+        run_study(study, 2, Console(quiet=True))
+    log = next((study.folder / "logs").glob("fails-*.log")).read_text()
+    assert "no score today" in log
+    assert [json.loads(each.read_text())["settings"]["method"] for each in study.cells.glob("*/cell.json")] == ["sft"]
