@@ -10,7 +10,7 @@ What is named here is what a program may rely on. Nothing heavy is imported befo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mr1.errors import UserError
+from mr1.errors import GuardError, UserError
 from mr1.version import __version__
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "EvaluationResult",
+    "GuardError",
     "RunResult",
     "UserError",
     "__version__",

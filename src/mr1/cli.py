@@ -17,7 +17,7 @@ import typer
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_recipes import complete, complete_study, recipes
-from mr1.errors import UserError
+from mr1.errors import GuardError, UserError
 from mr1.folders import as_mode
 from mr1.version import __version__
 
@@ -36,12 +36,15 @@ app.command()(judge)
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C end the command with what there is to say of going on, by what is on the disk."""
+    """Let Ctrl-C, or a guard, end the command with what there is to say of going on, by what is on the disk."""
     try:
         yield
     except KeyboardInterrupt as stop:
         typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
         raise typer.Exit(130) from None
+    except GuardError as stop:
+        typer.echo("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), err=True)
+        raise typer.Exit(3) from None
 
 
 def _version(asked: bool) -> None:
@@ -77,6 +80,8 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")] = False,
 ) -> None:
     """Train a model by a recipe; everything it leaves behind is in runs/NAME.
+
+    Exit code 3 where a guard of guards.stop has ended the run, 130 after Ctrl-C; both go on by --resume.
 
     Examples:
 

@@ -20,6 +20,10 @@ class UnusableError(UserError):
     """
 
 
+class GuardError(Exception):
+    """A guard of `guards.stop` has ended the run, which is saved and can be gone on with. The command exits with 3."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint at the known word nearest to an unknown one: "; did you mean 'x'?", or the list of what is known."""
     known = sorted(known)

@@ -76,6 +76,8 @@ def test_a_run_leaves_everything_behind(train: Trained, make_config: Callable[..
         assert line.keys() >= METRICS
         assert line["kl_weight"] == dynamic_kl_weight(line["step"], 3, 0.02, 0.1, 0.3)
         assert line["kl"] >= 0
+        shares = {key: line.pop(key) for key in ("spread/accuracy", "spread/format")}
+        assert shares == dict.fromkeys(shares) or sum(shares.values()) == pytest.approx(1.0)  # null: no group has both
         assert all(math.isfinite(value) for value in line.values())
         assert line["reward/total"] == pytest.approx(line["reward/accuracy"] + line["reward/format"])
         assert line["sampler/logprob_gap"] < 1e-5

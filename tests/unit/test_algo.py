@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mr1.algo.advantage import alike, group_advantage
+from mr1.algo.advantage import alike, group_advantage, spread_shares
 from mr1.algo.kl import dynamic_kl_weight, k3
 from mr1.algo.objective import clipped_surrogate, grpo_loss, nll_loss
 from mr1.types import LossInputs
@@ -182,3 +182,22 @@ def test_clip_fraction_counts_tokens_without_gradient() -> None:
 def test_nll_loss_by_hand() -> None:
     inputs = _inputs(torch.tensor([0.5, 0.25, 0.125]).log(), None, beta=0.0)
     assert nll_loss(inputs).loss.item() == pytest.approx(math.log(2) * (0.5 + 0.25 * 2 + 0.25 * 3))
+
+
+def test_a_rewards_share_of_the_spread_by_hand() -> None:
+    # Population stds: 0.5, 1 and 0; weighted: 1, 0.5 (a cost counts as it moves the total) and 0.
+    scores = torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 2.0, 2.0], [0.1, 0.1, 0.1, 0.1]])
+    assert spread_shares(scores, torch.tensor([2.0, -0.5, 9.0])).tolist() == pytest.approx([2 / 3, 1 / 3, 0.0])
+    nan = torch.nan
+    applies = torch.tensor([[0.0, 1.0, nan, nan], [0.0, 0.0, 2.0, 2.0]])
+    assert spread_shares(applies, torch.tensor([2.0, 1.0])).tolist() == pytest.approx([0.5, 0.5])
+    for alone in (scores[[0, 2]], torch.tensor([[0.0, 1.0], [nan, nan]]), torch.tensor([[0.0, 1.0], [3.0, nan]])):
+        assert spread_shares(alone, torch.ones(2)).isnan().all(), "no other differs"
+
+
+def test_shares_of_the_spread_add_up_whatever_the_scale() -> None:
+    scores = torch.randn(3, 8, generator=torch.manual_seed(0))
+    for scale in (1e-6, 1.0, 1e6):
+        shares = spread_shares(scores, torch.tensor([1.0, 100.0, 0.01]) * scale)
+        assert shares.sum().item() == pytest.approx(1.0)
+        assert shares[1] > 0.95

@@ -108,12 +108,12 @@ def test_none_does_not_count_and_nothing_at_all_teaches_nothing(group: Group, fu
     advantages = group_advantage(group.rewards)
     assert advantages[3] == 0
     torch.testing.assert_close(advantages[:3], group_advantage(group.rewards[:3]))
-    metrics = batch_metrics([group], [first, second])
+    metrics = batch_metrics([group], {first: 1.0, second: 1.0})
     assert metrics["reward/total"] == pytest.approx(10 / 3)
     assert metrics[f"reward/{first}"] == 2.0
     group.rewards = torch.full((4,), torch.nan)
     assert group_advantage(group.rewards).tolist() == [0.0] * 4
-    assert batch_metrics([group], [])["reward/total"] is None
+    assert batch_metrics([group], {})["reward/total"] is None
 
 
 WEIGHT = st.sampled_from([0.0, 1.0, -0.5])
@@ -136,7 +136,7 @@ def test_what_is_no_score_is_told_from_what_does_not_apply(
         assert group.scores[name].isnan().tolist() == [
             bad or score is None for bad, score in zip(wrong, each, strict=True)
         ]
-        assert batch_metrics([group], [name])[f"not_finite/{name}"] == sum(wrong)
+        assert batch_metrics([group], {name: 1.0})[f"not_finite/{name}"] == sum(wrong)
         assert (name in not_finite([group])) == any(wrong)
     counted = ["own:first"] if weight == 0 else ["own:first", "own:second"]
     for place, total in enumerate(group.rewards.tolist()):
@@ -163,7 +163,7 @@ def test_a_function_that_gives_no_score_is_named_with_the_sample(group: Group, f
     }
     score_groups([group], {name: 0.0, "format": 1.0})
     assert not group.rewards.isnan().any()
-    assert batch_metrics([group], [name])[f"not_finite/{name}"] == 2
+    assert batch_metrics([group], {name: 1.0})[f"not_finite/{name}"] == 2
 
 
 def test_advantages_with_gaps_are_trls() -> None:

@@ -68,7 +68,7 @@ def test_batch_metrics_by_hand(make_groups: Callable[[int], list[Group]]) -> Non
         group.rewards = torch.tensor(rewards)
         group.scores = {"format": torch.ones(len(rewards))}
     groups[0].completions[0].finish_reason = "length"
-    metrics = batch_metrics(groups, ["accuracy", "format"])
+    metrics = batch_metrics(groups, {"accuracy": 1.0, "format": 1.0})
     assert metrics["reward/total"] == pytest.approx(1.0)
     assert metrics["reward/format"] == 1.0
     assert metrics["reward/accuracy"] is None
@@ -79,7 +79,7 @@ def test_batch_metrics_by_hand(make_groups: Callable[[int], list[Group]]) -> Non
     assert metrics["tokens"] == sum(lengths) + sum(len(group.prompt) for group in groups)
     for group in groups:  # a demonstration, which nothing has judged
         group.scores = {}
-    assert batch_metrics(groups, [])["reward/total"] is None
+    assert batch_metrics(groups, {})["reward/total"] is None
 
 
 def test_groups_alike_are_those_without_an_advantage(make_groups: Callable[[int], list[Group]]) -> None:
@@ -91,7 +91,7 @@ def test_groups_alike_are_those_without_an_advantage(make_groups: Callable[[int]
         group.scores = {"format": group.rewards}
     flat = [not group_advantage(group.rewards).any() for group in groups if group.rewards is not None]
     assert flat == [True, True, False, True]
-    assert batch_metrics(groups, [])["advantage/zero_std_fraction"] == 0.75
+    assert batch_metrics(groups, {})["advantage/zero_std_fraction"] == 0.75
 
 
 def test_cells_are_labelled_with_what_stands_in_them() -> None:

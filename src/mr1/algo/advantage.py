@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 
@@ -35,6 +36,26 @@ def group_advantage(rewards: Tensor, epsilon: float = 1e-4) -> Tensor:
         std = (centred.square().sum(dim=-1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     # The mean of equal fractions is rounded, and so may not be exactly they: 0.1, 0.1, 0.1 in float32.
     return (centred / (std + epsilon)).masked_fill(alike(rewards)[..., None], 0.0)
+
+
+def spread_shares(scores: Tensor, weights: Tensor) -> Tensor:
+    """Each reward's share of what makes a group's totals differ: |w_k| std_k / sum over j of |w_j| std_j.
+
+    Args:
+        scores: (R, G) float, what each of R rewards gave for the G completions of one group; NaN where one does not
+            apply.
+        weights: (R,) float, with which they enter the total.
+
+    Returns:
+        (R,) float64 shares that add up to 1, by the population's std; all NaN where fewer than two rewards differ
+        within the group: then there is nothing that one of them could drown.
+    """
+    scores = scores.double()
+    centred = (scores - scores.nanmean(dim=-1, keepdim=True)).nan_to_num(nan=0.0)
+    count = (~scores.isnan()).sum(dim=-1).clamp(min=1)
+    std = (centred.square().sum(dim=-1) / count).sqrt().masked_fill(alike(scores), 0.0)
+    spread = weights.double().abs() * std
+    return spread / spread.sum() if (spread > 0).sum() > 1 else torch.full_like(spread, torch.nan)
 
 
 def alike(rewards: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ def check(config: Config) -> None:
     _check_model(config)
     _check_rewards(config)
     _check_steps(config)
+    _check_guards(config)
     if not isinstance(config.method, UnreadMethod):
         method_class(config.method.name).check(config)
 
@@ -77,6 +78,16 @@ def _check_steps(config: Config) -> None:
             )
     if config.checkpoint.keep_best and not config.evaluation.every:
         raise UserError("checkpoint.keep_best: needs evaluation.every, which says when accuracy is measured")
+
+
+def _check_guards(config: Config) -> None:
+    for name in config.guards.stop:
+        if getattr(config.guards, name) is None:
+            raise UserError(
+                f"guards.stop: guards.{name} is null, which switches it off; set its limit, or leave it out"
+            )
+        if name == "held_out" and not config.evaluation.every:
+            raise UserError("guards.stop: held_out needs evaluation.every, which says when accuracy is measured")
 
 
 def _known(key: str, name: str, known: Iterable[str]) -> None:

@@ -49,6 +49,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=HIGH)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Limit = Annotated[float, Field(gt=0, le=HIGH)]
 
 
 class Loading(Settings):
@@ -197,6 +199,39 @@ class Checkpoint(Settings):
     """Whether the best on the validation split stays too, by accuracy on the trained tasks where they are evaluated."""
 
 
+GuardName = Literal[
+    "held_out", "length", "dominance", "no_spread", "entropy", "kl", "truncated", "undecided", "sampler_gap"
+]
+
+
+class Guards(Settings):
+    """When a run warns of itself. Each guard has a limit, or null, which switches it off; the page of guards says why
+    the limits are what they are."""
+
+    window: Positive = 10
+    """Batches of rollouts that a guard looks at together; none says anything before there are so many."""
+    held_out: Limit | None = 2.0
+    """Standard errors that validation accuracy may fall below its best, twice running, while the reward rises."""
+    length: Annotated[float, Field(gt=1, le=HIGH)] | None = 2.0
+    """How many times as long, or as short, as in the run's first window completions may be."""
+    dominance: Share | None = 0.95
+    """The share of the differences between totals that one reward may make where other rewards differ too."""
+    no_spread: Share | None = 0.8
+    """The share of groups whose completions may all have earned the same."""
+    entropy: Share | None = 0.2
+    """What must be left of the entropy of the run's first window, as a share of it."""
+    kl: Limit | None = 0.5
+    """Nats per token that the policy may be away from its reference."""
+    truncated: Share | None = 0.2
+    """The share of completions that may be cut off at `rollout.max_new_tokens`."""
+    undecided: Share | None = 0.02
+    """The share of completions on which the judge may not be able to decide."""
+    sampler_gap: Limit | None = 1.0
+    """Times what rounding makes of the sampler's gap (1e-4 nats per token in float32, 0.02 in bfloat16)."""
+    stop: list[GuardName] = Field(default=[])
+    """Guards that end the run, with a checkpoint, when they begin to hold."""
+
+
 class MethodSettings(Settings):
     """How rollouts become a gradient: a method's name, or a mapping of its name and the settings that it alone has."""
 
@@ -267,6 +302,7 @@ class Config(Settings):
     optimizer: Optimizer = Optimizer()
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
+    guards: Guards = Guards()
 
     @property
     def tasks(self) -> list[str]:

@@ -50,6 +50,7 @@ def train(
 
     Raises:
         UserError: a mistake in the recipe, the settings, the data or a reward; one line names it and the way out.
+        GuardError: a guard of `guards.stop` has ended the run, which is saved and goes on by `resume`.
     """
     from mr1.config.reading import load_rewards, make_config, read_settings
     from mr1.data import memory

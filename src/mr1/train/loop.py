@@ -18,6 +18,7 @@ import torch
 from mr1.config import Config
 from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
+from mr1.errors import GuardError
 from mr1.evaluate.evaluate import Keep, evaluate
 from mr1.evaluate.outcome import Evaluation
 from mr1.methods.base import make_method
@@ -35,6 +36,7 @@ from mr1.tasks import load_task
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
 from mr1.train.evaluations import protocol
+from mr1.train.guards import Guards
 from mr1.train.interrupt import Interrupt
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
@@ -92,6 +94,7 @@ class Trainer:
             self.source.load_state_dict(resumed.state["data"]["source"])
         self.engine: Engine = LocalEngine(self.policy, partial(one_microbatch, self.policy, config))
         self.groups: list[Group] = []
+        self.guards = Guards(config, run.kept(), console.say)
         self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
 
@@ -100,6 +103,7 @@ class Trainer:
 
         Raises:
             KeyboardInterrupt: the user asked to stop; the run has been saved and can be resumed.
+            GuardError: a guard has ended the run; the same.
         """
         with self.run:
             self._train()
@@ -155,6 +159,7 @@ class Trainer:
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics["judge/undecided"] = take_undecided()
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
+        metrics |= self.guards.look(metrics)
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
         self.console.step(metrics)
 
@@ -166,19 +171,23 @@ class Trainer:
                 self.console.say(f"{line}; not_finite/{name} in metrics.jsonl counts them")
 
     def save_where_due(self, step: int, interrupt: Interrupt) -> None:
-        """Save a checkpoint after this step where the recipe, the run's end or the user asks for one.
+        """Save a checkpoint after this step where the recipe, the run's end, a guard or the user asks for one.
 
         A batch of rollouts is used up first: the policy that wrote it is gone, so it could not be made again.
 
         Raises:
             KeyboardInterrupt: the user asked to stop, and the checkpoint is saved.
+            GuardError: a guard asked to; the report is written, too.
         """
         done, every = step + 1, self.config.steps_between_checkpoints
-        due = interrupt.asked or (every > 0 and done % every == 0)
+        due = interrupt.asked or bool(self.guards.stop) or (every > 0 and done % every == 0)
         if done == self.config.steps or (due and done % self.config.updates_per_rollout == 0):
             self.run.save_checkpoint(done, self.policy, self.state())
             if interrupt.asked and done < self.config.steps:
                 raise KeyboardInterrupt
+            if self.guards.stop and done < self.config.steps:
+                write_page(self.run.folder)
+                raise GuardError(self.guards.stop)
 
     def keep_best(self, step: int, accuracies: dict[str, float]) -> None:
         """Keep a checkpoint of the policy where it is the best so far, by its accuracies before this step."""

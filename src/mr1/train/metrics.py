@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from mr1.algo.advantage import alike
+from mr1.algo.advantage import alike, spread_shares
 from mr1.types import Group
 
 
-def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, float | int | None]:
+def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict[str, float | int | None]:
     """Rewards, lengths and waste of a batch.
+
+    Args:
+        groups: the batch.
+        rewards: the weight of each reward in the total.
 
     Returns:
         `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
         `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity;
+        `spread/<name>` of each reward with a weight, where several have one: the mean of its `spread_shares` over the
+        groups in which at least two differ (None where there is none);
         `advantage/zero_std_fraction`, the share of groups whose completions all got the same total and teach nothing;
         `completion/length_mean` in tokens, `completion/truncated_fraction`; `tokens`, those of the prompts, each once,
         and of the completions.
@@ -34,6 +40,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
             metrics[f"not_finite/{name}"] = sum(
                 int(group.not_finite[name].sum()) for group in groups if group.not_finite
             )
+    metrics |= _spreads(groups, rewards)
     equal = [bool(alike(total)) for total in totals]
     metrics["advantage/zero_std_fraction"] = sum(equal) / len(equal) if equal else None
     metrics["completion/length_mean"] = sum(map(len, completions)) / len(completions)
@@ -41,6 +48,19 @@ def batch_metrics(groups: Sequence[Group], rewards: Iterable[str]) -> dict[str, 
     metrics["completion/truncated_fraction"] = truncated / len(completions)
     metrics["tokens"] = sum(len(group.prompt) for group in groups) + sum(map(len, completions))
     return metrics
+
+
+def _spreads(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict[str, float | None]:
+    weights = {name: weight for name, weight in rewards.items() if weight}
+    if len(weights) < 2:
+        return {}
+    scored = [
+        torch.stack([group.scores[name] for name in weights])
+        for group in groups
+        if weights.keys() <= group.scores.keys()
+    ]
+    shares = [spread_shares(scores, torch.tensor([*weights.values()])) for scores in scored]
+    return {f"spread/{name}": _mean([share[[place]] for share in shares]) for place, name in enumerate(weights)}
 
 
 def _mean(values: Sequence[Tensor]) -> float | None:

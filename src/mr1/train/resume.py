@@ -36,6 +36,7 @@ RULES: dict[str, Rule] = {
     "samples_every": Rule.FREELY,
     "checkpoint": Rule.FREELY,
     "data": Rule.FREELY,
+    "guards": Rule.FREELY,
     "evaluation.every": Rule.FREELY,
     "evaluation": Rule.LOGGED,
     "loading.trust_remote_code": Rule.FREELY,

@@ -143,8 +143,8 @@ class Run(Recording):
         said = [f"{reason}; going on from {checkpoint.path.name}" for reason in checkpoint.damaged]
         self.checkpoints.tidy(checkpoint.step)
         path = self.folder / "metrics.jsonl"
-        lines = {line["step"]: line for line in self.metrics() if line.get("step") in range(checkpoint.step)}
-        write_text(path, "".join(json.dumps(lines[step]) + "\n" for step in sorted(lines)))
+        lines = self.kept()
+        write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
         if lost := checkpoint.step - len(lines):
             said.append(f"{path}: {lost} of {checkpoint.step} lines can't be read, and are left out")
         for recorded, sample in numbered(self.folder / "samples", "step-").items():
@@ -157,6 +157,12 @@ class Run(Recording):
                 file.write(json.dumps({"step": checkpoint.step, "changes": changes}, ensure_ascii=False) + "\n")
             said += [f"from step {checkpoint.step} on, {change}" for change in self.changes]
         return said
+
+    def kept(self) -> list[dict[str, Any]]:
+        """What was recorded of the steps before the checkpoint that the run goes on from, in order."""
+        done = self.checkpoint.step if self.checkpoint else 0
+        lines = {line["step"]: line for line in self.metrics() if line.get("step") in range(done)}
+        return [lines[step] for step in sorted(lines)]
 
     def metrics(self) -> list[dict[str, Any]]:
         """All that has been recorded so far; a line that can't be read, such as a torn last one, is left out."""
