@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mr1.config import Config
+from mr1.report.drawing import binned, smooth, window_of
 from mr1.report.html import signed
 from mr1.report.outline import outline
 from mr1.report.page import duration
-from mr1.report.plots import binned, column, run_plots, smooth, window_of
+from mr1.report.plots import column, run_plots
 from mr1.report.samples import LARGEST_IMAGE, data_uri, split_parts
 
 

@@ -1,84 +1,37 @@
-"""A run's curves as inline SVG.
-
-A plot follows the page's colours: each colour of the drawing becomes a CSS variable of the page, with the colour itself
-as its fallback, so one drawing serves a light and a dark page. Series colours are Okabe and Ito's, which people with
-colour-blindness can tell apart.
-"""
+"""A run's curves as inline SVG; see `drawing` for what they look like."""
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from mr1.evaluate.intervals import wilson
+from mr1.report.drawing import (
+    COLOURS,
+    INK,
+    SERIES,
+    STYLE,
+    WIDTH,
+    Array,
+    Plot,
+    binned,
+    inline_svg,
+    named,
+    smooth,
+    window_of,
+)
 from mr1.report.outline import Evaluations, Metrics, Outline
-
-Array = NDArray[np.float64]
-
-INK = "#5a6472"
-COLOURS = {
-    "blue": "#0072b2",
-    "orange": "#d55e00",
-    "green": "#009e73",
-    "purple": "#b0578d",
-    "amber": "#c98a00",
-    "sky": "#4a9fd4",
-}
-SERIES = tuple(COLOURS.values())
-VARIABLES = {INK: "currentColor"} | {colour: f"var(--{name}, {colour})" for name, colour in COLOURS.items()}
-
-STYLE: Any = {
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": INK,
-    "grid.alpha": 0.18,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-    "legend.handlelength": 1.6,
-    "legend.columnspacing": 1.4,
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-}
-WIDTH = 4.8
-"""Inches. Narrow, so that the text is still readable when the page is as wide as a phone."""
 
 MOST_POINTS = 500
 """Of a line; a longer run's steps are averaged in bins."""
 MOST_BARS = 60
 PHASES = ("rollout", "reward", "score", "update", "evaluation")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing with what the page says above and below it."""
-
-    title: str
-    reading: str
-    """How to read it."""
-    svg: str
 
 
 def run_plots(run: Outline, metrics: Metrics, evaluations: Evaluations) -> list[Plot]:
@@ -109,30 +62,6 @@ def column(metrics: Metrics, key: str) -> Array:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def binned(values: Array, size: int) -> Array:
-    """Means of `size` neighbours each, the NaNs left out; NaN where a bin has nothing else."""
-    padded = np.full(-(-len(values) // size) * size, np.nan)
-    padded[: len(values)] = values
-    rows = padded.reshape(-1, size)
-    counts = np.isfinite(rows).sum(axis=1)
-    return np.where(counts > 0, np.nansum(rows, axis=1) / np.maximum(counts, 1), np.nan)
-
-
-def smooth(values: Array, window: int) -> Array:
-    """The mean of up to `window` neighbours around each value (an odd number), fewer at the ends; gaps stay gaps."""
-    finite = np.isfinite(values)
-    kernel = np.ones(window)
-    half = window // 2
-    sums = np.convolve(np.where(finite, values, 0.0), kernel)[half : half + len(values)]
-    counts = np.convolve(finite.astype(np.float64), kernel)[half : half + len(values)]
-    return np.where(finite, sums / np.maximum(counts, 1.0), np.nan)
-
-
-def window_of(points: int) -> int:
-    """The window that a line of so many points is smoothed with: about a fifteenth, odd; 1 (none) for short runs."""
-    return 1 if points < 12 else 2 * max(1, points // 30) + 1
-
-
 def _lines(metrics: Metrics, key: str) -> tuple[Array, Array, Array]:
     """Steps, values and smoothed values of a metric, at most MOST_POINTS of them."""
     size = -(-len(metrics) // MOST_POINTS)
@@ -154,12 +83,7 @@ def _draw(axes: Axes, metrics: Metrics, key: str, colour: str, label: str | None
     # A value between two gaps has no line to be seen by.
     axes.plot(steps, mean, color=colour, linewidth=1.6, marker=".", markevery=alone)
     if label:
-        axes.plot([], [], color=colour, linewidth=1.6, label=_named(label))
-
-
-def _named(label: str) -> str:
-    """A label as a legend shows it: matplotlib leaves out those that begin with an underscore."""
-    return f"\u200b{label}" if label.startswith("_") else label
+        axes.plot([], [], color=colour, linewidth=1.6, label=named(label))
 
 
 def _smoothing(metrics: Metrics) -> str:
@@ -180,7 +104,6 @@ def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]
         paint: draws on the panels.
         legend: the legend's columns; 0 for no legend.
     """
-    # The salt keeps the names that a drawing refers to apart from those of the page's other drawings.
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure(figsize=(WIDTH, 2.9 if panels == 1 else 0.7 + 1.15 * panels), layout="constrained")
         axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
@@ -190,21 +113,8 @@ def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]
         if legend:
             figure.legend(loc="outside upper left", ncols=legend)
         figure.align_ylabels()
-        buffer = io.StringIO()
-        figure.savefig(
-            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
-    return Plot(title, reading, _inline(buffer.getvalue(), title))
-
-
-def _inline(svg: str, label: str) -> str:
-    """An SVG document as an element of the page: without its prologue and unused names, in the page's colours."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<g id=\"[^\"]*\"", "<g", svg)
-    svg = re.sub(r" (?:width|height)=\"[\d.]+pt\"| xmlns(?::xlink)?=\"[^\"]*\"", "", svg, count=4)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+        svg = inline_svg(figure, title)
+    return Plot(title, reading, svg)
 
 
 def _rewards(run: Outline, metrics: Metrics) -> Plot | None:
@@ -270,7 +180,7 @@ def _held_out(run: Outline, metrics: Metrics, evaluations: Evaluations) -> Plot 
             if task in watched:
                 _draw_validation(axes[0], metrics, task, run.samples, colour)
             _draw_tests(axes[0], evaluations, task, colour, run.steps, index - (len(tasks) - 1) / 2)
-            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=_named(f"{task}{role}"))
+            axes[0].plot([], [], color=colour, marker="o", markersize=3, label=named(f"{task}{role}"))
         if evaluations:
             axes[0].plot([], [], color=INK, marker="s", markersize=5, linestyle="none", label="test samples")
         if _has(metrics, "reward/accuracy"):
