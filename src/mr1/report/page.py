@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from mr1.config import Config, read_config
 from mr1.errors import UserError
+from mr1.report.guards import spoken
 from mr1.report.html import Result, read_result, render_page, signed
 from mr1.report.outline import Evaluations, Metrics, Outline, outline
 from mr1.report.plots import run_plots
@@ -49,6 +50,7 @@ def run_page(reader: Reader) -> str:
         config=config,
         about=about,
         facts=_facts(config, metrics),
+        spoken=spoken(metrics),
         rows=_rows(about, evaluations, flips(samples)),
         plots=[(plot, Markup(plot.svg)) for plot in run_plots(about, metrics, evaluations)],
         pairs=sample_pairs(reader, samples, SHOWN),

@@ -250,7 +250,9 @@ def told(name: str, line: Mapping[str, float], lines: Lines) -> str:
     """What a guard says, by what a step has recorded of it; the lines tell which reward is meant."""
     found = spreads(lines)
     figure, limit = (line[f"guard/{name}/{part}"] for part in ("figure", "limit"))
-    return GUARDS[name].says.format(figure=figure, limit=limit, reward=max(found, key=found.__getitem__, default=""))
+    return GUARDS[name].says.format(
+        figure=figure, limit=limit, reward=max(found, key=found.__getitem__, default="one reward")
+    )
 
 
 def holding(line: Mapping[str, Any]) -> list[str]:
@@ -270,7 +272,7 @@ class Guards:
             say: takes a line for the terminal.
         """
         self.settings, self.say, self.frame = config.guards, say, frame(config)
-        self.lines = [_watched(line) for line in recorded]
+        self.lines = [watched(line) for line in recorded]
         self.stop = ""
         """Why the run is to end, by a guard of `guards.stop`; empty while it isn't."""
 
@@ -281,7 +283,7 @@ class Guards:
             `guard/<name>/figure` and `guard/<name>/limit` of those that hold, to be recorded with the metrics.
         """
         said = {name for line in self.lines[-self.frame.window :] for name in holding(line)}
-        line = _watched(metrics)
+        line = watched(metrics)
         self.lines.append(line)
         found: dict[str, float] = {}
         for name, guard in GUARDS.items():
@@ -303,7 +305,7 @@ class Guards:
             self.stop = f"guard {name} at step {step}: {what}"
 
 
-def _watched(metrics: Mapping[str, Any]) -> dict[str, float]:
+def watched(metrics: Mapping[str, Any]) -> dict[str, float]:
     """What guards look at of a step, as it is once it has been recorded: numbers that are finite."""
     sampled = metrics.get(GAP) is not None
     return {
