@@ -108,8 +108,8 @@ def _find(key: str, settings: Any, tree: type[BaseModel], prefix: str) -> tuple[
                 start = prefix + "".join(f"{each}." for each in path)
                 raise UserError(f"unknown key {shown(f'{prefix}{key}')}{nearest(f'{prefix}{key}', keys(model, start))}")
             annotation = model.model_fields[name].annotation
-        elif typing.get_origin(annotation) is dict:
-            annotation = typing.get_args(annotation)[1]
+        elif annotation is Any or typing.get_origin(annotation) is dict:
+            annotation = Any if annotation is Any else typing.get_args(annotation)[1]
             # Names may have dots: of those that the recipe has and that begin so it is the longest, the last in order.
             # A plain value's name is all that is left.
             known = [each for each in settings if rest == each or rest.startswith(f"{each}.")] if settings else []

@@ -6,6 +6,7 @@ each method on each task, on this machine.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,14 +128,16 @@ def _timed(config: Config, cost: Cost, jobs: int) -> Cost:
         trial = _trial(config, folder)
         settings = Path(folder) / "trial.yaml"
         settings.write_text(dump_config(trial), encoding="utf-8")
+        began = time.monotonic()
         with (Path(folder) / "log").open("w+b") as log:
             code = run_child(settings, log, share_of_machine(0, jobs)).wait()
             log.seek(0)
             said = log.read().decode("utf-8", "replace").strip().splitlines()
         if code:
             return replace(cost, why=f"a trial of {config.method.name} failed: {said[-1] if said else code}")
+        whole = time.monotonic() - began
         lines = read_metrics(Reader(trial.folder))
-    return replace(cost, seconds=_reckoned(config, trial, lines))
+    return replace(cost, seconds=_reckoned(config, trial, lines, whole))
 
 
 def _trial(config: Config, folder: str) -> Config:
@@ -152,8 +155,8 @@ def _trial(config: Config, folder: str) -> Config:
     )
 
 
-def _reckoned(config: Config, trial: Config, lines: list[dict[str, Any]]) -> float:
-    """Seconds of a whole run from a trial's metrics."""
+def _reckoned(config: Config, trial: Config, lines: list[dict[str, Any]], whole: float) -> float:
+    """Seconds of a whole run from a trial's metrics and what it took in all, the start of its process included."""
     per_step = fmean(
         sum(value or 0.0 for key, value in line.items() if key.startswith("time/") and key != "time/evaluation")
         for line in lines[1:]
@@ -161,4 +164,5 @@ def _reckoned(config: Config, trial: Config, lines: list[dict[str, Any]]) -> flo
     per_sample = lines[0]["time/evaluation"] / trial.evaluation.samples
     evaluation = config.evaluation
     points = -(-config.steps // evaluation.every) if evaluation.every else 0
-    return config.steps * per_step + (points * evaluation.samples + 2 * evaluation.final_samples) * per_sample
+    start = whole - sum(value or 0.0 for line in lines for key, value in line.items() if key.startswith("time/"))
+    return start + config.steps * per_step + (points * evaluation.samples + 2 * evaluation.final_samples) * per_sample
