@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 
-from mr1.errors import UserError
+from mr1.errors import GuardError, UserError
 
 GRACE = 60.0
 """Seconds for a process of the study before, which was killed, to let go of the run's folder."""
@@ -41,15 +41,13 @@ def run(settings: str) -> None:
 
 
 def main() -> None:
-    """Exit with 2 for a user's mistake, which is named in one line."""
+    """Exit with 1 where the run did not come to its end; why stands in its log."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         run(sys.argv[1])
-    except (UserError, FloatingPointError) as error:
-        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr, flush=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (UserError, FloatingPointError, GuardError, KeyboardInterrupt) as stop:
+        print("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
