@@ -173,3 +173,12 @@ def test_qwen2_vl_2b_needs_no_weights(make_config: Callable[..., Config]) -> Non
     found = estimate(make_config(model=SHARED / "qwen2_vl", loading__dtype="bfloat16", lora__rank=16))
     assert sum(found.parameters.values()) - found.learning == 2_208_985_600
     assert 4 * 10**9 < found.peak < 24 * 10**9
+
+
+@pytest.mark.parametrize("rank", [8, "null"], ids=["LoRA", "all weights"])
+def test_a_reference_that_moves_is_counted(make_config: Callable[..., Config], rank: object) -> None:
+    """A copy of the low-rank weights; a whole one is there in any case, and changed in its place."""
+    settings = {"lora__rank": rank, "prompts_per_step": 1, "evaluation__every": 0, "evaluation__final_samples": 0}
+    found = estimate(make_config(kl__reset_every=1, **settings), "cpu")
+    copied = 4 * found.parameters["LoRA"] if rank == 8 else found.phases["update"]["weights"]
+    assert {parts["reference"] for parts in found.phases.values()} == {copied}

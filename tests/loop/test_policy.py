@@ -16,7 +16,7 @@ from mr1.errors import UserError
 from mr1.folders import Mode
 from mr1.models import VLM, load_vlm
 from mr1.models.check import counting_images
-from mr1.models.policy import make_policy, make_reference
+from mr1.models.policy import Reference, make_policy
 from mr1.report.console import Console
 from mr1.train.loop import Trainer
 from mr1.train.optimizer import Optimizer
@@ -273,6 +273,6 @@ def test_an_export_gives_the_same_logprobs_through_transformers(
 
 def test_the_reference_of_a_full_run_is_a_copy(make_config: Configs) -> None:
     vlm = policy(make_config())
-    with make_reference(vlm)() as reference:
+    with Reference(vlm)() as reference:
         assert reference.model is not vlm.model
         assert not any(p.requires_grad for p in reference.model.parameters())

@@ -110,6 +110,13 @@ def test_checkpoints_by_hand(
     assert (disk.checkpoint, disk.checkpoints) == (size_of(tiny), count * size_of(tiny))
 
 
+def test_a_reference_that_moves_is_in_the_checkpoints(
+    tiny: VLM, make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    disk = needed_disk(make_config(kl__reset_every=1), tiny, tmp_path)
+    assert disk.checkpoint == size_of(tiny) + sum(parameter.nbytes for parameter in tiny.model.parameters())
+
+
 def test_a_checkpoints_size_by_hand() -> None:
     model = nn.Module()
     model.lora_a = nn.Parameter(torch.zeros(3))
@@ -120,3 +127,4 @@ def test_a_checkpoints_size_by_hand() -> None:
     low_rank = cast("VLM", SimpleNamespace(model=model, lora=object()))
     model.small.requires_grad = False
     assert size_of(low_rank) == 3 * 4 + 3 * 8
+    assert size_of(low_rank, resets=True) == size_of(low_rank) + 3 * 4

@@ -111,6 +111,23 @@ def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_
             "kl.weight: 0.2 is not within kl.minimum=0.0 and kl.maximum=0.1",
         ),
         ({**ADAPTIVE, "kl__weight": 0}, "kl.weight: 0 stays 0 whatever the KL is; begin above it"),
+        (
+            {"method": "grpo", **WITHOUT_SCHEDULE, "kl__weight": 0, "kl__reset_every": 3},
+            "kl.reset_every: beta is 0 at every step, so there is no reference to reset; leave it out",
+        ),
+        ({"kl__reset_every": 1, "updates_per_rollout": 3}, "kl.reset_every: 1 is no multiple of updates_per_rollout=3"),
+        (
+            {"kl__reset_patience": 1, "updates_per_rollout": 3},
+            "evaluation.every: 2 is no multiple of updates_per_rollout=3; a batch of rollouts can't be left half used",
+        ),
+        (
+            {"kl__reset_patience": 1, "evaluation__every": 0},
+            "kl.reset_patience: needs evaluation.every, which says when accuracy is measured",
+        ),
+        (
+            {"method": "sft", **WITHOUT_SCHEDULE, "kl__reset_patience": 2},
+            "kl.reset_patience: method sft does not use it; leave it out, set it back to 0, or choose another method",
+        ),
         ({**ADAPTIVE, "kl__minimum": 0.2}, "kl.minimum: 0.2 is above kl.maximum=0.1"),
         ({**ADAPTIVE, "kl__target": 0}, "kl.target: input should be greater than 0, got 0"),
     ],

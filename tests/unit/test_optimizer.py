@@ -151,3 +151,24 @@ def test_the_rate_at_the_edges_of_the_warm_up_and_the_run() -> None:
     assert rate_factor(0, 1, Settings(schedule="cosine")) == 1.0
     assert rate_factor(1, 3, Settings(schedule="cosine", warmup=1 / 3)) == pytest.approx(1.0)
     assert rate_factor(1, 1, Settings(schedule="linear", warmup=0.25)) == pytest.approx(0.25)
+
+
+def test_a_reset_forgets_the_moments_and_keeps_the_masters() -> None:
+    made = model(torch.bfloat16)
+    used, new = optimizer(made), optimizer(copy.deepcopy(made))
+    for each in (used, used):
+        backward(made)
+        each.step(1.0)
+        each.zero_grad()
+    masters = [master.clone() for _, master in used.masters]
+    used.reset()
+    assert used.state_dict()["adamw"]["state"] == {}
+    assert all(torch.equal(was, now) for was, (_, now) in zip(masters, used.masters, strict=True))
+    # The next step is AdamW's first: the learning rate times the gradient's sign, beside the weight's decay.
+    backward(made)
+    used.step(1.0)
+    (state, *_) = used.adamw.state.values()
+    assert float(state["step"]) == 1
+    assert len(new.adamw.state) == 0
+    (_, master), rate, decay = used.masters[0], 0.2, 0.5
+    torch.testing.assert_close(master, masters[0] * (1 - rate * decay) - rate, atol=1e-5, rtol=0)

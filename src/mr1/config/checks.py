@@ -70,14 +70,22 @@ def _check_rewards(config: Config) -> None:
 
 
 def _check_steps(config: Config) -> None:
-    for key, every in (("steps", config.steps), ("checkpoint.every", config.checkpoint.every)):
+    evaluation, kl = config.evaluation, config.kl
+    rhythm = {"steps": config.steps, "checkpoint.every": config.checkpoint.every, "kl.reset_every": kl.reset_every}
+    if kl.reset_patience:
+        rhythm["evaluation.every"] = evaluation.every
+    for key, every in rhythm.items():
         if every is not None and every % config.updates_per_rollout:
             raise UserError(
                 f"{key}: {every} is no multiple of updates_per_rollout={config.updates_per_rollout}; "
                 "a batch of rollouts can't be left half used"
             )
-    if config.checkpoint.keep_best and not config.evaluation.every:
-        raise UserError("checkpoint.keep_best: needs evaluation.every, which says when accuracy is measured")
+    for key, wanted in (
+        ("checkpoint.keep_best", config.checkpoint.keep_best),
+        ("kl.reset_patience", kl.reset_patience),
+    ):
+        if wanted and not evaluation.every:
+            raise UserError(f"{key}: needs evaluation.every, which says when accuracy is measured")
 
 
 def _check_guards(config: Config) -> None:

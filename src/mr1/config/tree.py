@@ -117,6 +117,15 @@ class KL(Settings):
     """The KL that is wanted, in nats per token: the metric `kl`."""
     horizon: Annotated[float, Field(ge=1, le=HIGH)] = 10.0
     """Steps: beta changes by at most 0.2 / horizon of itself at each; Ziegler's K is 1 / horizon."""
+    reset_every: Count = 0
+    """Steps after which the reference becomes the policy as it is, and AdamW begins anew; 0 for never."""
+    reset_patience: Count = 0
+    """Evaluations without a better held-out accuracy after which the same is done; 0 for never."""
+
+    @property
+    def resets(self) -> bool:
+        """Whether the reference may become the policy as it is on the way."""
+        return bool(self.reset_every or self.reset_patience)
 
 
 class Clip(Settings):

@@ -23,7 +23,7 @@ from mr1.methods.base import Method, make_method
 from mr1.models.adapter import Adapter
 from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
-from mr1.models.policy import make_policy, make_reference
+from mr1.models.policy import Reference, make_policy
 from mr1.models.vlm import VLM
 from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
@@ -92,7 +92,10 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         ledger.name("method's modules", (tensor for module in method.modules.values() for tensor in _tensors(module)))
         optimizer = _used_optimizer(policy, method, config, device, ledger)
         step = max(range(config.steps), key=method.needs_reference)
-        reference = make_reference(policy) if method.needs_reference(step) else None
+        reference = Reference(policy) if method.needs_reference(step) else None
+        if reference and config.kl.resets:
+            reference.reset(policy)
+            ledger.name("reference", reference.state_dict().values())
         if reference and policy.lora is None:
             with reference() as copy:
                 ledger.name("reference", _tensors(copy.model))

@@ -70,6 +70,8 @@ class Method(ABC):
         "kl.final",
         "kl.target",
         "kl.horizon",
+        "kl.reset_every",
+        "kl.reset_patience",
         "clip.low",
         "clip.high",
         "demonstrations.teacher",

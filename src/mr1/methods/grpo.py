@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class GRPO(Method):
     """See the module."""
 
-    uses = frozenset({"rewards", "kl.controller", "kl.estimator", "clip.low", "clip.high"})
+    uses = frozenset(
+        {"rewards", "kl.controller", "kl.estimator", "kl.reset_every", "kl.reset_patience", "clip.low", "clip.high"}
+    )
 
     own_controller: ClassVar[str] = "constant"
     """Who decides the KL weight where `kl.controller` is null."""
@@ -46,7 +48,11 @@ class GRPO(Method):
     @classmethod
     def check(cls, config: Config) -> None:
         super().check(config)
-        cls.controller(config).check(config)
+        controller = cls.controller(config)
+        controller.check(config)
+        if config.kl.resets and all(map(controller.of(config).surely_zero, range(config.steps))):
+            key = "reset_every" if config.kl.reset_every else "reset_patience"
+            raise UserError(f"kl.{key}: beta is 0 at every step, so there is no reference to reset; leave it out")
         if not any(config.rewards.values()):
             raise UserError("rewards: none has a weight other than 0; nothing would be learned")
 

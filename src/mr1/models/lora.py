@@ -1,13 +1,14 @@
 """Low-rank adaptation (LoRA, arXiv 2106.09685) by peft: the weights stay, and small factors beside them learn.
 
 peft puts its layers into the model itself, so that adapters, engine and scoring go on with the same model. The
-reference of a run is that model with the low-rank weights switched off, so no second one is held.
+reference of a run is that model with the low-rank weights switched off, or with those of a reset in their places, so no
+second one is held.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,20 @@ def lora_off(vlm: VLM) -> Iterator[VLM]:
     """The same model with its low-rank weights switched off: what it was before training."""
     with vlm.lora.disable_adapter():
         yield replace(vlm)  # another model: what the policy has made of prompts ahead is not its own
+
+
+@contextmanager
+def lora_as(vlm: VLM, weights: Mapping[str, Tensor]) -> Iterator[VLM]:
+    """The same model with other low-rank weights in the places of its own, by the parameters' names."""
+    parameters = dict(vlm.model.named_parameters())
+    own = {name: parameters[name].data for name in weights}
+    for name, weight in weights.items():
+        parameters[name].data = weight
+    try:
+        yield replace(vlm)  # another model, as above
+    finally:
+        for name, weight in own.items():
+            parameters[name].data = weight
 
 
 def is_linear(layer: nn.Module) -> bool:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, get_args
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from mr1.config import Config
 from mr1.errors import UserError
 from mr1.models.adapter import Part
-from mr1.models.lora import add_lora, lora_off, merge_lora
+from mr1.models.lora import add_lora, lora_as, lora_off, merge_lora
 from mr1.models.vlm import VLM
-
-Reference = Callable[[], AbstractContextManager[VLM]]
-"""Gives the reference to a `with` statement, inside which it may be run."""
 
 
 def make_policy(vlm: VLM, config: Config, resumed: bool = False) -> VLM:
@@ -59,12 +56,56 @@ def prompt_limit(model_config: Any, config: Config | None) -> int | None:
     return None if positions is None else int(positions) - completion
 
 
-def make_reference(start: VLM) -> Reference:
-    """The policy as it is before it has learned: a frozen copy, or the same model with its low-rank weights off."""
-    if start.lora is not None:
-        return partial(lora_off, start)
-    copy = start.frozen_copy()
-    return lambda: nullcontext(copy)
+class Reference:
+    """The policy as it was before it learned, or as it was at the last reset.
+
+    With low-rank weights it is the same model with these switched off or, after a reset, with those of then in their
+    places; else it is a frozen copy.
+    """
+
+    def __init__(self, start: VLM) -> None:
+        """Of the policy, whose low-rank weights may have learned, or of one that is as it was."""
+        self._model = start if start.lora is not None else start.frozen_copy()
+        self._learning = [name for name, parameter in start.model.named_parameters() if parameter.requires_grad]
+        self._low_rank: dict[str, Tensor] = {}
+        """Those that stand in for the policy's; none while they are switched off."""
+        self.moved = False
+        """Whether it has been reset."""
+
+    @contextmanager
+    def __call__(self) -> Iterator[VLM]:
+        """The model, which may be run inside the `with` statement."""
+        if self._model.lora is None:
+            yield self._model
+        elif not self.moved:
+            with lora_off(self._model) as model:
+                yield model
+        else:
+            with lora_as(self._model, self._low_rank) as model:
+                yield model
+
+    def reset(self, policy: VLM) -> None:
+        """Become the policy as it is."""
+        parameters = dict(policy.model.named_parameters())
+        self.load_state_dict({name: parameters[name].detach() for name in self._learning})
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights that a reset changes, by their names in the policy."""
+        if self._low_rank:
+            return dict(self._low_rank)
+        parameters = dict(self._model.model.named_parameters())
+        return {name: parameters[name].detach() for name in self._learning}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a copy of what `state_dict` gave after a reset."""
+        self.moved = True
+        if self._model.lora is not None:
+            self._low_rank = {name: weight.to(self._model.device, copy=True) for name, weight in state.items()}
+        else:
+            parameters = dict(self._model.model.named_parameters())
+            for name, weight in state.items():
+                parameters[name].copy_(weight)
 
 
 def describe_policy(vlm: VLM) -> str:

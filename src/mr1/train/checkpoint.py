@@ -162,15 +162,19 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def size_of(policy: VLM, modules: Iterable[nn.Module] = ()) -> int:
-    """Bytes that a checkpoint takes, nearly: a policy's weights, those of a method's own modules, and AdamW's state."""
+def size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False) -> int:
+    """Bytes that a checkpoint takes, nearly: a policy's weights, those of a method's own modules, and AdamW's state.
+
+    With `resets` the reference's weights are among them, where they differ from those of the run's beginning.
+    """
     parameters = [*policy.model.named_parameters()]
     owned = [parameter for module in modules for parameter in module.parameters()]
     saved = [p for name, p in parameters if policy.lora is None or "lora_" in name] + owned
     learning = [p for p in (*(p for _, p in parameters), *owned) if p.requires_grad]
     # Two moments in float32, and a float32 master of what isn't float32 itself.
     state = sum(p.numel() * (8 if p.dtype == torch.float32 else 12) for p in learning)
-    return sum(p.nbytes for p in saved) + state
+    reference = sum(p.nbytes for _, p in parameters if p.requires_grad) if resets else 0
+    return sum(p.nbytes for p in saved) + state + reference
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

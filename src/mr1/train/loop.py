@@ -24,7 +24,7 @@ from mr1.evaluate.outcome import Evaluation
 from mr1.methods.base import make_method
 from mr1.models.fingerprint import weights_fingerprint
 from mr1.models.loading import load_vlm
-from mr1.models.policy import Reference, describe_policy, make_policy, make_reference
+from mr1.models.policy import Reference, describe_policy, make_policy
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.report.write import write_page
@@ -41,6 +41,7 @@ from mr1.train.interrupt import Interrupt
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
+from mr1.train.resets import Resets
 from mr1.train.resume import compare_data, compare_model, find_origin, identities
 from mr1.train.run import Run, Stage
 from mr1.train.update import one_microbatch, score_reference, update
@@ -82,14 +83,20 @@ class Trainer:
             self.method.load_state_dict(resumed.state["method"])
             for name, module in self.method.modules.items():
                 module.load_state_dict(resumed.state["modules"][name])
+        self.resets = Resets(config)
         self.reference: Reference | None = None
+        moved = resumed.state.get("reference") if resumed else None
         if any(self.method.needs_reference(step) for step in range(self.start, config.steps)):
-            self.reference = make_reference(self._beginning())
+            self.reference = Reference(self.policy if moved else self._beginning())
+            if moved:
+                self.reference.load_state_dict(moved)
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
         self.source = PromptSource(
             config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
         )
         if resumed:
+            if config.kl.resets:
+                self.resets.load_state_dict(resumed.state["resets"])
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
             self.source.load_state_dict(resumed.state["data"]["source"])
         self.engine: Engine = LocalEngine(self.policy, partial(one_microbatch, self.policy, config))
@@ -134,6 +141,7 @@ class Trainer:
         config, method = self.config, self.method
         self.seconds = dict.fromkeys(("rollout", "reward", "score", "update"), 0.0)
         accuracies = self.evaluate_validation(step)
+        reset = self.reset_where_due(step, accuracies)
 
         fresh = step % config.updates_per_rollout == 0
         if fresh:
@@ -154,7 +162,7 @@ class Trainer:
             self.engine.sync(self.policy)
             method.after_update(step, results)
 
-        metrics: dict[str, Any] = {"step": step, **results}
+        metrics: dict[str, Any] = {"step": step, **results, **reset}
         rate = config.optimizer.learning_rate * rate_factor(step, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics["judge/undecided"] = take_undecided()
@@ -162,6 +170,22 @@ class Trainer:
         metrics |= self.guards.look(metrics)
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
         self.console.step(metrics)
+
+    def reset_where_due(self, step: int, accuracies: dict[str, float]) -> dict[str, int]:
+        """Make the policy its own reference before a step, and the optimizer new, where the settings ask for it.
+
+        Returns:
+            `kl_reset`, 1 where it was done; nothing where the settings never ask for it.
+        """
+        if not self.config.kl.resets:
+            return {}
+        reason = self.resets.due(step, accuracies)
+        if reason:
+            if self.reference is not None:
+                self.reference.reset(self.policy)
+            self.optimizer.reset()
+            self.console.say(f"step {step}: the policy is its own reference from here on, and AdamW new ({reason})")
+        return {"kl_reset": int(bool(reason))}
 
     def warn_of_scores(self) -> None:
         """Say it once of each reward function that gives what is no score; the metrics count it at every step."""
@@ -203,13 +227,18 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs beside the policy's weights, the settings and the step."""
-        return {
+        state = {
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
             "modules": {name: module.state_dict() for name, module in self.method.modules.items()},
             "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
             "origin": self.origin,
         }
+        if self.config.kl.resets:
+            state["resets"] = self.resets.state_dict()
+        if self.reference is not None and self.reference.moved:
+            state["reference"] = self.reference.state_dict()
+        return state
 
     def evaluate_test(self, stage: Stage) -> None:
         """Measure every evaluation task on its test split, and record it."""

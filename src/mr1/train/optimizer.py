@@ -82,6 +82,10 @@ class Optimizer:
             for parameter, master in self.masters:
                 parameter.copy_(master)
 
+    def reset(self) -> None:
+        """Forget AdamW's moments and its count of steps; the learning rate's schedule goes on."""
+        self.adamw.state.clear()
+
     def state_dict(self) -> dict[str, Any]:
         """AdamW's state and the masters."""
         return {"adamw": self.adamw.state_dict(), "masters": [master.detach() for _, master in self.masters]}
