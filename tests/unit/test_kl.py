@@ -75,11 +75,15 @@ def test_the_weight_by_the_batchs_accuracy_by_hand(make_groups: MakeGroups) -> N
     for right, weight in (
         ([[0.0] * 4, [0.0] * 3], 0.02),
         ([[1.0] * 4, [1.0] * 3], 0.1),
-        ([[1.0, 1.0, 0.0, 0.0], [0.5] * 3], 0.06),
-        # 1 of 7 are right.
-        ([[1.0, 0.0, 0.0, 0.0], [0.0] * 3], 0.02 + 0.04 * (1 - math.cos(math.pi / 7))),
+        # tanh(0.5) / tanh(1) is 0.606776.
+        ([[1.0, 1.0, 0.0, 0.0], [0.5] * 3], 0.02 + 0.08 * 0.606776),
     ):
-        assert controller.weights(0, scored(groups, right)) == pytest.approx([weight] * 7)
+        assert controller.weights(0, scored(groups, right)) == pytest.approx([weight] * 7, abs=1e-7)
+    # The paper's bounds for a beta of 0.02, and its formula where 1 of 7 are right.
+    paper = AccuracyKL(0.01, 0.01 * (math.tanh(1) + 1), "accuracy")
+    assert paper.maximum == pytest.approx(0.881 * 0.02, abs=1e-5)
+    weights = paper.weights(0, scored(groups, [[1.0, 0.0, 0.0, 0.0], [0.0] * 3]))
+    assert weights == pytest.approx([0.02 * (math.tanh(1 / 7) + 1) / 2] * 7)
     assert not controller.surely_zero(0)
     assert AccuracyKL(0.0, 0.0, "accuracy").surely_zero(0)
 

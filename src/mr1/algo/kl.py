@@ -94,12 +94,13 @@ def adapted_kl_weight(weight: float, kl: float, target: float, gain: float) -> f
 
 
 def accuracy_kl_weight(accuracy: float, minimum: float, maximum: float) -> float:
-    """beta by the batch's accuracy: `minimum` where all fail, `maximum` where all succeed, half a cosine between them.
+    """beta by the batch's accuracy a: from `minimum` where all fail to `maximum` where all succeed, as tanh(a) rises.
 
-    Source: the idea is AKL's of FG-ExPO (arXiv 2605.11403), a smooth nonlinear function of the batch's mean accuracy,
-    loose at low and tight at high accuracy. This function is not the paper's, whose formula was not at hand.
+    The paper's beta (tanh(a) + 1) / 2 is this with bounds of beta / 2 and 0.8808 beta.
+
+    Source: AKL of FG-ExPO (arXiv 2605.11403), Eq. 4 and 8.
     """
-    return minimum + (maximum - minimum) * (1 - math.cos(math.pi * accuracy)) / 2
+    return minimum + (maximum - minimum) * math.tanh(accuracy) / math.tanh(1.0)
 
 
 def difficulty_kl_factor(accuracy: float) -> float:

@@ -1,8 +1,7 @@
 """When the reference becomes the policy as it is: at intervals, or once held-out accuracy stalls.
 
-ProRL (arXiv 2505.24864), section 2.3: the KL term comes to dominate a long run, so the reference is reset to a recent
-snapshot of the policy and the optimizer's state begins anew, "periodically", and in the paper's runs where validation
-stagnated. How many steps or evaluations that is, the paper leaves to the reader.
+ProRL (arXiv 2505.24864), sections 2.3.1 and 3.3: the KL term comes to dominate a long run, so the reference is reset to
+a recent snapshot of the policy and the optimizer's state begins anew, periodically, and where validation stagnates.
 """
 
 from __future__ import annotations
