@@ -136,6 +136,12 @@ def test_overrides_reach_the_study_and_all_of_its_runs(study: Callable[..., Stud
     assert {(cell.seed, cell.config.rollout.group_size) for cell in study_cells(small, chosen(small))} == {(5, 4)}
 
 
+@pytest.mark.parametrize("written", [{"rollout": {"group_size": "2"}}, {"rollout.group_size": "2"}])
+def test_an_override_takes_the_place_of_what_is_written(study: Callable[..., Study], written: dict[str, Any]) -> None:
+    small = study("settings.rollout.group_size=6", settings=SMALL["settings"] | written)
+    assert {cell.config.rollout.group_size for cell in study_cells(small, chosen(small))} == {6}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
