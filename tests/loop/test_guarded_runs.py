@@ -68,7 +68,12 @@ def went(make_config: Callable[..., Config]) -> Went:
 
 def test_what_is_rewarded_wrongly_raises_the_reward_and_costs_accuracy(went: Went) -> None:
     measured = {"evaluation__every": 1, "evaluation__samples": 32}
-    wrong = {"rewards": "{accuracy: -1, format: 0}", "prompts_per_step": 2, "rollout__group_size": 8}
+    wrong = {
+        "rewards": "{accuracy: -1, format: 0}",
+        "prompts_per_step": 2,
+        "rollout__group_size": 8,
+        "guards__held_out": 2,
+    }
     held, said, _ = went(steps=4, **wrong, **measured, **FAST)
     assert "held_out" not in held[0] | held[1], "before there are three validations"
     assert "held_out" in held[2] | held[3]

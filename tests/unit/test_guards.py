@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -135,9 +136,11 @@ def test_what_comes_and_goes_about_the_limit_is_said_once(make: Made) -> None:
 
 def test_the_window_is_counted_in_batches(make_config: Callable[..., Config]) -> None:
     config = make_config(steps=40, updates_per_rollout=2, guards__window=3, loading__dtype="bfloat16")
-    assert frame(config) == Frame(window=6, completions=36, tasks=("counting",), samples=4, rounding=0.02)
+    assert frame(config) == Frame(
+        window=6, completions=36, accuracies=("eval/counting/accuracy",), samples=4, rounding=0.02
+    )
     off = make_config(evaluation__every=0, evaluation__tasks="[geometry]", task="counting")
-    assert (frame(off).tasks, frame(off).samples) == (("geometry",), 0), "none is trained: all count"
+    assert (frame(off).accuracies, frame(off).samples) == (("eval/geometry/accuracy",), 0), "none is trained: all count"
 
 
 def test_a_source_is_measured_on_the_rows_that_it_has(make_config: Callable[..., Config], tmp_path: Any) -> None:
@@ -185,7 +188,7 @@ def validated(accuracies: list[float], rewards: list[float], every: int = 4) -> 
 def test_held_out_accuracy_falls_while_the_reward_rises(
     accuracies: list[float], rewards: list[float], fell: float | None
 ) -> None:
-    measured = Frame(window=4, completions=48, tasks=("counting",), samples=200, rounding=1e-4)
+    measured = Frame(window=4, completions=48, accuracies=("eval/counting/accuracy",), samples=200, rounding=1e-4)
     found = fall(validated(accuracies, rewards), measured)
     assert found == (None if fell is None else pytest.approx(fell))
     assert fall([{**line, "reward/total": 0.0} for line in validated(accuracies, rewards)], measured) is None
@@ -193,6 +196,26 @@ def test_held_out_accuracy_falls_while_the_reward_rises(
         {key: value for key, value in line.items() if key != "reward/total"} for line in validated(accuracies, rewards)
     ]
     assert fall(unscored, measured) is None
+
+
+def warned(generator: random.Random, accuracies: list[float]) -> bool:
+    """Whether the guard would speak where each validation has 128 new samples, and the reward rises all the time."""
+    drawn = Frame(window=1, completions=1, accuracies=("eval/a/accuracy",), samples=128, rounding=1.0)
+    lines: list[dict[str, float]] = []
+    for step, each in enumerate(accuracies):
+        right = sum(generator.random() < each for _ in range(128))
+        lines.append({"eval/a/accuracy": right / 128, "reward/total": float(step)})
+        if (fallen := fall(lines, drawn)) is not None and fallen > Limits().held_out:  # type: ignore[operator]
+            return True
+    return False
+
+
+def test_chance_seldom_looks_like_a_fall_and_a_fall_is_seen() -> None:
+    generator = random.Random(0)
+    still = sum(warned(generator, [0.5] * 20) for _ in range(200))
+    fallen = sum(warned(generator, [0.5] * 10 + [0.35] * 10) for _ in range(200))
+    assert still <= 30  # 16 are expected, with a standard deviation of 4
+    assert fallen >= 190
 
 
 def test_the_guard_of_held_out_accuracy_holds_between_validations_and_clears(
@@ -207,14 +230,17 @@ def test_the_guard_of_held_out_accuracy_holds_between_validations_and_clears(
     (told,) = said
     assert "step 12: validation accuracy is 3.0 standard errors below its best, and the training reward rises" in told
     within = Guards(config, [], said.append)
-    for step, line in enumerate(validated([0.5, 0.6, 0.5, 0.51], [1.0, 1.1, 1.2, 1.3])):
+    for step, line in enumerate(validated([0.5, 0.6, 0.48, 0.49], [1.0, 1.1, 1.2, 1.3])):
         assert within.look({**line, "step": step}) == {}
+    # On a resume nothing is measured any more: what was fallen by is not known.
+    unmeasured = Guards(make_config(evaluation__every=0, guards__window=4), lines[:12], said.append)
+    assert [holding(unmeasured.look({**line, "step": 12})) for line in lines[12:]] == [[]] * 8
 
 
 def test_the_accuracy_is_the_mean_over_tasks_where_all_were_measured() -> None:
     line = {"eval/counting/accuracy": 0.25, "eval/geometry/accuracy": 0.75}
-    assert accuracy(line, ["counting", "geometry"]) == 0.5
-    assert accuracy(line, ["counting", "other"]) is None
+    assert accuracy(line, ["eval/counting/accuracy", "eval/geometry/accuracy"]) == 0.5
+    assert accuracy(line, ["eval/counting/accuracy", "eval/other/accuracy"]) is None
 
 
 def test_what_a_teacher_writes_trips_nothing(make: Made) -> None:

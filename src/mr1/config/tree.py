@@ -219,7 +219,7 @@ class Guards(Settings):
 
     window: Positive = 10
     """Batches of rollouts that a guard looks at together; none says anything before there are so many."""
-    held_out: Limit | None = 2.0
+    held_out: Limit | None = 2.5
     """Standard errors that validation accuracy may fall below its best, twice running, while the reward rises."""
     length: Annotated[float, Field(gt=1, le=HIGH)] | None = 2.0
     """How many times as long, or as short, as in the run's first window completions may be."""

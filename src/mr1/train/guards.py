@@ -39,9 +39,9 @@ class Frame:
     """Lines: those of `guards.window` batches of rollouts."""
     completions: int
     """In so many batches."""
-    tasks: tuple[str, ...]
-    """Whose validation accuracy counts: the trained ones where they are evaluated, else all, as for the best
-    checkpoint."""
+    accuracies: tuple[str, ...]
+    """Keys of the validation accuracies that count: of the trained tasks where they are evaluated, else of all, as for
+    the best checkpoint."""
     samples: int
     """Of all these tasks in a validation."""
     rounding: float
@@ -61,7 +61,7 @@ def frame(config: Config) -> Frame:
     return Frame(
         config.guards.window * config.updates_per_rollout,
         config.guards.window * config.prompts_per_step * config.rollout.group_size,
-        tasks,
+        tuple(f"eval/{task}/accuracy" for task in tasks),
         samples,
         ROUNDING[config.loading.dtype],
     )
@@ -132,7 +132,7 @@ def fall(lines: Lines, frame: Frame) -> float | None:
         q of n samples each, sqrt(2 m (1 - m) / n) with m = (p + q) / 2; None where the last window's median reward is
         not above that of the window that began with the best validation, or before there is all that.
     """
-    measured = [(at, found) for at, line in enumerate(lines) if (found := accuracy(line, frame.tasks)) is not None]
+    measured = [(at, found) for at, line in enumerate(lines) if (found := accuracy(line, frame.accuracies)) is not None]
     if len(measured) < 3 or not frame.samples:
         return None
     at, best = max(measured[:-2], key=lambda each: each[1])
@@ -143,10 +143,9 @@ def fall(lines: Lines, frame: Frame) -> float | None:
     return min(standard_errors(best, later, frame.samples) for _, later in measured[-2:])
 
 
-def accuracy(line: Mapping[str, float], tasks: Iterable[str]) -> float | None:
-    """The tasks' mean validation accuracy before a step; None where not all were measured."""
-    found = [line.get(f"eval/{task}/accuracy") for task in tasks]
-    return fmean(value for value in found if value is not None) if None not in found else None
+def accuracy(line: Mapping[str, float], keys: Sequence[str]) -> float | None:
+    """The mean of some validation accuracies before a step; None where not all were measured."""
+    return fmean(line[key] for key in keys) if all(key in line for key in keys) else None
 
 
 def standard_errors(before: float, after: float, samples: int) -> float:
