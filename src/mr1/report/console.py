@@ -157,6 +157,16 @@ def _baseline(figures: Mapping[str, Any]) -> str:
     return f"{baseline['share']:.1%}\n{baseline['name']}" if baseline else ""
 
 
+def words_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Lines of text as they are."""
+    table = Table(title=title)
+    for name in head:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
 def check_table(checks: Sequence[Check]) -> Table:
     """A row for each model that was checked; it reads as Markdown."""
     table = Table(box=box.MARKDOWN)

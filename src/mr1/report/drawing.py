@@ -97,8 +97,8 @@ def named(label: str) -> str:
     return f"\u200b{label}" if label.startswith("_") else label
 
 
-def inline_svg(figure: Figure, label: str) -> str:
-    """A drawing as an element of a page: without its prologue and unused names, in the page's colours.
+def svg_of(figure: Figure) -> str:
+    """A drawing as an SVG document without a ground.
 
     To be called within the `rc_context` that it was drawn in. Its `svg.hashsalt` keeps the names that a drawing
     refers to apart from those of the page's other drawings.
@@ -107,7 +107,11 @@ def inline_svg(figure: Figure, label: str) -> str:
     figure.savefig(
         buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
     )
-    svg = buffer.getvalue()
+    return buffer.getvalue()
+
+
+def inline_svg(svg: str, label: str) -> str:
+    """A document of `svg_of` as an element of a page: without its prologue and unused names, in the page's colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<g id=\"[^\"]*\"", "<g", svg)
     svg = re.sub(r" (?:width|height)=\"[\d.]+pt\"| xmlns(?::xlink)?=\"[^\"]*\"", "", svg, count=4)

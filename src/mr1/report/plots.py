@@ -24,6 +24,7 @@ from mr1.report.drawing import (
     inline_svg,
     named,
     smooth,
+    svg_of,
     window_of,
 )
 from mr1.report.outline import Evaluations, Metrics, Outline
@@ -113,7 +114,7 @@ def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]
         if legend:
             figure.legend(loc="outside upper left", ncols=legend)
         figure.align_ylabels()
-        svg = inline_svg(figure, title)
+        svg = inline_svg(svg_of(figure), title)
     return Plot(title, reading, svg)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mr1.report.console import Console
+from mr1.report.console import Console, words_table
 from mr1.study.run import results_so_far, run_study
 from mr1.study.settings import Study
+from mr1.study.tables import same_task
+from mr1.study.write import write_results
 
 
 def compare(study: Study, jobs: int, console: Console, start: bool = True) -> None:
@@ -17,7 +19,10 @@ def compare(study: Study, jobs: int, console: Console, start: bool = True) -> No
         start: whether runs are started; else the tables are of what is done.
 
     Raises:
-        UserError: see `run_study`.
+        UserError: see `run_study` and `write_results`.
     """
     placed, tried = run_study(study, jobs, console) if start else results_so_far(study)
-    console.say(f"{len(placed)} results, {len(tried)} runs of tuning")
+    results = write_results(study, placed, tried)
+    table = same_task(results)
+    console.show(words_table(table.title, table.head, table.rows))
+    console.say(f"{results.done} of {results.asked} results: {study.folder / 'index.html'}")

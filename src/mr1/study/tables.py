@@ -101,18 +101,19 @@ def _contrasts(results: Results, name: str) -> Table:
         f"all of the table, where the median is {smallest[len(smallest) // 2]:.0f} points."
     )
     if any(each.comparison.seeds == (1, 1) for each in contrasts):
-        reading += " With one run of each, p is McNemar's, and says nothing of other seeds."
-    head = ["trained on", "tested on", "methods", "difference", "p", "Holm", "could be seen"]
+        reading += " Where each has one run, p is McNemar's, and says nothing of other seeds."
+    head = ["methods", "trained on", "tested on", "difference", "p", "Holm", "told apart", "could be seen"]
     return Table(f"Comparisons, {name}", reading, head, [_contrast(each) for each in contrasts])
 
 
 def _contrast(each: Contrast) -> list[str]:
     found = each.comparison
     reach = f"{signed(100 * found.low, 1)} to {signed(100 * found.high, 1)}"
-    strong = "**" if each.holm < 0.05 else ""
-    smallest = f"{_points(each.detectable)}, {_points(each.detectable_in_table)}"
-    difference = f"{strong}{signed(100 * found.difference, 1)}{strong} ({reach})"
-    return [each.trained, each.tested, f"{each.one} – {each.other}", difference, _p(found.p), _p(each.holm), smallest]
+    smallest = ", ".join(_points(size) if size < 1 else "> 100" for size in (each.detectable, each.detectable_in_table))
+    difference = f"{signed(100 * found.difference, 1)} ({reach})"
+    told = "yes" if each.holm < 0.05 else "no"
+    methods = f"{each.one} – {each.other}"
+    return [methods, each.trained, each.tested, difference, _p(found.p), _p(each.holm), told, smallest]
 
 
 def _changes(results: Results) -> Iterator[Table]:
