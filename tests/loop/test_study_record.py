@@ -155,6 +155,9 @@ def spoil(folder: Path, record: Record, model: Path, other: VLM) -> None:
     metrics.write_text("".join(lines[:-1]))
     with pytest.raises(UserError, match="2 of 3 steps"):
         make_record(folder, 0)
+    gap = json.loads(lines[1]) | {"entropy": None, "not_finite": ["entropy"]}
+    metrics.write_text("".join([lines[0], json.dumps(gap) + "\n", lines[2]]))
+    assert make_record(folder, 0).curves["entropy"][1] is None
     metrics.write_text("".join(lines))
 
     assert make_record(folder, 0) == replace(record, drift={})

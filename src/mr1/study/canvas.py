@@ -23,7 +23,8 @@ Legend = Mapping[str, Mapping[str, Any]]
 """How the lines of each label look."""
 
 DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
-"""Of a method's lines: with more methods than colours, the colours come again with the next."""
+MARKS = ("o", "s", "D")
+"""Of a method's lines and points: with more methods than colours, the colours come again with the next."""
 DPI = 170
 LINE = 0.24
 """Inches of a line with one method."""
@@ -82,6 +83,12 @@ def style_of(results: Results, method: str) -> dict[str, Any]:
     return {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number // len(SERIES) % len(DASHES)]}
 
 
+def point_of(results: Results, method: str) -> dict[str, Any]:
+    """The colour and the mark of a method's points."""
+    number = 0 if method == UNTRAINED else results.methods.index(method)
+    return {"color": style_of(results, method)["color"], "marker": MARKS[number // len(SERIES) % len(MARKS)]}
+
+
 def legend_of(results: Results, methods: Sequence[str]) -> Legend:
     return {method: style_of(results, method) for method in results.methods if method in methods}
 
@@ -89,9 +96,9 @@ def legend_of(results: Results, methods: Sequence[str]) -> Legend:
 def interval(axes: Axes, x: float, y: float, low: float, high: float, across: bool, **look: Any) -> None:
     """A point with its interval; `across` where the axis of the figure is the horizontal one."""
     middle = x if across else y
-    look = {key: value for key, value in look.items() if key != "linestyle"}
     look["xerr" if across else "yerr"] = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
-    axes.errorbar([x], [y], marker="o", markersize=4.5, capsize=2.5, **look)
+    drawn: dict[str, Any] = {"marker": "o", "markersize": 4.5, "capsize": 2.5} | look
+    axes.errorbar([x], [y], **drawn)
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:

@@ -6,14 +6,27 @@ and the same dashes in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from mr1.report.drawing import COLOURS, INK, named
 from mr1.report.html import signed
-from mr1.study.canvas import DASHES, LINE, Drawing, band, draw, interval, legend_of, rows, same_width, style_of
+from mr1.study.canvas import (
+    DASHES,
+    LINE,
+    Drawing,
+    band,
+    draw,
+    interval,
+    legend_of,
+    point_of,
+    rows,
+    same_width,
+    style_of,
+)
 from mr1.study.results import UNTRAINED, Arm, Range, Results, SweepResult
 from mr1.study.statistics import Mean
 
@@ -47,7 +60,7 @@ def _same_task(results: Results) -> Drawing | None:
             interval(panel, 100 * start.value, 0, 100 * start.low, 100 * start.high, across=True, color=INK)
             panel.axvline(100 * start.value, color=INK, linewidth=1, linestyle=DASHES[2])
             for row, arm in enumerate(arms, start=1):
-                mean, own = arm.scores[same].accuracy, style_of(results, arm.method)
+                mean, own = arm.scores[same].accuracy, point_of(results, arm.method)
                 seeds = [100 * value for value in mean.seeds]
                 panel.plot(seeds, [row] * len(seeds), "|", color=own["color"], markersize=9, alpha=0.6)
                 interval(panel, 100 * mean.value, row, 100 * mean.low, 100 * mean.high, across=True, **own)
@@ -77,7 +90,7 @@ def _changes(results: Results) -> Drawing | None:
                 if (change := score.change) is None:
                     continue
                 points = 100 * change.difference, row, 100 * change.low, 100 * change.high
-                interval(panel, *points, across=True, **style_of(results, arm.method))
+                interval(panel, *points, across=True, **point_of(results, arm.method))
                 if score.over_untrained is not None:
                     share = f"{signed(100 * score.over_untrained, 0)} %"
                     where = panel.get_yaxis_transform()
@@ -245,7 +258,7 @@ def _travelled(results: Results) -> Drawing | None:
             panel.axhline(0, color=INK, linewidth=1)
             for arm in arms:
                 if arm.trained == trained and tested in arm.kl:
-                    _point(panel, arm, arm.kl[tested], tested, style_of(results, arm.method)["color"])
+                    _point(panel, arm, arm.kl[tested], tested, point_of(results, arm.method))
             panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
             panel.set_ylabel("points gained")
             if far:
@@ -266,13 +279,12 @@ def _travelled(results: Results) -> Drawing | None:
     return draw("kl-travelled", "Gain against KL travelled", reading, [1.6] * len(places), paint, marks)
 
 
-def _point(axes: Axes, arm: Arm, kl: Range, tested: str, colour: str) -> None:
+def _point(axes: Axes, arm: Arm, kl: Range, tested: str, look: Mapping[str, Any]) -> None:
     change = arm.scores[tested].change
     if change is not None:
-        interval(
-            axes, kl.mean, 100 * change.difference, 100 * change.low, 100 * change.high, across=False, color=colour
-        )
-        axes.plot([kl.low, kl.high], [100 * change.difference] * 2, color=colour, linewidth=1.5)
+        points = 100 * change.difference, 100 * change.low, 100 * change.high
+        interval(axes, kl.mean, *points, across=False, **look)
+        axes.plot([kl.low, kl.high], [points[0]] * 2, color=look["color"], linewidth=1.5)
 
 
 def _difficulty(results: Results, trained: str) -> Drawing | None:
@@ -288,11 +300,13 @@ def _difficulty(results: Results, trained: str) -> Drawing | None:
     def paint(axes: Sequence[Axes]) -> None:
         for number, (method, means) in enumerate(scores.items()):
             own = style_of(results, method)
-            places = [place + 0.09 * (number - (len(scores) - 1) / 2) for place in range(len(kinds))]
+            apart = min(0.09, 0.7 / len(scores))
+            places = [place + apart * (number - (len(scores) - 1) / 2) for place in range(len(kinds))]
             axes[0].plot(places, [100 * means[kind].value for kind in kinds], linewidth=1.2, **own)
             for place, kind in zip(places, kinds, strict=True):
                 mean = means[kind]
-                interval(axes[0], place, 100 * mean.value, 100 * mean.low, 100 * mean.high, across=False, **own)
+                points = 100 * mean.value, 100 * mean.low, 100 * mean.high
+                interval(axes[0], place, *points, across=False, **point_of(results, method))
         axes[0].set_xticks(range(len(kinds)), kinds)
         axes[0].grid(axis="x", visible=False)
         axes[0].set_xlabel("difficulty")

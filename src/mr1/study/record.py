@@ -139,7 +139,7 @@ def make_record(folder: Path, drift_samples: int = SAMPLES) -> Record:
         UserError: the run is not finished, or what it left can't be read.
     """
     config, reader = read_config(folder / SETTINGS), Reader(folder)
-    metrics = read_metrics(reader)
+    metrics = read_metrics(Reader(folder))  # a value that isn't finite is a gap
     if len(metrics) != config.steps:
         raise UserError(f"{folder} holds {len(metrics)} of {config.steps} steps that can be read; finish the run first")
     figures = reader.json("evaluation.json", required=bool(config.evaluation.final_samples))
