@@ -120,7 +120,7 @@ def test_examples_are_the_first_on_which_two_methods_differ(study: Study) -> Non
     found = disagreements(collect(study, placed), placed)
     assert [(each.trained, each.seed, each.one) for each in found] == [("counting", 0, "sft"), ("geometry", 0, "sft")]
     first = found[0]
-    assert first.other == "grpo-d", "the best of the others"
+    assert first.other == "grpo-d", "the study's last"
     right = {
         cell.method: record.tests["after"]["counting"].bits
         for cell, record in grid

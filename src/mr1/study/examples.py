@@ -49,10 +49,10 @@ class Disagreements:
 
 
 def disagreements(results: Results, placed: Sequence[Placed]) -> list[Disagreements]:
-    """For each trained task, the method that is ahead against the one that others are relative to.
+    """For each trained task, the method that others are relative to against the last one of the study.
 
-    That is `relative_to`, or the study's first method. Where it is ahead itself, or there is no other, the next best is
-    taken. A task is left out where the runs' folders are not there any more.
+    That is `relative_to`, or the study's first method. A task is left out where the runs' folders are not there any
+    more, or hold no test.
     """
     found = []
     for trained in results.trained:
@@ -71,12 +71,11 @@ def disagreements(results: Results, placed: Sequence[Placed]) -> list[Disagreeme
 
 
 def _pair(results: Results, trained: str) -> list[str]:
-    """The reference and the best of the others."""
-    same = results.same[trained]
-    arms = {arm.method: arm.scores[same].accuracy.value for arm in results.arms if arm.trained == trained}
-    reference = results.relative_to if results.relative_to in arms else next(iter(arms), None)
-    others = [method for method in arms if method != reference]
-    return [reference, max(others, key=lambda method: arms[method])] if reference and others else []
+    """The reference and the last of the others, of those that have runs."""
+    methods = [arm.method for arm in results.arms if arm.trained == trained]
+    reference = results.relative_to if results.relative_to in methods else methods[0] if methods else None
+    others = [method for method in methods if method != reference]
+    return [reference, others[-1]] if reference and others else []
 
 
 def _compared(task: str, trained: str, seed: int, folders: Mapping[str, Path]) -> Disagreements | None:
