@@ -12,14 +12,18 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 from report_folders import HOSTILE, Page, png, write_rows
+from rich.console import Console as RichConsole
 from study_records import SAMPLES, make_placed, make_study
 
 from mr1.config import dump_config
 from mr1.errors import UserError
+from mr1.report.console import Console
 from mr1.study.canvas import Drawing, draw
+from mr1.study.compare import compare
 from mr1.study.examples import EACH, disagreements
 from mr1.study.grid import Placed
 from mr1.study.plots import all_drawings
+from mr1.study.record import write_record
 from mr1.study.results import collect
 from mr1.study.settings import Study
 from mr1.study.tables import all_tables
@@ -161,16 +165,22 @@ def test_plots_show_every_method() -> None:
             assert image.getpixel((0, 0))[:3] == (255, 255, 255)  # type: ignore[index]
 
 
-def test_a_study_with_a_single_run_and_one_with_nothing(tmp_path: Path) -> None:
+def test_the_tables_of_a_study_that_has_a_single_run(tmp_path: Path) -> None:
     study = make_study(output=str(tmp_path), tasks=["counting"], sweeps={})
-    placed = make_placed(study)
-    results = write_results(study, placed[:1])
+    console = Console(RichConsole(file=io.StringIO(), width=200))
+    with pytest.raises(UserError, match="no run is done yet"):
+        compare(study, 1, console, start=False)
+
+    cell, record = make_placed(study)[0]
+    cell.config.folder.mkdir(parents=True)
+    write_record(cell.config.folder, record)
+    compare(study, 1, console, start=False)
     assert (study.folder / "index.html").is_file()
     assert "1 of 3 seeds" in (study.folder / "results.md").read_text()
-    assert results.done == 1
-    with pytest.raises(UserError, match="no run is done yet"):
-        write_results(study, [])
-    blocked = make_study(output=str(tmp_path / "file"))
+    said = console.rich.file.getvalue()  # type: ignore[attr-defined]
+    assert "Same task (Table 1)" in said
+    assert f"1 of 9 results: {study.folder / 'index.html'}" in said.replace("\n", "")
+
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can't be written"):
-        write_results(blocked, placed[:1])
+        write_results(make_study(output=str(tmp_path / "file"), sweeps={}), [(cell, record)])
