@@ -49,19 +49,28 @@ class Tally:
 
 @dataclass
 class Speed:
-    """Verdicts and the seconds that they took by the clock."""
+    """Verdicts and the seconds that they took."""
 
     verdicts: int = 0
     seconds: float = 0.0
+    """By the clock."""
+    core: float = 0.0
+    """Of a core, in this process: what a busy machine leaves as it is. A worker's are not among them."""
 
-    def add(self, seconds: float) -> None:
+    def add(self, seconds: float, core: float) -> None:
         self.verdicts += 1
         self.seconds += seconds
+        self.core += core
 
     @property
     def rate(self) -> float:
         """Verdicts a second."""
         return self.verdicts / self.seconds if self.seconds else 0.0
+
+    @property
+    def rate_of_a_core(self) -> float:
+        """Verdicts a second of a core."""
+        return self.verdicts / self.core if self.core else 0.0
 
 
 @dataclass
@@ -94,10 +103,10 @@ def measure(judge: Judge, tried: Iterable[Pair]) -> Result:
     result = Result()
     with _counted() as asked:
         for pair in tried:
-            before, start = asked[0], time.perf_counter()
+            before, start, core = asked[0], time.perf_counter(), time.process_time()
             verdict = judge(pair.answer, pair.truth)
-            seconds = time.perf_counter() - start
-            (result.algebra if asked[0] > before else result.plain).add(seconds)
+            core, seconds = time.process_time() - core, time.perf_counter() - start
+            (result.algebra if asked[0] > before else result.plain).add(seconds, core)
             result.slow += seconds > SLOW
             if seconds > result.slowest:
                 result.slowest, result.slowest_pair = seconds, pair

@@ -82,11 +82,14 @@ def check_data(
     if not sources:
         raise UserError(f"sources: {source} has none; `mr1 data show` looks at procedural tasks")
     from mr1.data.check import check_split
-    from mr1.data.source import load_source
+    from mr1.data.source import load_source, require_answers
     from mr1.models.loading import load_vlm
     from mr1.models.policy import prompt_limit
 
     tasks = [load_source(name, settings) for name, settings in sources.items()]
+    if config:
+        for task in tasks:
+            require_answers(config, task)
     named = model or (config.model if config else None)
     vlm = load_vlm(named, config.loading if config else Loading(), weights=False) if named else None
     limit = max_prompt_tokens or (prompt_limit(vlm.model.config, config) if vlm else None)

@@ -118,6 +118,12 @@ def test_a_file_of_ones_own_may_have_any_name(tmp_path: Path) -> None:
 def test_verbs_that_take_data_take_recipes() -> None:
     said("data", "example", "own-data", "--rows", "16")
     assert "own, train: 1" in said("data", "check", "own-jsonl")
+    Path("chat.jsonl").write_text('{"messages": [{"role": "user", "content": "How many?"}]}\n' * 40)
+    Path("chat.yaml").write_text(
+        "\n".join(line for line in recipe_text("own-jsonl").splitlines() if "columns:" not in line)
+    )
+    result = CliRunner().invoke(app, ["data", "check", "chat.yaml", "sources.own.path=chat.jsonl"])
+    assert "sources.own.columns.answer: the rows have no answers, which reward accuracy" in str(result.exception)
     choice = Choice(None, None, 1, 1.0, None, None, "strict", None)
     assert [each.task.name for each in measurements([], ["own-jsonl"], choice)] == ["own"]
 

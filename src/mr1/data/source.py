@@ -351,17 +351,27 @@ def open_sources(config: Config) -> list[SourceTask]:
                     f"sources.{task.name}.splits: it has no split {split}, which the run reads; name one, or set "
                     f"sources.{task.name}.held_out" + (", or evaluation.tasks" if split != "train" else "")
                 )
-        evaluated = task.name in config.evaluation.tasks and config.measured_splits
-        if not task.answered and (evaluated or any(name.startswith("accuracy") for name in config.rewards)):
-            raise UserError(
-                f"sources.{task.name}.columns.answer: the rows have no answers, which reward accuracy and evaluation "
-                "compare with; name their column, or do without both"
-            )
+        require_answers(config, task)
         expected = expected_rows(config, task)
         for split in needed[task.name]:
             rows = [*task.parts[split].unusable, *(row for row in expected if row.split == split)]
             refuse_many(rows, task.looked_at(split), config.data.max_unusable, "data.max_unusable")
     return opened
+
+
+def require_answers(config: Config, task: SourceTask) -> None:
+    """Raise where a run compares with answers that a source has not.
+
+    Raises:
+        UserError: the source's rows have no answers.
+    """
+    trained = task.name in config.tasks and any(name.startswith("accuracy") for name in config.rewards)
+    evaluated = task.name in config.evaluation.tasks and config.measured_splits
+    if not task.answered and (trained or evaluated):
+        raise UserError(
+            f"sources.{task.name}.columns.answer: the rows have no answers, which reward accuracy and evaluation "
+            "compare with; name their column, or do without both"
+        )
 
 
 def expected_rows(config: Config, task: SourceTask) -> list[BadRow]:

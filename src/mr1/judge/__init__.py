@@ -8,7 +8,7 @@ evaluation use. `r1v` is R1-V's rules to the letter, so that published numbers c
     notation  one notation for what is written in many ways
     boxes     what a box states, with what stands beside it
     frame     the statement in an answer: conclusions, boxes, quotes, words apart from values
-    numbers, units, calendar, spoken, quantity
+    numbers, unit_names, units, calendar, spoken, quantity
               literals, units, dates and times; one value with its unit and the words around it
     codes     what has digits and is no value
     choices   how letters of a multiple choice are written

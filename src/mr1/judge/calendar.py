@@ -42,6 +42,7 @@ _DATES = tuple(
 _BEFORE_CHRIST = re.compile(
     r"(?:(?:about|around|circa|c\.|in)\s+)?(\d{1,5})\s*(?:BCE?|B\.\s?C\.(?:\s?E\.)?|B\.C)|公元前\s*(\d{1,5})\s*年?"
 )
+_SEPARATES = re.compile(r"[-/.年月公]|BC")
 _DIGIT = re.compile(r"\d")
 _SLASHED = re.compile(r"([0-3]?\d)([/.-])([0-3]?\d)\2([12]\d{3})")
 _HALF = r"(?P<half>[ap]\.?\s?m\b\.?|in the (?:morning|afternoon|evening)|at night)"
@@ -61,7 +62,10 @@ def read_date(text: str) -> Day | None:
     """A date, or a month with its year or its day; None where the text is none or no such day exists."""
     if not _DIGIT.search(text):
         return None
-    for pattern in _NAMED_DATES if _NAMES_A_MONTH.search(text) else _DATES:
+    named = _NAMES_A_MONTH.search(text) is not None
+    if not named and _SEPARATES.search(text) is None:
+        return None
+    for pattern in _NAMED_DATES if named else _DATES:
         if found := pattern.fullmatch(text):
             parts = found.groupdict()
             month = MONTHS[parts["name"].lower()] if parts.get("name") else int(parts["m"])

@@ -24,15 +24,22 @@ _FORMULA = re.compile(rf"(?=.*\d)(?:(?:{_ELEMENT})\d{{0,3}}|\({_ATOMS}\)\d{{0,3}
 _LOWERED = re.compile(r"\s*_\s*\{?\s*(\d+)\s*\}?\s*")
 
 
+def decade_in(text: str) -> re.Match[str] | None:
+    """Where a text tells a decade."""
+    return DECADE.search(text) if "0" in text and ("s" in text or "年" in text) else None
+
+
 def code_of(text: str) -> str:
     """The one way of writing a serial number, a formula, a Roman numeral or a decade; empty for all else."""
-    if found := _ONE_DECADE.fullmatch(text):
+    if decade_in(text) and (found := _ONE_DECADE.fullmatch(text)):
         return f"{found[1]}s"
+    if text[:1].isdecimal():
+        return ""
     if _SERIAL.fullmatch(text):
         return text
     if text.isalpha():
         return text if _ROMAN.fullmatch(text.upper()) and (text.isupper() or text.islower()) else ""
-    flat = _LOWERED.sub(r"\1", text)
+    flat = _LOWERED.sub(r"\1", text) if "_" in text else text
     return flat if _FORMULA.fullmatch(flat) else ""
 
 
@@ -40,9 +47,9 @@ def read_code(text: str) -> Reading:
     """A text that is a code, or tells a decade."""
     if code := code_of(text):
         return Reading(Words((code,)))
-    if (found := DECADE.search(text)) and re.search(r"\d", text[: found.start()] + text[found.end() :]) is None:
+    if (found := decade_in(text)) and re.search(r"\d", text[: found.start()] + text[found.end() :]) is None:
         return Reading(Words(tuple(text.replace("'", "").split())))
-    mixed = _MIXED.search(text)
-    if mixed and (" " in text or "." in text or "_" in text) and _PLAIN.fullmatch(text) and not _JOINED.search(text):
+    apart = " " in text or "." in text or "_" in text
+    if apart and _PLAIN.fullmatch(text) and _MIXED.search(text) and not _JOINED.search(text):
         return Reading(Words(tuple(token.strip(".,") for token in text.replace(",", " ").split())))
     return Reading(why="it is no code")

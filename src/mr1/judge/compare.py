@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from mr1.judge.codes import code_of
@@ -34,6 +34,7 @@ from mr1.judge.values import (
 
 FEWEST_DIGITS = 3
 """Significant digits that a decimal needs to stand for an exact truth: 0.333 for 1/3, 7.21 for 2√13."""
+_NONE = Fraction(0)
 CLOSE = Fraction(1, 10**12)
 """Relative distance of radians, which are no fraction of a degree."""
 
@@ -65,7 +66,8 @@ class Comparison:
             return False, said.why or gold.why
         if said.words and gold.words and self._beside(said) != self._beside(gold):
             return False, "the words beside the values differ"
-        if Kind.INEQUALITY in (said.kind, gold.kind) and (told := self._solutions(said, gold)):
+        either = said.value.kind is Kind.INEQUALITY or gold.value.kind is Kind.INEQUALITY
+        if either and (told := self._solutions(said, gold)):
             return told
         rule = self._rule(said.value, gold.value)
         if rule is None:
@@ -162,7 +164,7 @@ class Comparison:
             return False
         said, gold = _meant(said, gold), _meant(gold, said)
         if said.unit and gold.unit and _is_rate_of(said.unit, gold.unit):
-            said = replace(said, unit=gold.unit)
+            said = said._replace(unit=gold.unit)
         if self.truth.units == "required" and not self._measured(said, gold):
             return False
         if (said.unit and gold.counted) or (gold.unit and said.counted):  # 3 euros are not 3 cubes
@@ -175,7 +177,7 @@ class Comparison:
             exact = _tolerance(said, gold)
             allowed = max(exact, self.truth.tolerance.relative * abs(gold.value)) if gold.value is not None else exact
             if (decimals := self.truth.tolerance.decimals) is not None and gold.value is not None:
-                gold = replace(gold, value=_rounded(gold.value, decimals))
+                gold = gold._replace(value=_rounded(gold.value, decimals))
                 allowed = max(allowed, Fraction(1, 2) / Fraction(10) ** decimals)
             return self.algebra(_latex(said), _latex(gold), scales, str(allowed))
         return any(self._close(said, gold, conversion) for conversion in conversions)
@@ -194,11 +196,13 @@ class Comparison:
         tolerance = self.truth.tolerance
         if tolerance.decimals is not None:
             return _rounded(value, tolerance.decimals) == _rounded(gold.value, tolerance.decimals)
-        allowed = _tolerance(said, gold) * abs(scale)
+        allowed = _tolerance(said, gold)
+        if conversion is not UNCHANGED:
+            allowed *= abs(scale)
+            if scale.denominator > 10**40 or scale.numerator > 10**40:
+                allowed = max(allowed, abs(gold.value) * CLOSE)
         if tolerance.relative:
             allowed = max(allowed, abs(gold.value) * tolerance.relative)
-        if scale.denominator > 10**40 or scale.numerator > 10**40:
-            allowed = max(allowed, abs(gold.value) * CLOSE)
         return bool(allowed) and abs(value - gold.value) <= allowed
 
     def _conversions(self, said: Number, gold: Number) -> list[Conversion]:
@@ -303,10 +307,10 @@ def _meant(number: Number, other: Number) -> Number:
     if number.unit is None or other.unit is None or number.unit.same(other.unit):
         return number
     if other.unit.dimension == (("temperature", 1),) and number.unit.name in ("C", "F"):
-        return replace(number, unit=scale[0] if (scale := unit_at(f"°{number.unit.name}")) else None)
+        return number._replace(unit=scale[0] if (scale := unit_at(f"°{number.unit.name}")) else None)
     if other.unit.dimension == (("length", 1),) and (found := _FEET.fullmatch(number.latex + number.unit.name)):
         inches = Fraction(found[1] or 0) * 12 + Fraction(found[2] or found[3] or 0)
-        return replace(number, value=inches, unit=inch[0] if (inch := unit_at("inches")) else None)
+        return number._replace(value=inches, unit=inch[0] if (inch := unit_at("inches")) else None)
     return number
 
 
@@ -317,7 +321,7 @@ def _unnumbered(ours: list[Reading], theirs: list[Reading]) -> tuple[list[Readin
     if plain[0] != plain[1] or len(plain[0]) != 1 or (names[0] == plain[0]) == (names[1] == plain[1]):
         return ours, theirs
     words = frozenset(plain[0])
-    return [replace(item, words=words) for item in ours], [replace(item, words=words) for item in theirs]
+    return [item._replace(words=words) for item in ours], [item._replace(words=words) for item in theirs]
 
 
 def _ordered(several: Several) -> bool:
@@ -330,7 +334,7 @@ def _spread(several: Several) -> list[Reading]:
     if items and isinstance(items[-1].value, Number) and (unit := items[-1].value.unit):
         for place, item in enumerate(items):
             if isinstance(item.value, Number) and item.value.unit is None:
-                items[place] = replace(item, value=replace(item.value, unit=unit))
+                items[place] = item._replace(value=item.value._replace(unit=unit))
     return items
 
 
@@ -370,5 +374,5 @@ def _tolerance(said: Number, gold: Number) -> Fraction:
     if gold.approximate and gold.decimals is not None and (said.decimals is None or said.decimals > gold.decimals):
         return Fraction(1, 2 * 10**gold.decimals)
     if not said.decimals or gold.decimals is not None or said.digits < FEWEST_DIGITS:
-        return Fraction(0)
+        return _NONE
     return Fraction(1, 2 * 10**said.decimals)

@@ -33,6 +33,7 @@ _SUBJECT = re.compile(
     r"(?:\b(?:is|are|was|were|equals?|be|has|have|contains?|shows?)|\b(?:it|that)'s)\b\s*(?:equal\s+to\s+)?",
     re.IGNORECASE,
 )
+_BRACE_OF_A_SET = re.compile(r"\\[{}]")
 _WORD = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:'[^\W\d_]+)?|[\u4e00-\u9fff]")
 
 HEDGES = frozenset(
@@ -75,6 +76,8 @@ def trimmed(text: str) -> str:
 
 def _without_end(text: str) -> str:
     last = text[-1:]
+    if last.isalnum():
+        return text.strip()
     if last == "." and _ENDLESS.search(text):
         return text.strip()
     return (_END.sub("", text) if last in ".,;:?!" or last.isspace() else text).strip()
@@ -147,7 +150,7 @@ def _brackets_or(marks: str) -> re.Pattern[str]:
 def balanced(text: str) -> bool:
     """Whether each bracket is closed by its like; those of a set, with a backslash, don't count."""
     opened: list[str] = []
-    for character in re.sub(r"\\[{}]", "", text):
+    for character in _BRACE_OF_A_SET.sub("", text):
         if character in "([{":
             opened.append(character)
         elif character in ")]}" and (not opened or "([{".index(opened.pop()) != ")]}".index(character)):

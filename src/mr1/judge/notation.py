@@ -66,7 +66,7 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
     ("\\\\", r"\\\\(?:\[[^\[\]]*\])?", ROW_END),
     # Between groups of thousands: 12{,}345, 12,\!345, 10\,000 and thin blanks.
     ("{,}", r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ","),
-    ("\\", r"(?<=\d)(?:,?\\[,!;: ]|,\s*\\!)(?=\d{3}(?!\d))", ","),
+    ("\\", r"(?:\\(?<=\d\\)[,!;: ]|,(?<=\d,)(?:\\[,!;: ]|\s*\\!))(?=\d{3}(?!\d))", ","),
     ("'", r"(?<=\d)'(?=\d{3}(?!\d))", ","),
     ("_", r"(?<=\d)_(?=\d{3}(?!\d))", ","),
     ("\u2009", r"(?<=\d)\u2009(?=\d{3}(?!\d))", ","),
@@ -121,6 +121,10 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
 """What must be in a text for the rewriting to change it, so that most are never tried; the pattern; what it becomes."""
 _REWRITES = tuple((sign, re.compile(pattern), replacement) for sign, pattern, replacement in _RULES)
 
+_PLAIN = re.compile(r"[A-Za-z0-9 .,;:()/%?-]*")
+_IN_WORDS = tuple(sign for sign, _, _ in _REWRITES if _PLAIN.fullmatch(sign))
+"""Signs of the rules that may change a text of plain characters; one without them is in the one notation."""
+
 _SCRIPTS = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+|[{''.join(_SUBSCRIPTS)}]+|[{_VULGAR}]")
 # In Markdown; beside it stands no letter and no digit, or it is a power.
 _EMPHASIS = re.compile(
@@ -136,13 +140,17 @@ _DOLLAR = re.compile(r"\\\$|\$+")
 def canonical(text: str) -> str:
     """A text in the one notation, stripped."""
     text = unwrapped(text)
+    if _PLAIN.fullmatch(text) and not any(map(text.__contains__, _IN_WORDS)):
+        return text
     if not text.isascii():
         text = _SCRIPTS.sub(_in_line, text.translate(_CHARACTERS))
     if "<" in text or "&" in text:
         text = _MARKUP.sub(r" \2 ", text)
     if "*" in text or "_" in text:
         text = _EMPHASIS.sub(r"\2", text)
-    text = _without_dollars(text.replace("`", "'"))
+    text = text.replace("`", "'")
+    if "$" in text:
+        text = _without_dollars(text)
     for sign, pattern, replacement in _REWRITES:
         if sign in text and pattern.search(text):  # to search is cheaper than to replace nothing
             text = pattern.sub(replacement, text)
@@ -189,8 +197,6 @@ def _in_line(found: re.Match[str]) -> str:
 
 def _without_dollars(text: str) -> str:
     r"""Take off the dollars that begin and end mathematics; `\$5`, and a dollar that nothing ends, is money."""
-    if "$" not in text:
-        return text
     pieces: list[str] = []
     last, opened = 0, -1
     marks = [found for found in _DOLLAR.finditer(text) if found[0] != "\\$"]

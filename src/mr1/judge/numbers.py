@@ -6,8 +6,8 @@ A literal is read where it begins in a text; what follows it is the caller's. Ev
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 LARGEST_EXPONENT = 300
 """Powers of ten beyond this are not read as numbers."""
@@ -28,6 +28,8 @@ _LITERAL = re.compile(
     )""",
     re.VERBOSE,
 )
+SIMPLE = re.compile(r"([+-]?)(\d{1,15})(?:\.(\d{1,15}))?(?!\s*+[\\(^*/xXeEa\d]|[.,]\d|\.[.\\(])")
+"""A decimal that does not go on as a fraction, a power, a repeating decimal or groups of thousands: most numbers."""
 _TEN = re.compile(r"([+-]?)\s*+10\s*+\^\s*+\{?\s*+([+-]?\d{1,4})\s*+\}?")
 _ELLIPSIS = re.compile(r"(\d*+)\.(\d*?)(\d{1,6}?)\3++(\d*+)")
 
@@ -76,15 +78,16 @@ _MOST_WORDS = 40  # of one number: of `a a a ...` each beginning is tried
 _WORDS = re.compile(
     rf"(?:{_NUMBER_WORD})(?:(?:[\s-]+|,\s*)(?:{_NUMBER_WORD})){{0,{_MOST_WORDS}}}(?![A-Za-z])", re.IGNORECASE
 )
-_FIRST = re.compile(
-    rf"(?:{'|'.join((*SMALL, *TENS, *_ORDINALS, 'half', 'quarter', 'a', 'an', 'minus', 'negative'))})(?![A-Za-z])",
-    re.IGNORECASE,
-)
+_FIRST = frozenset({*SMALL, *TENS, *_ORDINALS, "half", "quarter", "a", "an", "minus", "negative"})
+_WORD = re.compile(r"[A-Za-z]+")
 _ORDINAL_SUFFIX = re.compile(r"\s?(?:st|nd|rd|th)(?![A-Za-z])|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?")
+_BEHIND = re.compile(
+    f"{_ORDINAL_SUFFIX.pattern}|(?i:{_MULTIPLIER.pattern})|{_CHINESE_MULTIPLIER.pattern}|{_ABBREVIATION.pattern}"
+)
+"""Any of what makes another number of a decimal in front of it."""
 
 
-@dataclass(frozen=True)
-class Literal:
+class Literal(NamedTuple):
     """A number and how it was written."""
 
     value: Fraction
@@ -107,21 +110,35 @@ def literal_at(text: str, start: int = 0) -> tuple[Literal, int] | None:
     if "半" in text and (part := _CHINESE_HALF.match(text, start)):
         whole = _numeral(part[1]) if part[1] else 0
         return None if whole is None else (Literal(whole + Fraction(1, 2)), part.end())
-    found = _LITERAL.match(text, start)
-    if found is None:
+    if text[start].isalpha():
         return _words_at(text, start) or _chinese_at(text, start)
-    literal, end = _written(found), found.end()
-    if ten := _TEN.match(text, start):
-        literal, end = _power_of_ten(ten), ten.end()
-    if literal is None:
-        return None
-    if end == len(text):
+    if simple := SIMPLE.match(text, start):
+        literal, end = decimal(*simple.groups()), simple.end()
+    else:
+        found = _LITERAL.match(text, start)
+        if found is None:
+            return _chinese_at(text, start)  # 〇 is no letter
+        written, end = _written(found), found.end()
+        if ten := _TEN.match(text, start):
+            written, end = _power_of_ten(ten), ten.end()
+        if written is None:
+            return None
+        literal = written
+    if end == len(text) or _BEHIND.match(text, end) is None:
         return literal, end
     if suffix := _ORDINAL_SUFFIX.match(text, end):
         if literal.decimals != 0:
             return None
         return Literal(literal.value, ordinal=True), suffix.end()
     return _multiplied(literal, text, end)
+
+
+def decimal(sign: str, whole: str, behind: str | None) -> Literal:
+    """A decimal by its parts; `behind` is what stands behind the point."""
+    digits = whole + (behind or "")
+    decimals = len(digits) - len(whole)
+    value = Fraction(int(sign + digits), 10**decimals) if decimals else Fraction(int(sign + digits))
+    return Literal(value, decimals, len(digits.lstrip("0")))
 
 
 def _written(found: re.Match[str]) -> Literal | None:
@@ -144,13 +161,12 @@ def _written(found: re.Match[str]) -> Literal | None:
         if again and again[3].startswith(again[4]):
             return Literal(sign * _repeating(f"{again[1]}.{again[2]}", again[3]))
     whole, _, behind = text.partition(".")
+    value, _, digits, _ = decimal("", whole, behind)
     decimals = len(behind)
-    value = Fraction(int(whole + behind), 10**decimals) if decimals else Fraction(int(whole))
     if exponent := int(found["ten"] or found["e"] or 0):
         if abs(exponent) > LARGEST_EXPONENT:
             return None
         value, decimals = value * Fraction(10) ** exponent, max(decimals - exponent, 0)
-    digits = len((whole + behind).lstrip("0"))
     if found["over"]:
         below = Fraction(found["below"].replace(",", ""))
         return Literal(sign * value / below) if below else None
@@ -196,13 +212,14 @@ def _divided(above: str, below: str) -> Literal | None:
 
 def _words_at(text: str, start: int) -> tuple[Literal, int] | None:
     """English number words: two hundred and five, minus three, one half, three point five, twenty-first."""
-    if (start and text[start - 1].isalpha()) or not _FIRST.match(text, start):
+    first = None if start and text[start - 1].isalpha() else _WORD.match(text, start)
+    if first is None or first[0].lower() not in _FIRST:
         return None
     found = _WORDS.match(text, start)
     if found is None:
         return None
     words: list[tuple[str, int]] = []
-    for each in re.finditer(r"[A-Za-z]+", found[0]):
+    for each in _WORD.finditer(found[0]):
         if "," in found[0][: each.start()].rstrip()[-1:] and words[-1][0] not in SCALES:  # two, three
             break
         words.append((each[0].lower(), start + each.start()))

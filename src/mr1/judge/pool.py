@@ -209,5 +209,15 @@ def side_by_side(judge: Callable[[Item], Result], items: Iterable[Item]) -> list
 
     A thread that has asked a worker only waits. What `judge` does itself must be safe in several threads.
     """
+    given = list(items)
+    left = iter(range(len(given)))
+    said: dict[int, Result] = {}
+
+    def work() -> None:
+        for place in left:  # a thread takes the next one when it has done one: one future for each costs five verdicts
+            said[place] = judge(given[place])
+
     with ThreadPoolExecutor(CORES) as threads:
-        return list(threads.map(judge, items))
+        for future in [threads.submit(work) for _ in range(CORES)]:
+            future.result()
+    return [said[place] for place in range(len(given))]

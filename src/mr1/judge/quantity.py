@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from mr1.judge.codes import DECADE
+from mr1.judge.codes import decade_in
 from mr1.judge.frame import HEDGES, balanced, content_words, hedged, subjects, top_level
 from mr1.judge.notation import closing
-from mr1.judge.numbers import CARDINALS, Literal, literal_at
+from mr1.judge.numbers import CARDINALS, Literal, decimal, literal_at
 from mr1.judge.units import Unit, unit_at
 from mr1.judge.values import Number, Pair, Reading
 
@@ -30,6 +29,8 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _MONEY = re.compile(r"([+-]?)\s*(US\$|\$|€|£|¥|₹|₩|(?:USD|EUR|GBP|CNY|JPY|INR|RMB)(?![A-Za-z]))\s*(?=[\d.])")
+_OPENS = re.compile(f"(?i:{_APPROXIMATE.pattern}|{_BOUND.pattern})|{_MONEY.pattern}")
+"""Any of what a value itself begins with, so that it is no word in front of one."""
 _LEADING = re.compile(
     r"(?:\\angle(?![A-Za-z])|一共有?|[^\W\d_\u4e00-\u9fff]{2,}+(?:'s)?(?!-?\d)|[\u4e00-\u9fff]|(?<![^\s(\"'])[aAI](?=\s))"
     r"[\s,:;'\"!.(]*+(?![+*/^=<>]|-\s|\\(?:le|ge|ne|in)(?![A-Za-z]))"
@@ -37,6 +38,7 @@ _LEADING = re.compile(
 _TRAILING = re.compile(
     r"[\s,.;:!?()\"'-]*(?:[^\W\d_\u4e00-\u9fff]{2,}(?:'[^\W\d_]+)?|[\u4e00-\u9fff]|[aAI](?![\w])|[A-Z](?![\w]))"
 )
+_AROUND = re.compile(r"[\s,.;:!?()\"\\-]+")
 _CHANGED = re.compile(
     r"\b(?:twice|thrice|double[ds]?|triple[ds]?|halved|squared|cubed|factorial|plus|divided|multiplied|reciprocal|inverse"
     r"|(?:half|opposite|square|cube|power|logarithm|roots?)\s+of|below\s+zero)\b|\d\s*b\.?\s?c\.?(?:e|\b)|公元前",
@@ -82,19 +84,18 @@ _FROM = re.compile(r"(?:from|(?P<between>between)|从)\s*", re.IGNORECASE)
 def read_number(text: str) -> Reading:
     """The one value that a text states, whatever words are around it. Remembered: several readers begin with it."""
     if plain := _PLAIN.fullmatch(text):
-        decimals = plain[3] or ""
-        value = Fraction(int(plain[2] + decimals), 10 ** len(decimals))
-        digits = len((plain[2] + decimals).lstrip("0"))
-        return Reading(Number(text, -value if plain[1] == "-" else value, len(decimals), digits))
-    if infinite := _INFINITE.fullmatch(text):
-        return Reading(Number("\\infty" if (infinite[1] or "+").strip() in ("+", "positive") else "-\\infty"))
-    if text[0] == "{" and closing(text, 0, "{}") == len(text) - 1:
-        text = text[1:-1].strip() or text
-    if DECADE.search(text):
+        value, decimals, digits, _ = decimal(*plain.groups())
+        return Reading(Number(text, value, decimals, digits))
+    if not text[0].isdecimal():
+        if infinite := _INFINITE.fullmatch(text):
+            return Reading(Number("\\infty" if (infinite[1] or "+").strip() in ("+", "positive") else "-\\infty"))
+        if text[0] == "{" and closing(text, 0, "{}") == len(text) - 1:
+            text = text[1:-1].strip() or text
+    if decade_in(text):
         return Reading(why="it is a decade")
-    if (repeated := _said_twice(text)) is not None:
+    if text[-1] == ")" and (repeated := _said_twice(text)) is not None:
         return repeated
-    parts = top_level(text, _CHAIN)
+    parts = top_level(text, _CHAIN) if "=" in text or "≈" in text else [text]
     if len(parts) == 1:
         return _told(text)
     *before, last = parts
@@ -111,13 +112,13 @@ def read_number(text: str) -> Reading:
         return found
     assert isinstance(found.value, Number)
     about = text[len(text) - len(last) - 1] == "≈" or found.value.approximate
-    return replace(found, value=replace(found.value, approximate=about), words=found.words | names("=".join(before)))
+    return found._replace(value=found.value._replace(approximate=about), words=found.words | names("=".join(before)))
 
 
 def _said_twice(text: str) -> Reading | None:
     """A value that is said once more in brackets, in words, in digits or in another unit: 5 cm (50 mm)."""
     before, bracket, again = text[:-1].rpartition("(")
-    if text[-1:] != ")" or not bracket or ")" in again:
+    if not bracket or ")" in again:
         return None
     first, second = _one_value(before.rstrip()), _one_value(again)
     one, other = first.value, second.value
@@ -146,7 +147,7 @@ def _told(text: str) -> Reading:
             before = content_words(subject, keep_hedges=True)
             if hedged(before):
                 return Reading(why="it hedges")
-            return replace(told, words=told.words | before)
+            return told._replace(words=told.words | before)
     return found
 
 
@@ -177,11 +178,11 @@ def read_pair(text: str) -> Reading:
         return _NO_RANGE
     low, high = first[0], second[0]
     if low.unit and high.unit is None and _MONEY.match(text):  # $10-20
-        high = replace(high, unit=low.unit)
+        high = high._replace(unit=low.unit)
     if (low.unit and not (high.unit and low.unit.same(high.unit))) or (high.unit and _POWER_OF.match(high.unit.name)):
         return _NO_RANGE
     if low.unit is None and high.unit is not None:
-        low = replace(low, unit=high.unit)
+        low = low._replace(unit=high.unit)
     return Reading(Pair(low, high), content_words(" ".join(words | trailing)))
 
 
@@ -216,13 +217,13 @@ def _one_value(text: str) -> Reading:
     if _is_clock(measured[0]):
         return Reading(why="it is a time of day")
     number = measured[0]
-    counted = frozenset() if number.unit else content_words(" ".join(trailing))
+    counted = frozenset() if number.unit or not trailing else content_words(" ".join(trailing))
     if approximate or bound or counted:
-        number = replace(number, approximate=approximate or number.approximate, bound=bound, counted=counted)
+        number = number._replace(approximate=approximate or number.approximate, bound=bound, counted=counted)
     beside = words | trailing
     if not beside.isdisjoint(HEDGES):
         return Reading(why=f"it hedges: {', '.join(sorted(beside & HEDGES))}")
-    return Reading(number, content_words(" ".join(beside)))
+    return Reading(number, content_words(" ".join(beside)) if beside else beside)
 
 
 def _is_clock(number: Number) -> bool:
@@ -239,9 +240,9 @@ def _leading(text: str, keep: re.Pattern[str] | None = None) -> tuple[frozenset[
     while found := _LEADING.match(text, position):
         if literal_at(text, position) is not None and not found[0].startswith("一共"):
             break
-        if any(each.match(text, position) for each in (_APPROXIMATE, _BOUND, _MONEY, keep) if each):
+        if _OPENS.match(text, position) or (keep and keep.match(text, position)):
             break
-        words.add(re.sub(r"[\s,:;\"!.(\\]+", "", found[0]).lower())
+        words.add(_AROUND.sub("", found[0]).lower())
         position = found.end()
     return frozenset(words), text[position:].strip()
 
@@ -254,7 +255,7 @@ def _trailing(text: str, start: int) -> frozenset[str] | None:
     if text[start : start + 1] == "!":  # a factorial
         return None
     while found := _TRAILING.match(text, start):
-        word = re.sub(r"[\s,.;:!?()\"-]+", "", found[0]).lower().strip("'")
+        word = _AROUND.sub("", found[0]).lower().strip("'")
         if word in CARDINALS:  # 7 eight
             return None
         words.add(_WINDS.get(found[0].strip(), word))
@@ -265,7 +266,7 @@ def _trailing(text: str, start: int) -> frozenset[str] | None:
 
 def _measured(text: str, start: int) -> tuple[Number, int] | None:
     """A number with its unit where there is one: `5 cm`, `$5`, `5 ft 3 in`, `30°15'`."""
-    money = _MONEY.match(text, start)
+    money = None if text[start : start + 1].isdecimal() else _MONEY.match(text, start)
     begin = money.end() if money else start
     found = literal_at(text, begin)
     if found is None:
@@ -290,7 +291,7 @@ def _measured(text: str, start: int) -> tuple[Number, int] | None:
     smaller = measure
     while measure and smaller and not measure.offset and (more := _compound(text, end, smaller)):
         part, smaller, end = more
-        literal = replace(literal, decimals=None)
+        literal = literal._replace(decimals=None)
         value += (-1 if value < 0 else 1) * part * smaller.size / measure.size
     return _number(written if value == literal.value else text[start:end], literal, value, measure), end
 

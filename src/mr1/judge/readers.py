@@ -56,6 +56,9 @@ _PROSE = re.compile(
     r"(?:^|\s)(?:(?=[^\W\d_]*[a-z])[^\W\d_]{3,}|an|as|at|be|by|do|go|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we)(?=\s|$)"
     r"|[\u4e00-\u9fff]"
 )
+_LETTER, _LETTER_OR_DIGIT, _COMMAND = re.compile("[A-Za-z]"), re.compile(r"[A-Za-z\d]"), re.compile(r"\\[A-Za-z]+")
+_FIGURE = re.compile(r"\d|\\")
+_WORD_OR_NUMBER = re.compile(r"\b(?:one|half|quarter|first|second|third|fourth|fifth)\b|[\u4e00-\u9fff]", re.IGNORECASE)
 _JUXTAPOSED = re.compile(r"\d\s+\d|(?<![}\w^_])\d\s*\{")
 _IS_THAN = re.compile(
     r"(?P<name>[A-Za-z])\s+(?:is\s+|must\s+be\s+)?(?:"
@@ -172,10 +175,10 @@ def _ratio(found: re.Match[str] | None) -> Reading:
 
 def read_algebra(text: str) -> Reading:
     """An expression with unknowns, an equation or an inequality: short names, digits, operators, commands."""
-    if not _UNKNOWN.fullmatch(text) or _PROSE.search(re.sub(r"\\[A-Za-z]+", "\\\\", text)) or "°" in text:
+    if not _UNKNOWN.fullmatch(text) or _PROSE.search(_COMMAND.sub("\\\\", text)) or "°" in text:
         return NOTHING
     if (
-        not re.search(r"[A-Za-z]", text)
+        not _LETTER.search(text)
         or (text.isalpha() and len(text) > 1 and not text.isupper())
         or _JUXTAPOSED.search(text)
         or not balanced(text)
@@ -186,7 +189,7 @@ def read_algebra(text: str) -> Reading:
     equation = ""
     if len(parts) == 2 and _NAME.fullmatch(parts[0]) and not _RELATION.search(parts[1]):
         words, equation, text = names(parts[0]), text, parts[1].strip()
-    if not re.search(r"[A-Za-z\d]", re.sub(r"\\[A-Za-z]+", "", text)) or len(top_level(text, r"[,;]")) > 1:
+    if not _LETTER_OR_DIGIT.search(_COMMAND.sub("", text)) or len(top_level(text, r"[,;]")) > 1:
         return NOTHING
     relation = _RELATION.search(text)
     kind = Kind.EXPRESSION
@@ -229,17 +232,13 @@ def words_of(text: str, case: bool = False) -> tuple[str, ...]:
 def read_spelled(text: str) -> Reading:
     """A number; but where it is a word among words, such as the one on the left, the text is no number, and where
     unknowns are on the left of an equals sign it is an equation."""
-    if _FRACTION_OF_LETTERS.search(text):
+    if "\\" in text and _FRACTION_OF_LETTERS.search(text):
         return NOTHING
     before = text.rpartition("=")[0]
-    if before and not _NAME.fullmatch(before) and _PROSE.search(before) is None and re.search(r"[A-Za-z]", before):
+    if before and not _NAME.fullmatch(before) and _PROSE.search(before) is None and _LETTER.search(before):
         return NOTHING
     found = read_number(text)
-    if (
-        found.words
-        and not re.search(r"\d|\\", text)
-        and re.search(r"\b(?:one|half|quarter|first|second|third|fourth|fifth)\b|[\u4e00-\u9fff]", text, re.IGNORECASE)
-    ):
+    if found.words and not _FIGURE.search(text) and _WORD_OR_NUMBER.search(text):
         return NOTHING
     return found
 

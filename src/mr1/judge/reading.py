@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from mr1.judge.choices import BECAUSE, JOINED, LETTER, LETTERED, LETTERS, OF_ALL, OTHER_LETTER
@@ -65,6 +64,11 @@ _NO_VALUES = (Words, Algebra, Letters, YesNo)
 _BRACKETS = {"(": ")]", "[": ")]", "{": "}"}
 _ANY_BRACKET = re.compile(r"[(\[{]|\\langle")
 _NOTHING_IN_IT = Several((), "{", "}", Kind.SET)
+_LEFT_ANGLE, _RIGHT_ANGLE = (re.compile(rf"\\{side}angle(?![A-Za-z])") for side in "lr")
+_NAMED = re.compile(
+    r"\s*([A-Za-z]'?(?:\s*,\s*[A-Za-z]){0,3}|\([a-z](?:\s*,\s*[a-z])+\))\s*(?:=|\\in(?![A-Za-z]))\s*(?=[(\[{])"
+)
+_UNION = r"\\cup(?![A-Za-z])|\bU\b"
 _COMMA = r"\s*(?:[,;]\s*(?:and(?![A-Za-z])|和|以及)?|(?<=\s)and(?![A-Za-z])|&|和)\s*"
 
 
@@ -100,7 +104,7 @@ def _expected(text: str, kind: Kind) -> Reading:
         for subject, rest in subjects(text):
             found = READERS[kind][0](rest)
             if found.value is not None and not hedged(content_words(subject, keep_hedges=True)):
-                return replace(found, words=content_words(subject)) if kind in _CALENDAR else found
+                return found._replace(words=content_words(subject)) if kind in _CALENDAR else found
     return NOTHING
 
 
@@ -110,7 +114,10 @@ def _any(text: str) -> Reading:
     number = read_number(text) if text[0].isdigit() and text.replace(".", "", 1).isdigit() else None
     if number is not None and number.value is not None:
         return number
-    for reader in _ORDER:
+    characters = frozenset(text)
+    for reader, signs in _TRIED:
+        if signs and signs.isdisjoint(characters):
+            continue
         found = reader(text)
         if found.value is not None:
             return found
@@ -120,6 +127,8 @@ def _any(text: str) -> Reading:
 
 def read_choice(text: str) -> Reading:
     """A letter, with what it stands for or without, or several letters."""
+    if text[:1].isdecimal():
+        return NOTHING
     if found := LETTER.fullmatch(text):
         return Reading(Letters(frozenset({(found[1] or found[2]).upper()})))
     if found := LETTERS.fullmatch(text):
@@ -131,7 +140,7 @@ def read_choice(text: str) -> Reading:
         if content and not OTHER_LETTER.search(content) and not hedged(content_words(content, keep_hedges=True)):
             inner = _any(content)
             if inner.value is not None and not isinstance(inner.value, Letters):
-                return replace(inner, letter=(found[1] or found[2]).upper())
+                return inner._replace(letter=(found[1] or found[2]).upper())
     return NOTHING
 
 
@@ -193,7 +202,7 @@ def read_item(text: str) -> Reading:
     text = trimmed(text)
     if not text:
         return Reading(why="an item is empty")
-    if found := _INFINITE.fullmatch(text):
+    if not text[0].isdecimal() and (found := _INFINITE.fullmatch(text)):
         return Reading(Words(("-infinity" if found["minus"] else "+infinity",)))
     return _any(text)
 
@@ -202,18 +211,14 @@ def read_several(text: str) -> Reading:
     r"""What brackets hold: a tuple, a list, an interval, a set; several of them joined by \cup."""
     if _ANY_BRACKET.search(text) is None:
         return Reading(_NOTHING_IN_IT) if _EMPTY.fullmatch(text) else NOTHING
-    text = re.sub(r"\\([{}])", r"\1", text)
-    text = re.sub(r"\\langle(?![A-Za-z])", "(", re.sub(r"\\rangle(?![A-Za-z])", ")", text))
+    if "\\" in text:
+        text = text.replace("\\{", "{").replace("\\}", "}")
+        text = _RIGHT_ANGLE.sub(")", _LEFT_ANGLE.sub("(", text))
     words: frozenset[str] = frozenset()
-    if (
-        name := re.match(
-            r"\s*([A-Za-z]'?(?:\s*,\s*[A-Za-z]){0,3}|\([a-z](?:\s*,\s*[a-z])+\))\s*(?:=|\\in(?![A-Za-z]))\s*(?=[(\[{])",
-            text,
-        )
-    ) is not None:
+    if (name := _NAMED.match(text)) is not None:
         text = text[name.end() :]
         words = frozenset({re.sub(r"[\s()]", "", name[1]).lower()})
-    parts = top_level(text, r"\\cup(?![A-Za-z])|\bU\b")
+    parts = top_level(text, _UNION) if "U" in text or "\\cup" in text else [text]
     if len(parts) > 1:
         items = [_bracketed(part.strip()) for part in parts]
         if any(item.value is None for item in items):
@@ -227,7 +232,7 @@ def read_several(text: str) -> Reading:
             if rest[:1] in _BRACKETS and (inner := _bracketed(rest)).value is not None:
                 before = content_words(subject, keep_hedges=True)
                 return inner if not hedged(before) else Reading(why="it hedges")
-    return replace(found, words=words) if found.value is not None else found
+    return found._replace(words=words) if found.value is not None else found
 
 
 def read_point(text: str) -> Reading:
@@ -236,7 +241,7 @@ def read_point(text: str) -> Reading:
     found = _bracketed(text[named.end() :].strip()) if named else NOTHING
     if named is None or not all(isinstance(item.value, Number) for item in _items(found)):
         return NOTHING
-    return replace(found, words=frozenset({named[1].lower()}))
+    return found._replace(words=frozenset({named[1].lower()}))
 
 
 def _items(reading: Reading) -> tuple[Reading, ...]:
@@ -301,7 +306,7 @@ def _listed(text: str, marks: str) -> Reading:
     pieces = top_level(text, marks)
     if not 2 <= len(pieces) <= MOST_ITEMS:
         return NOTHING
-    items = [read_item(_LABELLED.sub(r"\1 = ", piece)) for piece in pieces]
+    items = [read_item(_LABELLED.sub(r"\1 = ", piece) if ":" in piece else piece) for piece in pieces]
     if any(item.value is None for item in items):
         return Reading(why="it states several values, not all of which can be read")
     return Reading(Several(tuple(items)))
@@ -335,28 +340,30 @@ def _plus_minus(text: str) -> Reading:
 
 _CALENDAR = (Kind.DATE, Kind.TIME, Kind.DURATION)
 
-_ORDER: tuple[Reader, ...] = (
-    read_choice,
-    read_yes_no,
-    read_length,
-    read_clock,
-    read_day,
-    read_version,
-    read_base,
-    read_code,
-    read_ratio,
-    read_pair,
-    read_matrix,
-    read_several,
-    read_point,
-    read_spoken_relation,
-    read_spelled,
-    read_list,
-    read_relations,
-    read_algebra,
-    read_plain_words,
-)
-"""From the narrow to the wide."""
+_ORDER: dict[Reader, str] = {
+    read_choice: "",
+    read_yes_no: "",
+    read_length: ":",
+    read_clock: ":aAmMoO点时午半",
+    read_day: "",
+    read_version: ".vV",
+    read_base: "_bBoOxX",
+    read_code: "",
+    read_ratio: ":比",
+    read_pair: "-~.tTbB比到至",
+    read_matrix: "[\\",
+    read_several: "([{\\uUyY空",
+    read_point: "(",
+    read_spoken_relation: "<\\t于",
+    read_spelled: "",
+    read_list: ",;&ao±\\和或",
+    read_relations: "o\\或",
+    read_algebra: "",
+    read_plain_words: "",
+}
+"""From the narrow to the wide, each with the characters of which one must be in a text for it to read it: those that
+tell 10:30, `[1, 2]` or `between` from other texts. Empty where there are none, or where it looks for itself."""
+_TRIED = tuple((reader, frozenset(signs)) for reader, signs in _ORDER.items())
 
 READERS: dict[Kind, Sequence[Reader]] = {
     Kind.NUMBER: (read_number, read_quotient, read_share),

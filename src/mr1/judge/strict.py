@@ -5,8 +5,8 @@ docs/judge.md lists what is accepted and what is refused; a test holds the list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from mr1.judge.choices import lettered
 from mr1.judge.compare import Algebraic, Comparison, NeedsAlgebraError, no_algebra
@@ -22,8 +22,7 @@ from mr1.judge.verdict import Verdict, too_large
 _NOT_READ = Reading(why="it is not read")
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict, and why."""
 
     verdict: Verdict
@@ -96,7 +95,7 @@ def _judgement(answer: str, text: str, truth: Truth) -> Judgement:
     if too_large(answer):
         found = _judgement("", text, truth)
         if found.verdict is Verdict.WRONG:
-            return replace(found, verdict=Verdict.TOO_LARGE, rule="the answer is too large")
+            return found._replace(verdict=Verdict.TOO_LARGE, rule="the answer is too large")
         return found
     try:
         return _decided(answer, text, truth)
@@ -126,7 +125,7 @@ def _decided(answer: str, text: str, truth: Truth) -> Judgement:
         found = Judgement(verdict, "expressions are compared by math-verify", read_answer(answer, gold, truth), gold)
     if verdict is Verdict.LOST:
         raise _LostError(found.said, gold)
-    return replace(found, verdict=verdict)
+    return found._replace(verdict=verdict)
 
 
 @lru_cache(maxsize=4096)
@@ -196,16 +195,19 @@ def read_answer(answer: str, gold: Reading, truth: Truth) -> Reading:
 def needs_algebra(reading: Reading) -> bool:
     """Whether anything in a reading is an expression."""
     value = reading.value
+    if isinstance(value, Number):
+        return value.value is None
     if isinstance(value, Several):
         return any(map(needs_algebra, value.items))
     if isinstance(value, Matrix):
         return any(needs_algebra(entry) for row in value.rows for entry in row)
-    return isinstance(value, Algebra) or (isinstance(value, Number) and value.value is None)
+    return isinstance(value, Algebra)
 
 
 def _compared(answer: str, said: Reading, gold: Reading, comparison: Comparison) -> tuple[bool, str]:
     """Whether an answer's reading is the truth's, with the letters of a choice and what they stand for."""
-    letter, content, choices = _letter(gold), _content(gold), comparison.truth.choices
+    letter, content = _letter(gold), _content(gold)
+    choices = tuple("" if too_large(text) else text for text in comparison.truth.choices)
     if choices and not letter:
         place = _place(gold, choices, comparison)
         letter = chr(ord("A") + place) if place is not None else ""
@@ -223,7 +225,7 @@ def _compared(answer: str, said: Reading, gold: Reading, comparison: Comparison)
             return False, "another letter"
         if content is None or _content(said) is None:
             return True, "the same letter"
-        said = replace(said, letter="")
+        said = said._replace(letter="")
     if content is None or content.value is None:
         return comparison.same(said, gold)
     if isinstance(content.value, Words):

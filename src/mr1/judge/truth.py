@@ -74,6 +74,9 @@ class Truth:
     choices: tuple[str, ...] = ()
     """The texts of a multiple choice, in the order of their letters A to Z; empty where there are none."""
 
+    def __hash__(self) -> int:
+        return hash(self.accepted)  # what truths differ in; verdicts are remembered by it, and a fraction's is slow
+
     def dumps(self) -> str:
         """As JSON, for a worker."""
         return json.dumps(asdict(self), default=str)

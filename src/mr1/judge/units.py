@@ -1,5 +1,5 @@
-"""Units of measurement. What a unit is called and how large it is, pint knows; which of its units an answer may have,
-and how they are put together, is said here: pint takes nearly any short word for a unit.
+"""Units of measurement. What a unit is called and how large it is, pint knows; which of its units an answer may have is
+said in `unit_names`, and how they are put together here: pint takes nearly any short word for a unit.
 """
 
 from __future__ import annotations
@@ -10,175 +10,16 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
+from mr1.judge.unit_names import ALLOWED, CAPITALS, CHINESE_PREFIXES, MONEY, MONEY_OF, NO_UNITS, PRODUCTS, WORDS
+
 Conversion = tuple[Fraction, Fraction]
 """Factor and offset."""
 UNCHANGED: Conversion = Fraction(1), Fraction(0)
 PERCENT = "percent"
 ANGLE = "angle"
 
-_ALLOWED = frozenset(
-    """meter inch foot yard mile nautical_mile angstrom micron light_year parsec astronomical_unit hectare are acre
-    liter gallon quart pint cup fluid_ounce tablespoon teaspoon barrel cubic_centimeter second minute hour day
-    week fortnight month year decade century millennium gram metric_ton pound ounce stone ton carat grain
-    unified_atomic_mass_unit kelvin degree_Celsius degree_Fahrenheit mile_per_hour kilometer_per_hour knot
-    standard_gravity newton pound_force dyne joule calorie watt_hour electron_volt erg british_thermal_unit watt
-    horsepower pascal bar atmosphere_standard standard_atmosphere torr millimeter_Hg pound_force_per_square_inch
-    hertz revolutions_per_minute ampere coulomb volt ohm farad henry tesla gauss weber siemens ampere_hour mole
-    candela lumen lux becquerel curie gray sievert katal diopter molar bit byte radian degree arcminute arcsecond
-    turn""".split()
-)
-"""pint's names of the units that are read, each with its prefixes. Others, such as hands and points, are words."""
-
-_WORDS = {
-    "米": "meter",
-    "公里": "kilometer",
-    "千米": "kilometer",
-    "分米": "decimeter",
-    "厘米": "centimeter",
-    "公分": "centimeter",
-    "毫米": "millimeter",
-    "微米": "micrometer",
-    "纳米": "nanometer",
-    "海里": "nautical_mile",
-    "英里": "mile",
-    "英尺": "foot",
-    "英寸": "inch",
-    "公顷": "hectare",
-    "亩": "mu",
-    "升": "liter",
-    "毫升": "milliliter",
-    "秒": "second",
-    "秒钟": "second",
-    "分": "minute",
-    "分钟": "minute",
-    "时": "hour",
-    "小时": "hour",
-    "天": "day",
-    "日": "day",
-    "周": "week",
-    "星期": "week",
-    "个星期": "week",
-    "个小时": "hour",
-    "钟头": "hour",
-    "个月": "month",
-    "年": "year",
-    "克": "gram",
-    "千克": "kilogram",
-    "公斤": "kilogram",
-    "斤": "jin",
-    "毫克": "milligram",
-    "吨": "metric_ton",
-    "磅": "pound",
-    "盎司": "ounce",
-    "加仑": "gallon",
-    "码": "yard",
-    "节": "knot",
-    "马力": "horsepower",
-    "卡": "calorie",
-    "千卡": "kilocalorie",
-    "摩尔": "mole",
-    "字节": "byte",
-    "克拉": "carat",
-    "摄氏度": "degree_Celsius",
-    "华氏度": "degree_Fahrenheit",
-    "开尔文": "kelvin",
-    "牛": "newton",
-    "牛顿": "newton",
-    "焦耳": "joule",
-    "焦": "joule",
-    "瓦": "watt",
-    "瓦特": "watt",
-    "千瓦": "kilowatt",
-    "千瓦时": "kilowatt_hour",
-    "瓦时": "watt_hour",
-    "帕": "pascal",
-    "赫兹": "hertz",
-    "安": "ampere",
-    "安培": "ampere",
-    "伏": "volt",
-    "伏特": "volt",
-    "欧姆": "ohm",
-    "欧": "ohm",
-    "赫": "hertz",
-    "kilohm": "kiloohm",
-    "kilohms": "kiloohm",
-    "megohm": "megaohm",
-    "megohms": "megaohm",
-    "度": "degree",
-    "弧度": "radian",
-    "元": "CNY",
-    "块": "CNY",
-    "人民币": "CNY",
-    "美元": "USD",
-    "欧元": "EUR",
-    "英镑": "GBP",
-    "日元": "JPY",
-    "°": "degree",
-    "deg": "degree",
-    "degrees": "degree",
-    "Ω": "ohm",
-    "Å": "angstrom",
-    "tonne": "metric_ton",
-    "tonnes": "metric_ton",
-    "kph": "kilometer_per_hour",
-    "kmh": "kilometer_per_hour",
-    "kmph": "kilometer_per_hour",
-    "cc": "cubic_centimeter",
-    "sec": "second",
-    "secs": "second",
-    "mins": "minute",
-    "hrs": "hour",
-    "hr": "hour",
-    "yrs": "year",
-    "yr": "year",
-    "lbs": "pound",
-    "amp": "ampere",
-    "amps": "ampere",
-    "in": "inch",
-    "feet": "foot",
-    "rad": "radian",
-    "rads": "radian",
-    "rev": "turn",
-    "revolution": "turn",
-    "revolutions": "turn",
-    "rpm": "revolutions_per_minute",
-    "celsius": "degree_Celsius",
-    "fahrenheit": "degree_Fahrenheit",
-    "centigrade": "degree_Celsius",
-    "mmHg": "millimeter_Hg",
-    "Cal": "kilocalorie",
-    "kcal": "kilocalorie",
-    "kWh": "kilowatt_hour",
-    "mAh": "milliampere_hour",
-    "MWh": "megawatt_hour",
-    "atm": "standard_atmosphere",
-    "mol": "mole",
-    "Nm": "newton*meter",
-    "tons": "ton",
-}
-"""Names that pint has not, or has for something rarer."""
-
-_CAPITALS = {name: name.lower() for name in ("KG", "Kg", "KM", "Km", "CM", "Cm", "MM", "KM", "ML", "Ml")}
-_PRODUCTS = ("meter**2", "newton*meter")
-"""What a single name stands for that is no single unit of pint's."""
-_NO_UNITS = frozenset("a as are at or y u B".split())
-"""Short words that pint has units for, and that mean something else in an answer."""
-
-_MONEY = {
-    "USD": "USD|US dollars?|US\\$|dollars?|bucks?|\\$",
-    "cent": "cents?|¢",
-    "EUR": "EUR|euros?|€",
-    "GBP": "GBP|pounds sterling|£",
-    "CNY": "CNY|RMB|yuan",
-    "JPY": "JPY|yen",
-    "¥": "¥",
-    "INR": "INR|rupees?|₹",
-    "KRW": "KRW|won|₩",
-    "RUB": "RUB|rubles?|roubles?|₽",
-}
-_MONEY_OF = {"cent": ("USD", Fraction(1, 100))}
 _OWN = re.compile(
-    "|".join(f"(?P<m{number}>(?<![A-Za-z])(?:{names})(?![A-Za-z]))" for number, names in enumerate(_MONEY.values()))
+    "|".join(f"(?P<m{number}>(?<![A-Za-z])(?:{names})(?![A-Za-z]))" for number, names in enumerate(MONEY.values()))
     + r"|(?P<percent>%|(?<![A-Za-z])(?:percent|per cent|pct)(?![A-Za-z])(?!\s*points?))"
     + r"|(?P<permille>‰)"
     + r"|(?P<degree>(?:°|(?<![A-Za-z])degrees?|(?<![A-Za-z])deg)\s*"
@@ -196,10 +37,7 @@ _NAUTICAL = re.compile(
     r"nautical\s+miles?|light[\s-]+years?|pounds?\s+per\s+square\s+inch|fluid\s+ounces?|fl\.?\s*oz|metric\s+tons?"
 )
 _SCALES = {"c": "degree_Celsius", "f": "degree_Fahrenheit", "k": "kelvin"}
-
-
 _YEN_SIGN = (("money:¥", 1),)
-_CHINESE_PREFIXES = {"毫": "milli", "微": "micro", "纳": "nano", "千": "kilo", "兆": "mega", "吉": "giga"}
 
 
 @dataclass(frozen=True)
@@ -244,7 +82,8 @@ def unit_at(text: str, start: int = 0) -> tuple[Unit, int] | None:
 
     Products, quotients and powers are one unit: `km/h`, `kg m^{-2}`, `square metres`, `米/秒`, `metres per second`.
     """
-    if (quotient := _QUOTIENT.match(text, start)) and (told := unit_at(f"{quotient[1]}/{quotient[2]}")):
+    quotient = _QUOTIENT.match(text, start) if text.startswith("\\", start) else None
+    if quotient and (told := unit_at(f"{quotient[1]}/{quotient[2]}")):
         over = len(quotient[1]) + len(quotient[2]) + 1
         return (told[0], quotient.end()) if told[1] == over else None
     if not _BEGINS.match(text, start):
@@ -322,8 +161,8 @@ def _own(found: re.Match[str]) -> tuple[tuple[tuple[str, int], ...], Fraction, F
         known = _lookup(_SCALES[found["scale"][0].lower() if found["scale"] != "centigrade" else "c"])
         assert known is not None
         return (*known, found.end())
-    name = next(name for number, name in enumerate(_MONEY) if found[f"m{number}"])
-    money, size = _MONEY_OF.get(name, (name, Fraction(1)))
+    name = next(name for number, name in enumerate(MONEY) if found[f"m{number}"])
+    money, size = MONEY_OF.get(name, (name, Fraction(1)))
     return ((f"money:{money}", 1),), size, Fraction(0), found.end()
 
 
@@ -332,7 +171,7 @@ def _longest(name: str, start: int) -> tuple[Any, int]:
     if not "\u4e00" <= name[0] <= "\u9fff":
         return _lookup(name), start + len(name)
     for length in range(len(name), 0, -1):
-        if (name[:length] in _WORDS or name[1:length] in _WORDS) and (known := _lookup(name[:length])):
+        if (name[:length] in WORDS or name[1:length] in WORDS) and (known := _lookup(name[:length])):
             return known, start + length
     return None, start
 
@@ -342,13 +181,13 @@ def _lookup(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction]
     """A single unit's dimension, size and offset; None for a word that is none."""
     if name in ("'", "''", '"'):
         name = "arcminute" if name == "'" else "arcsecond"
-    if len(name) > 24 or name in _NO_UNITS:
+    if len(name) > 24 or name in NO_UNITS:
         return None
-    name = _CAPITALS.get(name, name)
-    if name not in _WORDS and (prefix := _CHINESE_PREFIXES.get(name[0])):
-        name = prefix + _WORDS.get(name[1:], name[1:])
-    name = _WORDS.get(name) or _WORDS.get(name.lower(), name)
-    if name in _MONEY:
+    name = CAPITALS.get(name, name)
+    if name not in WORDS and (prefix := CHINESE_PREFIXES.get(name[0])):
+        name = prefix + WORDS.get(name[1:], name[1:])
+    name = WORDS.get(name) or WORDS.get(name.lower(), name)
+    if name in MONEY:
         return ((f"money:{name}", 1),), Fraction(1), Fraction(0)
     if name in ("jin", "mu"):
         name, scale = ("kilogram", Fraction(1, 2)) if name == "jin" else ("meter**2", Fraction(2000, 3))
@@ -359,14 +198,14 @@ def _lookup(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction]
 
 def _of_pint(name: str) -> tuple[tuple[tuple[str, int], ...], Fraction, Fraction] | None:
     registry = _registry()
-    if name not in _PRODUCTS:
+    if name not in PRODUCTS:
         try:
             candidates = registry.parse_unit_name(name)
         except Exception:  # pint raises many things for odd names
             return None
-        if not candidates or candidates[0][1] not in _ALLOWED:
+        if not candidates or candidates[0][1] not in ALLOWED:
             return None
-    base = candidates[0][1] if name not in _PRODUCTS else name
+    base = candidates[0][1] if name not in PRODUCTS else name
     if base in ("radian", "degree", "arcminute", "arcsecond", "turn"):
         return ((ANGLE, 1),), _angle(base), Fraction(0)
     if base in ("bit", "byte"):

@@ -7,7 +7,8 @@ from enum import StrEnum
 LONGEST_OUTPUT = 32_768
 """Characters. R1-V's rules read the whole output; a longer one is not read."""
 LONGEST_ANSWER = 500
-"""Characters. strict reads an answer, not an essay; neither a longer answer nor a longer truth is read."""
+"""Characters. strict reads an answer, not an essay; neither a longer answer nor a longer truth is read, and of a longer
+choice its letter alone counts."""
 DEEPEST_ANSWER = 40
 """Brackets within brackets, in what strict reads."""
 
