@@ -26,7 +26,7 @@ from mr1.study.settings import Study, load_study
 
 pytestmark = [pytest.mark.loop, pytest.mark.invariant]
 
-STEPS = 6
+STEPS = 8
 SETTINGS: dict[str, Any] = {
     "name": "killed",
     "settings": {
@@ -43,7 +43,6 @@ SETTINGS: dict[str, Any] = {
         "grpo-d": {
             "settings": {"method": "grpo-d", "kl": {"minimum": "0.0", "maximum": "0.1", "exploration": "0.5"}},
         },
-        "sft": {"settings": {"method": "sft"}},
     },
 }
 
@@ -80,17 +79,17 @@ def test_killed_and_stopped_and_started_again_it_comes_to_the_same(tmp_path: Pat
     file = tmp_path / "study.yaml"
     file.write_text(write_yaml(SETTINGS | {"output": str(tmp_path / "studies")}))
     study = load_study(file)
-    process = started(file, jobs=2)
-    wait_for(study, 3, process)
+    process = started(file, jobs=1)
+    wait_for(study, 2, process)
     process.kill()
     process.wait()
-    process = started(file, jobs=2)
-    wait_for(study, min(steps_done(study) + 1, 2 * STEPS - 2), process)
+    process = started(file, jobs=1)
+    wait_for(study, steps_done(study) + 1, process)
     process.send_signal(signal.SIGINT)
     said = process.communicate()[0].decode()
     assert process.returncode == 130, said
     assert "started again, the study goes on with them" in said
-    run_study(study, 2, Console(quiet=True))
+    run_study(study, 1, Console(quiet=True))
 
     for cell in study_cells(study, {}):
         undisturbed = cell.config.model_copy(update={"output": str(tmp_path / "undisturbed")})
@@ -107,7 +106,7 @@ def test_killed_and_stopped_and_started_again_it_comes_to_the_same(tmp_path: Pat
 def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path: Path) -> None:
     odd = {"settings": {"method": "grpo", "kl.weight": "0", "rewards": {f"{tmp_path / 'mine.py'}:fails": "1"}}}
     (tmp_path / "mine.py").write_text("def fails(completions, **_):\n    raise ValueError('no score today')\n")
-    methods = {"sft": SETTINGS["methods"]["sft"], "fails": odd}
+    methods = {"sft": {"settings": {"method": "sft"}}, "fails": odd}
     file = tmp_path / "study.yaml"
     settings = SETTINGS["settings"] | {"steps": "1", "evaluation": {"tasks": ["counting"], "final_samples": "4"}}
     file.write_text(write_yaml(SETTINGS | {"settings": settings, "methods": methods, "output": str(tmp_path / "out")}))
