@@ -96,10 +96,12 @@ def test_the_weight_by_each_groups_difficulty_by_hand(make_groups: MakeGroups) -
     groups = scored(make_groups(2), [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     easy = 0.1 * (1 - math.exp(-2 * math.e / 3))
     assert controller.weights(0, groups) == pytest.approx([0.0493165, 0.1, 0.1, 0.1, 0.1, easy, easy])
-    # Never below the floor; what is better than its group without being right counts as the authors' code has it.
+    # Never below the floor.
     assert DifficultyKL(0.08, 0.1, "accuracy").weights(0, groups)[0] == 0.08
     alike = scored(groups, [[0.0] * 4, [1.0] * 3], rest=0.5)
     assert controller.weights(0, alike) == [0.1] * 7
+    # Another reward makes up for what is wrong: nothing is better than its group.
+    assert controller.weights(0, scored(groups, [[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 1.0]], rest=1.0)) == [0.1] * 7
     assert controller.differ
     assert DifficultyKL(0.0, 0.0, "accuracy").surely_zero(0)
 
