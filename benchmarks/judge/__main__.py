@@ -20,7 +20,7 @@ from mr1.judge.verdict import Verdict
 
 def run_pairs(arguments: argparse.Namespace) -> None:
     """The judge on pairs."""
-    strict.judge_answer("2√3", "\\sqrt{12}")  # starts the pool
+    strict.judge_answer("2√3 cm", "\\sqrt{12} m")  # starts the pool, and makes pint's units
     result = measure(strict.judge_answer, pairs(arguments.pairs, arguments.seed, arguments.kind))
     found = summary(result, arguments.seed)
     if arguments.markdown:
