@@ -284,3 +284,12 @@ def test_the_metric_is_k3_whatever_is_in_the_loss() -> None:
     metrics = [grpo_loss(_inputs(torch.ones(50)), 0.2, 0.2, each).metrics["kl"].item() for each in ESTIMATORS]
     assert len({*metrics}) == 1
     assert metrics[0] > 0
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_estimator_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config], estimator: KLEstimator) -> None:
+    method = GRPO(make_config(method="grpo", kl__controller="grpo-d", kl__estimator=estimator))
+    inputs = _inputs(torch.full((50,), 0.1))
+    losses = {name: grpo_loss(inputs, 0.2, 0.2, name).loss.item() for name in ESTIMATORS}
+    assert len({*losses.values()}) == 4
+    assert method.loss(inputs).loss.item() == losses[estimator]
