@@ -85,7 +85,7 @@ def test_killed_and_stopped_and_started_again_it_comes_to_the_same(tmp_path: Pat
     process.wait()
     process = started(file, jobs=1)
     wait_for(study, steps_done(study) + 1, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     said = process.communicate()[0].decode()
     assert process.returncode == 130, said
     assert "started again, the study goes on with them" in said

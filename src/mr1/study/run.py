@@ -27,6 +27,7 @@ from mr1.study.settings import Study
 from mr1.study.tuning import Tried, choose, chosen
 from mr1.tables import write_text
 from mr1.train.checkpoint import Checkpoints
+from mr1.train.interrupt import Interrupt
 from mr1.train.run import CELL
 
 POLL = 1.0
@@ -130,9 +131,11 @@ class _Pool:
         """Run them in their order; returns those that failed."""
         left = [*waiting]
         (self.study.folder / "logs").mkdir(exist_ok=True)
-        with self.screen.open():
+        with self.screen.open(), Interrupt() as interrupt:
             try:
                 while left or self.processes:
+                    if interrupt.asked:
+                        raise KeyboardInterrupt
                     for place in sorted({*range(self.jobs)} - self.processes.keys()):
                         if left:
                             self._start(place, left.pop(0))
