@@ -73,11 +73,11 @@ _CHINESE_HALF = re.compile(rf"(?:{_NUMERAL}个)?半(?=个?(?:小时|钟头|天|�
 _CHINESE_MULTIPLIER = re.compile(r"\s*((?:[百万亿]|千(?![焦欧克瓦帕赫米卡安伏牛字]))+)")
 _MULTIPLIER = re.compile(rf"[\s-]*({'|'.join(SCALES)})s?(?![A-Za-z])", re.IGNORECASE)
 _ABBREVIATION = re.compile(rf"({'|'.join(_ABBREVIATED)})(?![\w/^])")
-_NUMBER_WORD = "|".join((*SMALL, *TENS, *SCALES, *_ORDINALS, *_PARTS, "and", "point", "a", "an", "minus", "negative"))
+_NUMBER_WORDS = (*SMALL, *TENS, *SCALES, *_ORDINALS, *_PARTS, "and", "point", "a", "an", "minus", "negative")
+_NUMBER_WORD = rf"(?>{'|'.join(sorted(_NUMBER_WORDS, key=len, reverse=True))})(?![A-Za-z])"
+"""A whole one, the longest that it may be: nothing is tried again, however long the text is."""
 _MOST_WORDS = 40  # of one number: of `a a a ...` each beginning is tried
-_WORDS = re.compile(
-    rf"(?:{_NUMBER_WORD})(?:(?:[\s-]+|,\s*)(?:{_NUMBER_WORD})){{0,{_MOST_WORDS}}}(?![A-Za-z])", re.IGNORECASE
-)
+_WORDS = re.compile(rf"{_NUMBER_WORD}(?:(?>[\s-]+|,\s*){_NUMBER_WORD}){{0,{_MOST_WORDS}}}+", re.IGNORECASE)
 _FIRST = frozenset({*SMALL, *TENS, *_ORDINALS, "half", "quarter", "a", "an", "minus", "negative"})
 _WORD = re.compile(r"[A-Za-z]+")
 _ORDINAL_SUFFIX = re.compile(r"\s?(?:st|nd|rd|th)(?![A-Za-z])|\^\s*\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\s*\}?")
