@@ -1,4 +1,4 @@
-"""The records behind docs/study.md and docs/kl.md, in one file.
+"""The records of the studies' finished runs, in one file.
 
     python -m benchmarks.records unpack studies     # then: mr1 compare othink-mr1 --tables
     python -m benchmarks.records pack studies       # after further runs
