@@ -191,6 +191,13 @@ def test_a_method_that_is_tuned_more_often_is_refused(study: Callable[..., Study
         check_study(study(methods=methods))
 
 
+def test_a_candidate_that_sees_more_is_refused(study: Callable[..., Study]) -> None:
+    tune = [SMALL["methods"]["tied"]["tune"][0], {"steps": "8"}]
+    methods = SMALL["methods"] | {"tied": SMALL["methods"]["tied"] | {"tune": tune}}
+    with pytest.raises(UserError, match=re.escape("methods.tied, trained on counting: training samples")):
+        check_study(study(methods=methods))
+
+
 def test_sweeps_are_there_to_differ(study: Callable[..., Study]) -> None:
     check_study(study(sweeps={"longer": {"key": "steps", "values": ["8"]}}))
 

@@ -23,7 +23,7 @@ from mr1.report.console import Console
 from mr1.report.page import duration
 from mr1.report.reading import Reader, read_metrics
 from mr1.study.fair import samples_seen
-from mr1.study.grid import Cell, runs_of, study_cells, tuning_cells
+from mr1.study.grid import Cell, first_candidates, runs_of, study_cells, tuning_cells
 from mr1.study.run import check_study, finished, run_child, seconds_of, share_of_machine
 from mr1.study.settings import Study
 
@@ -55,8 +55,7 @@ def dry_table(study: Study, jobs: int, console: Console) -> tuple[Table, str]:
         UserError: the study can't be run, or would not be fair.
     """
     check_study(study)
-    first = {(method, task): arm.tune[0] for method, arm in study.methods.items() if arm.tune for task in study.tasks}
-    cells = [*runs_of([*tuning_cells(study), *study_cells(study, first)])]
+    cells = [*runs_of([*tuning_cells(study), *study_cells(study, first_candidates(study))])]
     done = {cell.run for cell, _ in finished(cells)}
     costs = _costs(cells, jobs, console)
     table = Table(title=f"{study.name}: {len(cells)} runs, {len(done)} of them done")
@@ -92,7 +91,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _costs(cells: list[Cell], jobs: int, console: Console) -> dict[Like, Cost]:
-    """By method and task, measured on the first run of each that is no trial of tuning."""
+    """By method and task, of the first run of each: runs of its sweeps are taken to be like it."""
     seconds: dict[Like, list[float]] = {}
     for cell, record in finished(cells):
         seconds.setdefault((cell.method, cell.task), []).append(seconds_of(record))

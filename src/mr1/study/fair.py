@@ -30,7 +30,8 @@ def check_fair(study: Study, cells: list[Cell]) -> None:
 
     Args:
         study: which.
-        cells: its grid; cells of sweeps are left out, as they are there to differ.
+        cells: its grid, and the runs of tuning, of which any may be chosen. Sweeps are left out: they are there to
+            differ.
     """
     if not study.equal:
         return

@@ -65,6 +65,11 @@ def tuning_cells(study: Study) -> list[Cell]:
     ]
 
 
+def first_candidates(study: Study) -> Chosen:
+    """What stands for a choice before tuning."""
+    return {(method, task): arm.tune[0] for method, arm in study.methods.items() if arm.tune for task in study.tasks}
+
+
 def study_cells(study: Study, chosen: Chosen) -> list[Cell]:
     """The grid, and the sweeps beside it. A seed is done for all before the next is begun.
 

@@ -19,7 +19,7 @@ from mr1.errors import UserError, note
 from mr1.folders import OutputFolder
 from mr1.report.console import Console
 from mr1.study.fair import check_fair, check_measured
-from mr1.study.grid import Cell, Placed, runs_of, study_cells, tuning_cells
+from mr1.study.grid import Cell, Placed, first_candidates, runs_of, study_cells, tuning_cells
 from mr1.study.live import Screen
 from mr1.study.progress import Progress
 from mr1.study.record import Record, read_record
@@ -69,9 +69,8 @@ def results_so_far(study: Study) -> tuple[list[Placed], list[Tried]]:
 
 def check_study(study: Study) -> None:
     """Raise UserError where the study can't be run, or would not be fair. All of its settings are read."""
-    first = {(method, task): arm.tune[0] for method, arm in study.methods.items() if arm.tune for task in study.tasks}
-    cells = study_cells(study, first)
-    check_measured(study, [*tuning_cells(study), *cells])
+    cells = [*tuning_cells(study), *study_cells(study, first_candidates(study))]
+    check_measured(study, cells)
     check_fair(study, cells)
 
 
