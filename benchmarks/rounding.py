@@ -22,7 +22,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from mr1.config import Loading
 from mr1.models import VLM, load_vlm
 from mr1.models.check import example_groups
-from mr1.models.small import FAMILIES, build_small
+from mr1.models.families import ADAPTERS
+from mr1.models.small import build_small
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.train.packing import make_rows
@@ -74,7 +75,7 @@ def measure(vlm: VLM, length: int) -> dict[str, Tensor]:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="qwen2_vl")
+    parser.add_argument("--family", choices=sorted(ADAPTERS), default="qwen2_vl")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=32)
     arguments = parser.parse_args()

@@ -101,8 +101,8 @@ class Prefix:
 
     hidden: Tensor
     """(H,): the last token's hidden state, ready for the head."""
-    states: list[tuple[Tensor, Tensor]]
-    """Each layer's keys and values: (key heads, P, D)."""
+    states: list[tuple[Tensor, ...]]
+    """Each layer's keys and values, (key heads, P, D); of a recurrent layer its last states."""
 
 
 @dataclass

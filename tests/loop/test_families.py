@@ -13,8 +13,10 @@ import torch
 from mr1.config import Loading, Rollout
 from mr1.models import VLM, load_vlm
 from mr1.models.adapter import Adapter
-from mr1.models.check import check_model, counting_images, example_groups
-from mr1.models.small import FAMILIES, build_small
+from mr1.models.check import CHECKED, check_model, counting_images, example_groups
+from mr1.models.families import ADAPTERS
+from mr1.models.small import build_small
+from mr1.models.small.families import LINES
 from mr1.rollout.local import LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
@@ -24,7 +26,7 @@ from mr1.types import Features
 
 pytestmark = pytest.mark.loop
 
-PACKED = sorted(set(FAMILIES) - {"llava"})
+PACKED = sorted(ADAPTERS)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], VLM]:
     return load
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM], family: str) -> None:
     """Prompts with one, two, no and three images, and completions of unequal lengths, all in one batch."""
     check = check_model(small(family))
@@ -56,17 +58,17 @@ def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM],
     assert (check.tokens < check.plain_tokens) == check.packs
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_a_prompt_begins_with_one_first_token_at_most(small: Callable[[str], VLM], family: str) -> None:
     """Gemma 3 and Idefics3 have one in their chat templates and their tokenizers add one; LLaVA's tokenizers alone."""
-    vlm, first = small(family), FAMILIES[family].get("first")
+    vlm, first = small(family), LINES.get(family, {}).get("first")
     assert vlm.tokenizer.bos_token == first
     for prompt in (group.prompt for group in example_groups(vlm)):
         assert prompt.text.startswith(first or "<|im_start|>") == (family != "llava")
         assert vlm.tokenizer.convert_ids_to_tokens(prompt.input_ids.tolist()).count(first) == (first is not None)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
     small: Callable[[str], VLM], family: str
 ) -> None:
@@ -83,12 +85,14 @@ def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
     assert sum(counts) == expected
     tokens = torch.cat([completion.token_ids for group in groups for completion in group.completions])
     assert len(tokens) > 2 * vlm.adapter.vocabulary()
-    marks = set(FAMILIES[family]["marks"].values()) - {"<end_of_utterance>"}
+    ends = {vlm.tokenizer.bos_token, vlm.tokenizer.eos_token, "<end_of_utterance>"}
+    marks = set(vlm.tokenizer.all_special_tokens) - ends
+    assert len(marks) > 1
     assert marks.isdisjoint(vlm.tokenizer.convert_ids_to_tokens(tokens.unique().tolist()))
     assert set(vlm.adapter.forbidden_tokens()).isdisjoint(tokens.tolist())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> None:
     """The prompts' lengths differ, so the sampler pads on the left and the scorer on the right."""
     vlm = small(family)
@@ -99,7 +103,7 @@ def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> N
     torch.testing.assert_close(torch.cat(sampled), scored, atol=5e-6, rtol=0)
 
 
-@pytest.mark.parametrize("family", sorted(set(PACKED) - {"gemma3"}))
+@pytest.mark.parametrize("family", sorted(set(PACKED) - {"gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_vl_moe"}))
 def test_shared_prompts_decode_as_repeated_ones(small: Callable[[str], VLM], family: str) -> None:
     """Prompts of different lengths; completions that end at different places, so that prompts and rows leave."""
     vlm = replace(small(family))
@@ -132,7 +136,7 @@ def test_shared_prompts_decode_as_repeated_ones(small: Callable[[str], VLM], fam
     assert parted <= 1
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_each_part_of_a_family_is_found(small: Callable[[str], VLM], family: str) -> None:
     vlm = small(family)
     parts: dict[str, int] = {"vision": 0, "projector": 0, "language": 0}

@@ -17,10 +17,11 @@ from mr1.cli import app
 from mr1.config import Config, Loading
 from mr1.errors import UserError
 from mr1.models import VLM, load_vlm
+from mr1.models.check import CHECKED
 from mr1.models.export import export
 from mr1.models.policy import make_policy
 from mr1.models.saved import FILE, own_loading
-from mr1.models.small import FAMILIES, build_small
+from mr1.models.small import build_small
 from mr1.train.packing import make_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group, Prompt, Sample
@@ -89,7 +90,7 @@ def test_checkpoint_and_export_are_the_policy(
     torch.testing.assert_close(logprobs(exported), expected, atol=1e-5 if dtype == "float32" else 0.1, rtol=0)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHECKED)
 def test_low_rank_weights_of_every_family_have_its_processor(
     make_config: Callable[..., Config], tmp_path: Path, family: str
 ) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from mr1.models.attention import FlatRow, Span
+from mr1.models.sharing import FlatRow, Span
 
 SPANS = [Span(0, 5, (3, 1, 4)), Span(13, 2, (2, 2)), Span(19, 3)]
 LENGTH, WIDTH, SCALE = 22, 8, 0.3

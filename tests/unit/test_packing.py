@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mr1.models.attention import FlatRow, Span
+from mr1.models.sharing import FlatRow, Span
 from mr1.train.packing import Rows, completion_rows, flat_rows, make_rows, microbatches, packed_rows, plain_rows
 from mr1.types import Completion, Group, Prefix, Prompt, Sample
 

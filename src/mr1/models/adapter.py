@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
-from mr1.models.attention import FlatRow
+from mr1.models.sharing import FlatRow
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
@@ -40,8 +40,10 @@ class Adapter:
 
     packs: ClassVar[bool] = False
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
+    plain_because: ClassVar[str] = "is not known to be packed exactly"
+    """Why a family does not pack: what it does, or is."""
     shares: bool = False
-    """Whether they may do so without a mask: the language model attends as `attention.FlatRow` tells it."""
+    """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
     vision_modules: ClassVar[tuple[str, ...]] = (
         "model.vision_tower",
         "model.visual",
@@ -61,8 +63,9 @@ class Adapter:
         """Raises UserError for a family whose images can't be encoded apart from its language model."""
         self.model, self.tokenizer = model, tokenizer
         self.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        inner: Any = getattr(model, "model", None)
-        if not hasattr(inner, "get_image_features") or "mm_encoder_outputs" not in _arguments(inner.forward):
+        self.inner: Any = self.without_head(model)
+        """The model without its head, which takes tokens and encoded images."""
+        if not hasattr(self.inner, "get_image_features") or "mm_encoder_outputs" not in _arguments(self.inner.forward):
             raise UserError(
                 f"model: the family '{model.config.model_type}' can't be trained: in transformers it has no image "
                 "features apart from its language model (get_image_features, mm_encoder_outputs)"
@@ -72,9 +75,13 @@ class Adapter:
             for name in ("image_token_id", "image_token_index")
             if (token := getattr(model.config, name, None)) is not None
         )
-        self.vision_arguments = _arguments(inner.get_image_features)
-        self.position_axes = 3 if hasattr(inner, "get_rope_index") else 1
+        self.vision_arguments = _arguments(self.inner.get_image_features)
+        self.position_axes = 3 if hasattr(self.inner, "get_rope_index") else 1
         """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
+
+    def without_head(self, model: Any) -> Any:
+        """What `inner` is of a model."""
+        return getattr(model, "model", None)
 
     def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
         """Positions of a prompt's (P,) tokens: (position_axes, P) int64, and the position that comes after them."""
@@ -82,7 +89,7 @@ class Adapter:
         if self.position_axes == 1 or not vision:
             return torch.arange(length).expand(self.position_axes, length), length
         # Multimodal rotary positions go on after an image at the larger side of its grid, not at its number of tokens.
-        positions, _ = self.model.model.get_rope_index(
+        positions, _ = self.inner.get_rope_index(
             input_ids[None],
             image_grid_thw=vision["image_grid_thw"],
             mm_token_type_ids=(input_ids == self.image_token_id).long()[None],
@@ -104,7 +111,7 @@ class Adapter:
             return []
         vision = self.collate_vision([prompt.vision for prompt in prompts])
         device = self.model.device
-        output = self.model.model.get_image_features(
+        output = self.inner.get_image_features(
             **{name: tensor.to(device) for name, tensor in vision.items()}, return_dict=True
         )
         counts = [int((prompt.input_ids == self.image_token_id).sum()) for prompt in prompts]
@@ -166,7 +173,7 @@ class Adapter:
             arguments = {"attention_mask": mask, **self.text_arguments(input_ids)}
         if given := [each for each in features if each is not None]:
             arguments["mm_encoder_outputs"] = {"image": _as_encoder_output(given)}
-        output = self.model.model(
+        output = self.inner(
             input_ids=input_ids,
             position_ids=position_ids if self.position_axes > 1 else position_ids[0],
             past_key_values=cache,

@@ -11,6 +11,7 @@ from torch import Tensor
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
+from mr1.models.recurrent import share_states
 
 
 class Packed(Adapter):
@@ -26,6 +27,7 @@ class Packed(Adapter):
         self.shares = model.config._attn_implementation == "sdpa" and not self._has_windows()
         if self.shares:
             share_prompts(model)
+            share_states(model)
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:
         if not self._has_windows():
@@ -97,6 +99,9 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "qwen2_vl": QwenVL,
     "qwen2_5_vl": QwenVL,
     "qwen3_vl": QwenVL,
+    "qwen3_vl_moe": QwenVL,
+    "qwen3_5": QwenVL,
+    "qwen3_5_moe": QwenVL,
     "internvl": Packed,
     "llava_onevision": LlavaOnevision,
     "smolvlm": Idefics,

@@ -113,7 +113,7 @@ def describe_policy(vlm: VLM) -> str:
     learning = sum(p.numel() for p in vlm.model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in vlm.model.parameters())
     family = vlm.model.config.model_type
-    rows = "packed rows" if vlm.adapter.packs else f"plain rows, because '{family}' is not known to be packed exactly"
+    rows = "packed rows" if vlm.adapter.packs else f"plain rows, because '{family}' {vlm.adapter.plain_because}"
     images = "; image features are made once" if vlm.features_frozen else ""
     return f"{family}: {learning / 1e6:.2f} of {total / 1e6:.2f} M parameters learn; {rows}{images}"
 

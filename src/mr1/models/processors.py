@@ -7,8 +7,8 @@ where a video processor can't be had the same processor class is built around it
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 
@@ -28,10 +28,10 @@ def load_processor(path: str, config: Any, **options: Any) -> Any:
     try:
         return AutoProcessor.from_pretrained(path, **options)
     except (ImportError, OSError):
-        images_only = without_video(processor_class(type(config)))
-        if images_only.__module__ != __name__:
+        without_video = images_only(processor_class(type(config)))
+        if without_video.__module__ != __name__:
             raise
-        return images_only.from_pretrained(path, **options)
+        return without_video.from_pretrained(path, **options)
 
 
 def processor_class(config_class: Any) -> Any:
@@ -47,28 +47,47 @@ def processor_class(config_class: Any) -> Any:
     return PROCESSOR_MAPPING[config_class]
 
 
-def without_video(cls: Any) -> Any:
-    """A subclass of a processor class that does without its video processor, and otherwise is and is saved as it."""
+class _Nothing:
+    """Stands where a processor class has a part that MR1 does without; whatever it is asked for is None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+def images_only(cls: Any, others: Sequence[str] = ("video_processor",)) -> Any:
+    """A subclass of a processor class that does without these of its parts, and otherwise is and is saved as it."""
     from transformers.video_processing_utils import BaseVideoProcessor
 
     arguments = [*inspect.signature(cls.__init__).parameters][1:]
-    if "video_processor" not in arguments:
+    left_out = [name for name in arguments if name in others]
+    if not left_out:
         return cls
 
     class ImagesOnly(cls):  # type: ignore[misc]
         video_settings: ClassVar[dict[str, Any]] = {}
-        # SmolVLM's chat template asks for these two even where there is no video.
-        video_processor = SimpleNamespace(num_frames=None, fps=None)
+        being_made = False
 
         @classmethod
         def get_attributes(cls) -> list[str]:
-            return [name for name in super().get_attributes() if name != "video_processor"]
+            # A constructor names its parts by their places among all of them.
+            return [name for name in super().get_attributes() if cls.being_made or name not in left_out]
 
         @classmethod
         def from_args_and_dict(cls, args: list[Any], processor_dict: dict[str, Any], **settings: Any) -> Any:
-            args.insert(arguments.index("video_processor"), None)
-            settings_given = {name: value for name, value in processor_dict.items() if name != "video_processor"}
-            return super().from_args_and_dict(args, settings_given, **settings)
+            for name in left_out:
+                args.insert(arguments.index(name), _Nothing())
+            settings_given = {name: value for name, value in processor_dict.items() if name not in left_out}
+            cls.being_made = True
+            try:
+                return super().from_args_and_dict(args, settings_given, **settings)
+            finally:
+                cls.being_made = False
+
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if not isinstance(argument, _Nothing):
+                return super().check_argument_for_proper_class(argument_name, argument)
+            return None
 
         @classmethod
         def from_pretrained(cls, path: str, **options: Any) -> Any:
@@ -80,7 +99,8 @@ def without_video(cls: Any) -> Any:
         def to_dict(self) -> dict[str, Any]:
             """With the video processor's settings, so that a saved folder is whole where torchvision is at hand."""
             settings = super().to_dict()
-            settings.pop("video_settings", None)
+            for name in ("video_settings", "being_made", *left_out):
+                settings.pop(name, None)
             return settings | ({"video_processor": self.video_settings} if self.video_settings else {})
 
     ImagesOnly.__name__, ImagesOnly.__qualname__ = cls.__name__, cls.__qualname__

@@ -16,9 +16,9 @@ from torch import Tensor
 from mr1.errors import UnusableError
 from mr1.judge.tags import opened_by
 from mr1.models.adapter import Adapter
-from mr1.models.attention import PromptRow
 from mr1.models.layers import OneDNNLinear
 from mr1.models.saved import write_loading
+from mr1.models.sharing import PromptRow
 from mr1.types import IMAGE_PLACE, Ahead, Completion, Features, Prefix, Prompt, Sample
 
 REFUSALS = (ArithmeticError, LookupError, RuntimeError, StopIteration, TemplateError, TypeError, ValueError)

@@ -34,9 +34,9 @@ class PreallocatedLayer(DynamicLayer):
         self._length = end
         return self._show()
 
-    def batch_select_indices(self, indices: Tensor) -> None:
+    def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep these rows alone."""
-        self._keys, self._values = self._keys[indices], self._values[indices]
+        self._keys, self._values = self._keys[beam_idx], self._values[beam_idx]
         self._show()
 
     def _show(self) -> tuple[Tensor, Tensor]:
@@ -44,12 +44,21 @@ class PreallocatedLayer(DynamicLayer):
         return self.keys, self.values
 
 
-def repeat_for_completions(cache: DynamicCache, copies: int, room: int) -> None:
-    """Give each prompt's row `copies` rows, next to each other, and room for `room` more tokens; in place.
+def keep_rows(cache: Any, rows: Tensor) -> None:
+    """Keep these rows alone, (R,), some perhaps several times; in place.
+
+    transformers' own repeating and selecting of rows leaves recurrent layers out; the reordering of its beam search
+    does not.
+    """
+    cache.reorder_cache(rows)
+
+
+def repeat_for_completions(cache: DynamicCache, rows: int, copies: int, room: int) -> None:
+    """Give each of the prompts' rows `copies` rows, next to each other, and room for `room` more tokens; in place.
 
     Layers of another kind than the plain dynamic one (a sliding window, a recurrent state) grow in their own way.
     """
-    cache.batch_repeat_interleave(copies)
+    keep_rows(cache, torch.arange(rows).repeat_interleave(copies))
     for index, layer in enumerate(cache.layers):
         if type(layer) is DynamicLayer:
             assert layer.keys is not None, "the prompts have been prefilled"

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from mr1.models.vlm import VLM
-from mr1.rollout.cache import repeat_for_completions
+from mr1.rollout.cache import keep_rows, repeat_for_completions
 from mr1.types import Prompt
 
 
@@ -45,7 +45,7 @@ class RepeatedPrompts:
         hidden = adapter.hidden_states(
             input_ids.to(device), position_ids.to(device), seen.to(device), features, self.cache
         )
-        repeat_for_completions(self.cache, self.copies, room=self.length)
+        repeat_for_completions(self.cache, len(self.prompts), self.copies, room=self.length)
         self.seen = seen.to(device).repeat_interleave(self.copies, 0)
         return hidden[:, -1].repeat_interleave(self.copies, 0)
 
@@ -60,6 +60,6 @@ class RepeatedPrompts:
     def shrink(self, active: Tensor) -> Tensor:
         """Leave out the rows that are not active, (R,) bool. Returns the numbers of those kept."""
         kept = active.nonzero()[:, 0]
-        self.cache.batch_select_indices(kept)
+        keep_rows(self.cache, kept)
         self.seen, self.following = self.seen[kept], self.following[kept]
         return kept

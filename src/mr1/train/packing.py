@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mr1.models.adapter import Adapter
-from mr1.models.attention import FlatRow, Span
+from mr1.models.sharing import FlatRow, Span
 from mr1.types import Completion, Group, Prefix, Prompt
 
 

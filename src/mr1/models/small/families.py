@@ -1,0 +1,117 @@
+"""What the general recipe for a small model needs to be told of some families.
+
+Of the processor: `marks` (special tokens by name), `placeholder` (what the chat template writes for an image),
+`image_token` (where the processor doesn't say which it is), `first` (a token that the family's tokenizers put before a
+text; by `template_first` its chat templates write it too), `image_processor` and `processor` (their settings). All else
+is a setting of the family's configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OF_PROCESSOR = frozenset(
+    {
+        "marks",
+        "image_token",
+        "placeholder",
+        "image_processor",
+        "processor",
+        "first",
+        "template_first",
+        "processor_class",
+        "image_processor_of",
+    }
+)
+"""Keys of a line that the family's configuration doesn't have."""
+
+QWEN_MARKS = {
+    "image_token": "<|image_pad|>",
+    "video_token": "<|video_pad|>",
+    "vision_bos_token": "<|vision_start|>",
+    "vision_eos_token": "<|vision_end|>",
+    "vision_start_token": "<|vision_start|>",
+    "vision_end_token": "<|vision_end|>",
+}
+QWEN = {"marks": QWEN_MARKS, "placeholder": "<|vision_start|><|image_pad|><|vision_end|>"}
+SECTIONS = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
+INTERLEAVED = SECTIONS | {"mrope_interleaved": True, "mrope_section": [4, 2, 2]}
+QWEN3 = QWEN | {
+    "text_config": {"rope_parameters": INTERLEAVED},
+    "vision_config": {"patch_size": 16, "num_position_embeddings": 256, "deepstack_visual_indexes": [0]},
+    "image_processor": {
+        "size": {"shortest_edge": 64 * 64, "longest_edge": 128 * 128},
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+    },
+}
+HYBRID = QWEN3 | {
+    "text_config": {
+        "num_hidden_layers": 4,
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "rope_parameters": INTERLEAVED | {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5},
+    },
+    "vision_config": {"patch_size": 16, "num_position_embeddings": 256},
+}
+IDEFICS = {
+    "marks": {
+        "image_token": "<image>",
+        "fake_image_token": "<fake_token_around_image>",
+        "global_image_token": "<global-img>",
+        "end_of_utterance_token": "<end_of_utterance>",
+    },
+    "placeholder": "<image>",
+    "text_config": {"model_type": "llama"},
+    "image_processor": {"size": {"longest_edge": 112}, "max_image_size": {"longest_edge": 56}},
+    "processor": {"image_seq_len": 4},
+}
+GEMMA_MARKS = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+TILES = [[56, 56], [56, 112], [112, 56], [112, 112]]
+
+LINES: dict[str, dict[str, Any]] = {
+    "qwen2_vl": QWEN | {"text_config": {"rope_parameters": SECTIONS}, "vision_config": {"hidden_size": 64}},
+    "qwen2_5_vl": QWEN
+    | {
+        "text_config": {"rope_parameters": SECTIONS},
+        "vision_config": {"window_size": 56, "fullatt_block_indexes": [1]},
+    },
+    "qwen3_vl": QWEN3,
+    "qwen3_vl_moe": QWEN3 | {"image_processor_of": "qwen3_vl"},
+    "qwen3_5": HYBRID,
+    "qwen3_5_moe": HYBRID,
+    "internvl": {
+        "marks": {
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        },
+        "image_seq_length": 4,
+        "image_processor": {"min_patches": 1, "max_patches": 4},
+        "processor": {"image_seq_length": 4},
+    },
+    "llava_onevision": {
+        "marks": {"image_token": "<image>", "video_token": "<video>"},
+        "vision_config": {"vision_use_head": False},
+        "image_grid_pinpoints": TILES,
+        "image_processor": {"image_grid_pinpoints": TILES},
+        "processor": {"num_image_tokens": 16, "vision_feature_select_strategy": "full"},
+    },
+    "smolvlm": IDEFICS,
+    "idefics3": IDEFICS | {"first": "<|begin_of_text|>", "template_first": True},
+    "gemma3": {
+        "first": "<bos>",
+        "template_first": True,
+        "marks": GEMMA_MARKS,
+        "image_token": "<image_soft_token>",
+        "placeholder": "<start_of_image>",
+        "text_config": {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]},
+        "vision_config": {"vision_use_head": False},
+        "mm_tokens_per_image": 4,
+        "processor": {"image_seq_length": 4},
+    },
+    "llava": {
+        "first": "<s>",
+        "processor": {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    },
+}
