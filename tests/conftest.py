@@ -103,3 +103,18 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
         return load_config(recipe, [f"{key.replace('__', '.')}={value}" for key, value in settings.items()])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def build_family() -> Callable[[str, Path], None]:
+    """Writes a small random model of a family; the test is skipped where a package that the family needs is missing."""
+    from mr1.errors import MissingPackageError
+    from mr1.models.small import build_small
+
+    def build(family: str, folder: Path) -> None:
+        try:
+            build_small(family, folder)
+        except MissingPackageError as error:
+            pytest.skip(str(error))
+
+    return build

@@ -262,12 +262,12 @@ def check(
     from mr1.models.saved import own_loading
     from mr1.report.console import Console, check_table
 
-    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels)
+    given, console = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels), Console()
     if models:
         checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
     else:
-        checks = check_families(Loading(**given))
-    Console().show(check_table(checks))
+        checks = check_families(Loading(**given), console.say)
+    console.show(check_table(checks))
 
 
 @app.command("export")

@@ -20,6 +20,10 @@ class UnusableError(UserError):
     """
 
 
+class MissingPackageError(UserError):
+    """A package that is not among MR1's own has to be installed for what is asked for."""
+
+
 class GuardError(Exception):
     """A guard of `guards.stop` has ended the run, which is saved and can be gone on with. The command exits with 3."""
 

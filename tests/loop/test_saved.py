@@ -92,10 +92,10 @@ def test_checkpoint_and_export_are_the_policy(
 
 @pytest.mark.parametrize("family", CHECKED)
 def test_low_rank_weights_of_every_family_have_its_processor(
-    make_config: Callable[..., Config], tmp_path: Path, family: str
+    make_config: Callable[..., Config], build_family: Callable[[str, Path], None], tmp_path: Path, family: str
 ) -> None:
     """A word and the chat template are changed behind the run's back; the checkpoint has them as they were."""
-    build_small(family, tmp_path / "m")
+    build_family(family, tmp_path / "m")
     vlm = load_vlm(str(tmp_path / "m"))
     vlm.tokenizer.add_tokens(["How many?"])
     vlm.processor.chat_template = vlm.processor.chat_template.replace("assistant", "helper")

@@ -27,11 +27,13 @@ VISION_TOKENS = (
     "image_token_index",
     "video_token_id",
     "video_token_index",
+    "audio_token_id",
+    "audio_token_index",
     "vision_start_token_id",
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
-VISION_MARK = re.compile(r"image|img|vision|video|row_\d+_col_\d+", re.IGNORECASE)
+VISION_MARK = re.compile(r"image|img|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
 """What is in the name of a special token that stands for, or around, what is not text."""
 
 
@@ -130,10 +132,18 @@ class Adapter:
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
         """What the model's forward takes as attention mask for rows in which the (B, 1, S, S) bool mask holds."""
+        return self.as_taken(mask)
+
+    def as_taken(self, mask: Tensor) -> Tensor:
+        """A (B, 1, S, S) bool mask in the form that the model's attention takes."""
         if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
             zero = torch.zeros((), dtype=self.model.dtype, device=mask.device)
             return torch.where(mask, zero, torch.finfo(self.model.dtype).min)
         return mask
+
+    def own_mask(self, input_ids: Tensor, mask: Tensor, cache: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """What the family's forward takes beside token ids where it makes the mask itself, of a (B, K) bool one."""
+        return {"attention_mask": mask, **self.text_arguments(input_ids)}
 
     def text_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """What else the family's forward takes beside token ids where it makes the mask itself."""
@@ -170,7 +180,7 @@ class Adapter:
         elif mask.ndim == 4:
             arguments = {"attention_mask": self.attention(mask, input_ids, position_ids)}
         else:
-            arguments = {"attention_mask": mask, **self.text_arguments(input_ids)}
+            arguments = self.own_mask(input_ids, mask, cache)
         if given := [each for each in features if each is not None]:
             arguments["mm_encoder_outputs"] = {"image": _as_encoder_output(given)}
         output = self.inner(

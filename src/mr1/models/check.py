@@ -8,7 +8,7 @@ What is counted: tokens through the language model, images through the vision to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from mr1.config import Loading
+from mr1.errors import MissingPackageError
 from mr1.models.families import ADAPTERS
 from mr1.models.loading import load_vlm
 from mr1.models.small import build_small
@@ -83,12 +84,19 @@ def check_model(vlm: VLM, seed: int = 0) -> Check:
     )
 
 
-def check_families(loading: Loading) -> list[Check]:
-    """Measure a small random model of every family that has an adapter of its own, and of one that hasn't."""
+def check_families(loading: Loading, say: Callable[[str], None] = print) -> list[Check]:
+    """Measure a small random model of every family that has an adapter of its own, and of one that hasn't.
+
+    `say` is told of families that are left out because a package is missing.
+    """
     checks = []
     with TemporaryDirectory() as folder:
         for family in CHECKED:
-            build_small(family, Path(folder) / family)
+            try:
+                build_small(family, Path(folder) / family)
+            except MissingPackageError as error:
+                say(f"left out: {error}")
+                continue
             checks.append(check_model(load_vlm(str(Path(folder) / family), loading)))
     return checks
 
@@ -146,8 +154,8 @@ def _transformers_logprobs(vlm: VLM, group: Group) -> Tensor:
         types = (input_ids == vlm.adapter.image_token_id).long()
         if vlm.adapter.position_axes > 1:
             arguments["mm_token_type_ids"] = types
-        arguments |= vlm.adapter.text_arguments(input_ids)
-        output = vlm.model(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), **arguments)
+        arguments |= vlm.adapter.own_mask(input_ids, torch.ones_like(input_ids))
+        output = vlm.model(input_ids=input_ids, **arguments)
         logits = output.logits[0, len(prompt) - 1 : -1].float()
         logprobs = torch.log_softmax(logits + vlm.token_bias(), -1)
         parts.append(logprobs.gather(-1, completion.token_ids.to(vlm.device)[:, None])[:, 0])

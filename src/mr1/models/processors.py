@@ -1,7 +1,8 @@
 """Loading a model's processor, with and without torchvision.
 
-Many families' processors own a video processor, and every video processor needs torchvision. MR1 reads no video, so
-where a video processor can't be had the same processor class is built around its image processor and tokenizer alone.
+Many families' processors own a video processor, and every video processor needs torchvision. MR1 reads no video and
+hears no sound, so where a part for them can't be had, the same processor class is built around its image processor and
+tokenizer alone.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ def load_processor(path: str, config: Any, **options: Any) -> Any:
     try:
         return AutoProcessor.from_pretrained(path, **options)
     except (ImportError, OSError):
-        without_video = images_only(processor_class(type(config)))
-        if without_video.__module__ != __name__:
+        whole = processor_class(type(config))
+        without_video, without_sound = images_only(whole), images_only(whole, ("video_processor", "feature_extractor"))
+        if without_sound is whole:
             raise
-        return without_video.from_pretrained(path, **options)
+        try:
+            return without_video.from_pretrained(path, **options)
+        except (ImportError, OSError):
+            return without_sound.from_pretrained(path, **options)
 
 
 def processor_class(config_class: Any) -> Any:

@@ -75,7 +75,9 @@ def _tokens_of(files: Path) -> dict[str, Any]:
     config = json.loads((files / "config.json").read_text(encoding="utf-8"))
     given = config.get("text_config", {}) | config
     tokens = {
-        key: value for key, value in given.items() if key == "vocab_size" or key.endswith(("_token_id", "_token_index"))
+        key: value
+        for key, value in given.items()
+        if key.startswith("vocab_size") or key.endswith(("_token_id", "_token_index"))
     }
     if (files / "generation_config.json").is_file():
         generation = json.loads((files / "generation_config.json").read_text(encoding="utf-8"))

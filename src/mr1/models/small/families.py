@@ -66,6 +66,35 @@ IDEFICS = {
     "processor": {"image_seq_len": 4},
 }
 GEMMA_MARKS = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+GEMMA4_TEXT = {
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "head_dim": 16,
+    "global_head_dim": 32,
+    "num_key_value_heads": 2,
+    "num_global_key_value_heads": 1,
+    "attention_k_eq_v": True,
+    "num_kv_shared_layers": 2,
+    "use_double_wide_mlp": True,
+    "use_bidirectional_attention": "vision",
+    "final_logit_softcapping": 30.0,
+}
+GEMMA4 = {
+    "first": "<bos>",
+    "template_first": True,
+    "marks": {
+        "boi_token": "<|image>",
+        "eoi_token": "<image|>",
+        "image_token": "<|image|>",
+        "boa_token": "<|audio>",
+        "eoa_token": "<audio|>",
+        "audio_token": "<|audio|>",
+    },
+    "image_token": "<|image|>",
+    "placeholder": "\n\n<|image|>\n\n",
+    "text_config": GEMMA4_TEXT,
+    "image_processor": {"patch_size": 8, "pooling_kernel_size": 2, "max_soft_tokens": 70},
+}
 TILES = [[56, 56], [56, 112], [112, 56], [112, 112]]
 
 LINES: dict[str, dict[str, Any]] = {
@@ -109,6 +138,35 @@ LINES: dict[str, dict[str, Any]] = {
         "vision_config": {"vision_use_head": False},
         "mm_tokens_per_image": 4,
         "processor": {"image_seq_length": 4},
+    },
+    "gemma4": GEMMA4
+    | {
+        "text_config": GEMMA4_TEXT
+        | {
+            "hidden_size_per_layer_input": 8,
+            "enable_moe_block": True,
+            "num_experts": 4,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 32,
+        },
+        "vision_config": {
+            "patch_size": 8,
+            "pooling_kernel_size": 2,
+            "position_embedding_size": 128,
+            "head_dim": 16,
+            "use_clipped_linears": True,
+            "standardize": True,
+        },
+    },
+    "gemma4_unified": GEMMA4
+    | {
+        "vision_config": {
+            "patch_size": 8,
+            "pooling_kernel_size": 2,
+            "mm_embed_dim": 32,
+            "mm_posemb_size": 128,
+            "output_proj_dims": 32,
+        }
     },
     "llava": {
         "first": "<s>",

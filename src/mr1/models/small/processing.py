@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mr1.errors import UserError
+from mr1.errors import MissingPackageError, UserError
 from mr1.models.loading import BUNDLED
 from mr1.models.processors import images_only, processor_class
 
@@ -59,7 +59,7 @@ def small_processor(family: str, config: Any, line: Mapping[str, Any]) -> Any:
 def token_ids(config: Any, processor: Any, line: Mapping[str, Any]) -> dict[str, int]:
     """The ids of a configuration's tokens, by the names that it has for them, and the vocabulary's size."""
     tokenizer = processor.tokenizer
-    ids = {"vocab_size": len(tokenizer)}
+    ids = {"vocab_size": len(tokenizer), "vocab_size_per_layer_input": len(tokenizer)}
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         ids[name] = getattr(tokenizer, name)
     for name, stem in _names(config).items():
@@ -72,6 +72,7 @@ def _classes(family: str, config_class: Any, line: Mapping[str, Any]) -> tuple[A
     """Those of the processor and of its image processor."""
     import transformers
     from transformers.models.auto import image_processing_auto as auto
+    from transformers.utils.import_utils import is_torchvision_available
 
     try:
         cls = (
@@ -86,6 +87,8 @@ def _classes(family: str, config_class: Any, line: Mapping[str, Any]) -> tuple[A
         image_class: Any = auto.get_image_processor_class_from_name(name) if name else None
         if image_class is not None and not getattr(image_class, "is_dummy", False) and not hasattr(cls, "is_dummy"):
             return cls, image_class
+    if not is_torchvision_available() and names.get("torchvision"):
+        raise MissingPackageError(f"model: the image processor of {family} needs the package torchvision; install it")
     raise UserError(f"model: {family}: no image processor")
 
 

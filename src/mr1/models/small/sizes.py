@@ -109,7 +109,7 @@ def _present(config: Any, name: str) -> Any:
     """A setting's value; None where there is no such setting, or one that differs between layers."""
     try:
         return getattr(config, name, None)
-    except ValueError:
+    except (ValueError, RuntimeError):
         return None
 
 
