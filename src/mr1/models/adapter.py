@@ -149,6 +149,10 @@ class Adapter:
         """What else the family's forward takes beside token ids where it makes the mask itself."""
         return {}
 
+    def token_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """What else the family's forward takes beside token ids in any row."""
+        return {}
+
     def hidden_states(
         self,
         input_ids: Tensor,
@@ -188,6 +192,7 @@ class Adapter:
             position_ids=position_ids if self.position_axes > 1 else position_ids[0],
             past_key_values=cache,
             use_cache=cache is not None,
+            **self.token_arguments(input_ids),
             **arguments,
         )
         return output.last_hidden_state

@@ -154,6 +154,7 @@ def _transformers_logprobs(vlm: VLM, group: Group) -> Tensor:
         types = (input_ids == vlm.adapter.image_token_id).long()
         if vlm.adapter.position_axes > 1:
             arguments["mm_token_type_ids"] = types
+        arguments |= vlm.adapter.token_arguments(input_ids)
         arguments |= vlm.adapter.own_mask(input_ids, torch.ones_like(input_ids))
         output = vlm.model(input_ids=input_ids, **arguments)
         logits = output.logits[0, len(prompt) - 1 : -1].float()

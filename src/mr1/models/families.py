@@ -67,6 +67,17 @@ class QwenVL(Packed):
         processor.image_processor.size = type(size)(**limits)
 
 
+class Ernie(QwenVL):
+    """ERNIE 4.5 VL: patches as Qwen's; an image's tokens and the marks around them pass through experts of their own."""
+
+    projector_modules = ("model.resampler_model",)
+
+    def token_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:
+        config = self.model.config
+        seen = (config.image_token_id, config.image_start_token_id, config.image_end_token_id)
+        return {"moe_mm_token_type_ids": torch.isin(input_ids, torch.tensor(seen, device=input_ids.device)).long()}
+
+
 class LlavaOnevision(Packed):
     """LLaVA-OneVision: each prompt's images are padded to its largest number of tiles."""
 
@@ -152,6 +163,15 @@ class Gemma4Unified(Gemma4):
         return {"attention_mask": masks}
 
 
+class Gemma3n(Packed):
+    """Gemma 3n: causal, most layers within a window; the last layers have the keys of earlier ones; logits are capped."""
+
+    projector_modules = ("model.embed_vision",)
+
+    def head(self) -> nn.Module:
+        return _capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)
+
+
 class Capped(nn.Module):
     """A head whose logits come no farther from zero than a limit."""
 
@@ -176,11 +196,13 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "qwen3_vl_moe": QwenVL,
     "qwen3_5": QwenVL,
     "qwen3_5_moe": QwenVL,
+    "ernie4_5_vl_moe": Ernie,
     "internvl": Packed,
     "llava_onevision": LlavaOnevision,
     "smolvlm": Idefics,
     "idefics3": Idefics,
     "gemma3": Gemma3,
+    "gemma3n": Gemma3n,
     "gemma4": Gemma4,
     "gemma4_unified": Gemma4Unified,
 }

@@ -118,7 +118,9 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         context.save_for_backward(states, weight)
-        return _product(states, weight, bias)
+        rows = _product(states.flatten(0, -2), weight, bias)
+        # No view of them, so that a model may go on in place, as Gemma 3n does.
+        return torch.ops.aten._unsafe_view(rows, [*states.shape[:-1], -1])
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

@@ -55,6 +55,9 @@ def processor_class(config_class: Any) -> Any:
 class _Nothing:
     """Stands where a processor class has a part that MR1 does without; whatever it is asked for is None."""
 
+    font = ""
+    """A file that ERNIE 4.5 VL's processor copies where there is one."""
+
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):
             raise AttributeError(name)

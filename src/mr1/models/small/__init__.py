@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mr1.errors import UserError
+from mr1.errors import MissingPackageError, UserError
 from mr1.models.loading import quieten
 from mr1.models.small.families import LINES, OF_PROCESSOR
 from mr1.models.small.processing import small_processor, token_ids
@@ -56,8 +56,11 @@ def build_small(family: str, folder: Path, files: Path | None = None, seed: int 
             if file.is_file() and file.name != "config.json" and file.suffix in {".json", ".txt", ".jinja", ".model"}:
                 shutil.copyfile(file, folder / file.name)
     config = small_config(family, tokens, settings)
-    with torch.device("meta"):
-        size = sum(weight.numel() for weight in AutoModelForImageTextToText.from_config(config).parameters())
+    try:
+        with torch.device("meta"):
+            size = sum(weight.numel() for weight in AutoModelForImageTextToText.from_config(config).parameters())
+    except ImportError as error:
+        raise MissingPackageError(f"model: {family}: {' '.join(str(error).split())}") from error
     if size > LARGEST:
         raise UserError(
             f"model: a small {family} would have {size / 1e6:,.0f} M parameters, because its configuration has other "

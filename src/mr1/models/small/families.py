@@ -108,6 +108,21 @@ LINES: dict[str, dict[str, Any]] = {
     "qwen3_vl_moe": QWEN3 | {"image_processor_of": "qwen3_vl"},
     "qwen3_5": HYBRID,
     "qwen3_5_moe": HYBRID,
+    "ernie4_5_vl_moe": {
+        "marks": {
+            "image_token": "<|IMAGE_PLACEHOLDER|>",
+            "image_start_token": "<|IMAGE_START|>",
+            "image_end_token": "<|IMAGE_END|>",
+            "video_token": "<|VIDEO_PLACEHOLDER|>",
+            "video_start_token": "<|VIDEO_START|>",
+            "video_end_token": "<|VIDEO_END|>",
+        },
+        "placeholder": "<|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>",
+        "text_config": {
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0, "mrope_section": [3, 3, 2]},
+            "moe_intermediate_size": [32, 16],
+        },
+    },
     "internvl": {
         "marks": {
             "start_image_token": "<img>",
@@ -167,6 +182,52 @@ LINES: dict[str, dict[str, Any]] = {
             "mm_posemb_size": 128,
             "output_proj_dims": 32,
         }
+    },
+    "gemma3n": {
+        "first": "<bos>",
+        "template_first": True,
+        # Vision and audio have vocabularies of their own behind the text's, which begin with the ends of an image.
+        "marks": {
+            "boi_token": "<start_of_image>",
+            "boa_token": "<start_of_audio>",
+            "eoi_token": "<end_of_image>",
+            "image_token": "<image_soft_token>",
+            "eoa_token": "<end_of_audio>",
+            "audio_token": "<audio_soft_token>",
+        },
+        "image_token": "<image_soft_token>",
+        "placeholder": "<image_soft_token>",
+        "image_processor_of": "siglip",
+        "image_processor": {"size": {"height": 64, "width": 64}},
+        "processor": {"image_seq_length": 4, "audio_seq_length": 4},
+        "text_config": {
+            "num_hidden_layers": 5,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]
+            + ["sliding_attention", "full_attention"],
+            "intermediate_size": [128] * 5,
+            "activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0, 0.0],
+            "num_kv_shared_layers": 2,
+            "hidden_size_per_layer_input": 8,
+            "altup_num_inputs": 2,
+            "laurel_rank": 8,
+            "final_logit_softcapping": 30.0,
+        },
+        "vision_config": {
+            "hidden_size": 2048,
+            "vocab_size": 2,
+            "vocab_offset": 605,
+            "model_args": {"channel_multiplier": 0.0125, "msfa_output_resolution": 2},
+        },
+        "audio_config": {
+            "vocab_size": 2,
+            "vocab_offset": 607,
+            "conf_num_hidden_layers": 1,
+            "conf_num_attention_heads": 2,
+            "sscp_conv_channel_size": [8, 8],
+        },
+        "vision_soft_tokens_per_image": 4,
+        "audio_soft_tokens_per_image": 4,
+        "vocab_size_per_layer_input": 605,
     },
     "llava": {
         "first": "<s>",
