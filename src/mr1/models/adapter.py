@@ -33,16 +33,16 @@ VISION_TOKENS = (
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
-VISION_MARK = re.compile(r"image|img|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
+VISION_MARK = re.compile(r"image|img|tile|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
 """What is in the name of a special token that stands for, or around, what is not text."""
 
 
 class Adapter:
     """A family's way of turning token ids, positions, a mask and images into hidden states."""
 
-    packs: ClassVar[bool] = False
+    packs: bool = False
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
-    plain_because: ClassVar[str] = "is not known to be packed exactly"
+    plain_because: str = "is not known to be packed exactly"
     """Why a family does not pack: what it does, or is."""
     shares: bool = False
     """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
@@ -113,8 +113,10 @@ class Adapter:
             return []
         vision = self.collate_vision([prompt.vision for prompt in prompts])
         device = self.model.device
-        output = self.inner.get_image_features(
-            **{name: tensor.to(device) for name, tensor in vision.items()}, return_dict=True
+        output = self.encoder_features(
+            self.inner.get_image_features(
+                **{name: tensor.to(device) for name, tensor in vision.items()}, return_dict=True
+            )
         )
         counts = [int((prompt.input_ids == self.image_token_id).sum()) for prompt in prompts]
         flat = _flat(output.pooler_output)
@@ -129,6 +131,18 @@ class Adapter:
             Features(embeddings, tuple(level[index] for level in levels), listed)
             for index, embeddings in enumerate(flat.split(counts))
         ]
+
+    def encoder_features(self, output: Any) -> Any:
+        """What the family's image features are, with `pooler_output` and perhaps `deepstack_features`."""
+        return output
+
+    def encoder_output(self, features: Sequence[Features]) -> Any:
+        """Several prompts' features in the form in which the family's forward takes them."""
+        embeddings = [each.embeddings for each in features]
+        return SimpleNamespace(
+            pooler_output=embeddings if features[0].listed else torch.cat(embeddings),
+            deepstack_features=[list(level) for level in zip(*(each.deepstack for each in features), strict=True)],
+        )
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
         """What the model's forward takes as attention mask for rows in which the (B, 1, S, S) bool mask holds."""
@@ -186,7 +200,7 @@ class Adapter:
         else:
             arguments = self.own_mask(input_ids, mask, cache)
         if given := [each for each in features if each is not None]:
-            arguments["mm_encoder_outputs"] = {"image": _as_encoder_output(given)}
+            arguments["mm_encoder_outputs"] = {"image": self.encoder_output(given)}
         output = self.inner(
             input_ids=input_ids,
             position_ids=position_ids if self.position_axes > 1 else position_ids[0],
@@ -245,15 +259,6 @@ def _flat(features: Any) -> Tensor:
     """Image features in whatever form a family has them, as (I, H)."""
     parts = [features] if isinstance(features, Tensor) else features
     return torch.cat([part.flatten(0, -2) for part in parts])
-
-
-def _as_encoder_output(features: Sequence[Features]) -> SimpleNamespace:
-    """Several prompts' features in the form in which the family's forward takes them."""
-    embeddings = [each.embeddings for each in features]
-    return SimpleNamespace(
-        pooler_output=embeddings if features[0].listed else torch.cat(embeddings),
-        deepstack_features=[list(level) for level in zip(*(each.deepstack for each in features), strict=True)],
-    )
 
 
 def _below(name: str, modules: Iterable[str]) -> bool:

@@ -34,7 +34,7 @@ SIZES = ((96, 64), (64, 128), (120, 120))
 """Width and height of the images."""
 IMAGES = (1, 2, 0, 3)
 """Images of each group."""
-CHECKED = (*ADAPTERS, "llava")
+CHECKED = (*ADAPTERS,)
 """Families that are measured where none is named."""
 TEMPLATE = "{question}"
 LENGTHS = (5, 9, 2)
@@ -121,7 +121,8 @@ def counting_images(vlm: VLM) -> Iterator[list[int]]:
     counts: list[int] = []
 
     def count(_module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        counts.append(len(arguments[0] if arguments else named["pixel_values"]))
+        pixels = arguments[0] if arguments else named["pixel_values"]
+        counts.append(pixels.shape[:2].numel() if pixels.ndim == 5 else len(pixels))
 
     hook = vlm.adapter.vision_tower().register_forward_pre_hook(count, with_kwargs=True)
     try:
@@ -170,8 +171,10 @@ def _templated(vlm: VLM, group: Group) -> list[int]:
     for part in messages[0]["content"]:
         if part["type"] == "image":
             part["image"] = next(images)
-    made = vlm.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-    return list(made["input_ids"][0])
+    made = vlm.processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    return made["input_ids"][0].tolist()
 
 
 @torch.no_grad()

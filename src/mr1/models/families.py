@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
-from mr1.models.recurrent import share_states
+from mr1.models.recurrent import has_states, share_states
+from mr1.types import Features, Prompt
 
 
 class Packed(Adapter):
@@ -28,14 +31,18 @@ class Packed(Adapter):
         if self.shares:
             share_prompts(model)
             share_states(model)
+        elif has_states(model):
+            self.packs, self.plain_because = False, "has recurrent layers, which no mask reaches (sdpa needs none)"
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:
         if not self._has_windows():
             return super().attention(mask, input_ids, position_ids)
         return self.by_layer(mask, mask & self.nearby(position_ids))
 
-    def by_layer(self, full: Tensor, sliding: Tensor) -> dict[str, Any]:
+    def by_layer(self, full: Tensor, sliding: Tensor) -> Any:
         """Masks, (B, 1, S, S) bool, of both kinds of layers as the model's forward takes them."""
+        if self._layer_types() is None:
+            return self.as_taken(sliding)
         return {"full_attention": self.as_taken(full), "sliding_attention": self.as_taken(sliding)}
 
     def nearby(self, position_ids: Tensor) -> Tensor:
@@ -47,24 +54,34 @@ class Packed(Adapter):
         return (distance < self.model.config.get_text_config().sliding_window)[:, None]
 
     def _has_windows(self) -> bool:
-        return "sliding_attention" in (getattr(self.model.config.get_text_config(), "layer_types", None) or ())
+        """Whether some layers look back no farther than a window; all do where there are no kinds of layers."""
+        kinds = self._layer_types()
+        if kinds is None:
+            return getattr(self.model.config.get_text_config(), "sliding_window", None) is not None
+        return "sliding_attention" in kinds
+
+    def _layer_types(self) -> Any:
+        return getattr(self.model.config.get_text_config(), "layer_types", None)
 
 
 class QwenVL(Packed):
-    """Qwen2-VL, Qwen2.5-VL, Qwen3-VL: images as a flat list of patches, with a grid (time, height, width) for each."""
+    """Qwen2-VL and those after it: images as a flat list of patches, with a grid (time, height, width) for each."""
 
-    projector_modules = ("model.visual.merger", "model.visual.deepstack_merger_list")
+    projector_modules = ("model.visual.merger", "model.visual.deepstack_merger_list", "model.projector")
+    frames: ClassVar[int] = 1
+    """How often an image's pixels count in the processor's limits."""
 
     def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
         size = processor.image_processor.size
-        limits = {"shortest_edge": minimum or size["shortest_edge"], "longest_edge": maximum or size["longest_edge"]}
-        if limits["shortest_edge"] > limits["longest_edge"]:
+        least = minimum or size["shortest_edge"] // self.frames
+        most = maximum or size["longest_edge"] // self.frames
+        if least > most:
             raise UserError(
-                f"loading.max_pixels: no image has at least {limits['shortest_edge']} and at most "
-                f"{limits['longest_edge']} pixels; set loading.min_pixels and loading.max_pixels accordingly"
+                f"loading.max_pixels: no image has at least {least} and at most {most} pixels; set loading.min_pixels "
+                "and loading.max_pixels accordingly"
             )
         # Both names stand for numbers of pixels here, in spite of what they say.
-        processor.image_processor.size = type(size)(**limits)
+        processor.image_processor.size = type(size)(shortest_edge=least * self.frames, longest_edge=most * self.frames)
 
 
 class Ernie(QwenVL):
@@ -78,14 +95,79 @@ class Ernie(QwenVL):
         return {"moe_mm_token_type_ids": torch.isin(input_ids, torch.tensor(seen, device=input_ids.device)).long()}
 
 
-class LlavaOnevision(Packed):
-    """LLaVA-OneVision: each prompt's images are padded to its largest number of tiles."""
+class Glm4v(QwenVL):
+    """GLM-4.1V, 4.5V, 4.6V: patches as Qwen's, each of a still image repeated as the second frame of a video."""
+
+    projector_modules = ("model.visual.merger", "model.visual.downsample")
+    frames = 2
+
+
+class HunYuan(QwenVL):
+    """HunyuanOCR: patches as Qwen's; three or four position axes, as the configuration has sections for them."""
+
+    projector_modules = ("model.vision_tower.patch_merger",)
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        self.position_axes = len(model.config.text_config.rope_parameters["mrope_section"])
+
+
+class LlavaTiles(Packed):
+    """LLaVA-NeXT, LLaVA-OneVision: each prompt's images are padded to its largest number of tiles."""
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         most = max(vision["pixel_values"].shape[1] for vision in prompts)
         return super().collate_vision(
             [vision | {"pixel_values": _pad_axis(vision["pixel_values"], 1, most)} for vision in prompts]
         )
+
+
+class Granite4Vision(LlavaTiles):
+    """Granite 4 Vision: features for several language layers, none for the embeddings; scaled logits."""
+
+    projector_modules = ("model.layerwise_projectors", "model.spatial_projectors", "model.image_newline")
+
+    def encoder_features(self, output: Any) -> Any:
+        first, *others = [level for _, level in output.deepstack_features]
+        return SimpleNamespace(pooler_output=first, deepstack_features=others)
+
+    def encoder_output(self, features: Sequence[Features]) -> Any:
+        config = self.model.config
+        layers = [*(layer for _, layer in config.deepstack_layer_map), *config.spatial_target_layers]
+        levels = zip(*((each.embeddings, *each.deepstack) for each in features), strict=True)
+        return SimpleNamespace(deepstack_features=[*zip(layers, map(torch.cat, levels), strict=True)])
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        return super().hidden_states(*arguments, **named) / self.model.config.text_config.logits_scaling
+
+
+class Ovis2(Packed):
+    """Ovis2: what stands around and between tiles comes from the table of visual words, too."""
+
+    projector_modules = ("model.visual_embeddings_table", "model.vision_tower.head_linear", "model.vision_tower.head_norm")
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[Features]:
+        table = self.inner.visual_embeddings_table
+        marks = table(torch.arange(*table.weight.shape[:1], device=table.weight.device)[-self._marks() :])
+        return [replace(each, deepstack=(marks,)) for each in super().encode(prompts)]
+
+    def encoder_output(self, features: Sequence[Features]) -> Any:
+        output = super().encoder_output(features)
+        output.visual_indicator_features = features[0].deepstack[0]
+        return output
+
+    def _marks(self) -> int:
+        return self.inner.vision_tower.num_visual_indicator_tokens
+
+
+class Pixtral(Packed):
+    """LLaVA, also with Pixtral's tower, and Mistral 3: images are padded to the largest of their batch."""
+
+    def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        for axis in (2, 3):
+            most = max(vision["pixel_values"].shape[axis] for vision in prompts)
+            prompts = [vision | {"pixel_values": _pad_axis(vision["pixel_values"], axis, most)} for vision in prompts]
+        return super().collate_vision(prompts)
 
 
 class Idefics(Packed):
@@ -197,8 +279,23 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "qwen3_5": QwenVL,
     "qwen3_5_moe": QwenVL,
     "ernie4_5_vl_moe": Ernie,
+    "glm4v": Glm4v,
+    "glm46v": Glm4v,
+    "glm4v_moe": Glm4v,
+    "paddleocr_vl": QwenVL,
+    "hunyuan_vl": HunYuan,
+    "video_llama_3": QwenVL,
     "internvl": Packed,
-    "llava_onevision": LlavaOnevision,
+    "llava": Pixtral,
+    "mistral3": Pixtral,
+    "llava_next": LlavaTiles,
+    "llava_onevision": LlavaTiles,
+    "granite4_vision": Granite4Vision,
+    "aya_vision": Packed,
+    "cohere2_vision": Packed,
+    "ovis2": Ovis2,
+    "fast_vlm": Packed,
+    "lfm2_vl": Packed,
     "smolvlm": Idefics,
     "idefics3": Idefics,
     "gemma3": Gemma3,

@@ -76,6 +76,11 @@ class Carried:
         return new
 
 
+def has_states(model: nn.Module) -> bool:
+    """Whether a model has recurrent layers that `share_states` knows."""
+    return any(type(module).__name__ in MIXERS for module in model.modules())
+
+
 def share_states(model: nn.Module) -> None:
     """Let the recurrent layers of a model take rows of shared prompts, in place."""
     for module in model.modules():

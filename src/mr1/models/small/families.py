@@ -1,7 +1,7 @@
 """What the general recipe for a small model needs to be told of some families.
 
 Of the processor: `marks` (special tokens by name), `placeholder` (what the chat template writes for an image),
-`image_token` (where the processor doesn't say which it is), `first` (a token that the family's tokenizers put before a
+`image_token` (where the processor doesn't say which it is), `tokens` (others that the configuration names), `first` (a token that the family's tokenizers put before a
 text; by `template_first` its chat templates write it too), `image_processor` and `processor` (their settings). All else
 is a setting of the family's configuration.
 """
@@ -14,6 +14,7 @@ OF_PROCESSOR = frozenset(
     {
         "marks",
         "image_token",
+        "tokens",
         "placeholder",
         "image_processor",
         "processor",
@@ -52,6 +53,18 @@ HYBRID = QWEN3 | {
         "rope_parameters": INTERLEAVED | {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5},
     },
     "vision_config": {"patch_size": 16, "num_position_embeddings": 256},
+}
+GLM = {
+    "marks": {
+        "image_token": "<|image|>",
+        "video_token": "<|video|>",
+        "image_start_token": "<|begin_of_image|>",
+        "image_end_token": "<|end_of_image|>",
+        "video_start_token": "<|begin_of_video|>",
+        "video_end_token": "<|end_of_video|>",
+    },
+    "placeholder": "<|begin_of_image|><|image|><|end_of_image|>",
+    "text_config": {"rope_parameters": SECTIONS | {"partial_rotary_factor": 0.5, "mrope_section": [1, 1, 2]}},
 }
 IDEFICS = {
     "marks": {
@@ -96,6 +109,10 @@ GEMMA4 = {
     "image_processor": {"patch_size": 8, "pooling_kernel_size": 2, "max_soft_tokens": 70},
 }
 TILES = [[56, 56], [56, 112], [112, 56], [112, 112]]
+LONG_TILES = [*TILES[1:], [168, 56], [56, 168]]
+WINDOWS = {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]}
+SIGLIP = {"model_type": "siglip_vision_model", "vision_use_head": False}
+OVIS_MARKS = ("START", "GRID", "COL", "ROW", "END")
 
 LINES: dict[str, dict[str, Any]] = {
     "qwen2_vl": QWEN | {"text_config": {"rope_parameters": SECTIONS}, "vision_config": {"hidden_size": 64}},
@@ -123,6 +140,19 @@ LINES: dict[str, dict[str, Any]] = {
             "moe_intermediate_size": [32, 16],
         },
     },
+    "glm4v": GLM,
+    "glm46v": GLM,
+    "glm4v_moe": GLM | {"image_processor_of": "glm4v"},
+    "paddleocr_vl": QWEN | {"text_config": {"rope_parameters": SECTIONS}},
+    "hunyuan_vl": {
+        "placeholder": "<|image_start|><|image|><|image_end|>",
+        "text_config": {
+            "head_dim": 16,
+            "rope_parameters": SECTIONS | {"rope_type": "dynamic", "factor": 1.0, "alpha": 1000.0, "mrope_section": [2, 2, 2, 2]},
+        },
+        "vision_config": {"max_image_size": 128},
+    },
+    "video_llama_3": {"image_processor": {"size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56}}},
     "internvl": {
         "marks": {
             "start_image_token": "<img>",
@@ -149,7 +179,7 @@ LINES: dict[str, dict[str, Any]] = {
         "marks": GEMMA_MARKS,
         "image_token": "<image_soft_token>",
         "placeholder": "<start_of_image>",
-        "text_config": {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]},
+        "text_config": WINDOWS,
         "vision_config": {"vision_use_head": False},
         "mm_tokens_per_image": 4,
         "processor": {"image_seq_length": 4},
@@ -232,5 +262,75 @@ LINES: dict[str, dict[str, Any]] = {
     "llava": {
         "first": "<s>",
         "processor": {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    },
+    "llava_next": {
+        "first": "<s>",
+        "vision_config": {"patch_size": 28},
+        "image_grid_pinpoints": LONG_TILES,
+        "image_processor": {"image_grid_pinpoints": LONG_TILES},
+        "processor": {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    },
+    "mistral3": {
+        "first": "<s>",
+        "template_first": True,
+        "placeholder": "[IMG]",
+        "text_config": {"sliding_window": None},
+    },
+    "aya_vision": {
+        "first": "<BOS_TOKEN>",
+        "template_first": True,
+        "image_token": "<|IMG_PATCH|>",
+        "text_config": WINDOWS,
+        "vision_config": SIGLIP,
+        "image_processor": {"crop_to_patches": True, "max_patches": 4},
+        "processor": {"img_size": 56, "downsample_factor": 2},
+    },
+    "cohere2_vision": {
+        "first": "<BOS_TOKEN>",
+        "template_first": True,
+        "marks": {"image_token": "<|IMG_PATCH|>", "boi_token": "<|START_OF_IMG|>", "eoi_token": "<|END_OF_IMG|>"},
+        "text_config": WINDOWS,
+        "vision_config": SIGLIP,
+        "alignment_intermediate_size": 128,
+        "image_processor": {"patch_size": 2, "max_patches": 4},
+    },
+    "granite4_vision": {
+        "text_config": {
+            "num_hidden_layers": 6,
+            "embedding_multiplier": 12.0,
+            "attention_multiplier": 0.1,
+            "residual_multiplier": 0.22,
+            "logits_scaling": 8.0,
+        },
+        "vision_config": SIGLIP | {"hidden_size": 64},
+        "vision_feature_select_strategy": "full",
+        "downsample_rate": "1/2",
+        "deepstack_layer_map": [[-2, 1], [-1, 0]],
+        "spatial_target_layers": [2, 3, 4, 5],
+        "image_grid_pinpoints": LONG_TILES,
+        "image_processor": {"image_grid_pinpoints": LONG_TILES},
+        "processor": {"vision_feature_select_strategy": "full", "downsample_rate": "1/2"},
+    },
+    "ovis2": {
+        "marks": {"atom_token": "<IMG_ATOM>"} | {f"{name}_token": f"<IMG_{name}>" for name in OVIS_MARKS},
+        "image_token": "<IMG_ATOM>",
+        "tokens": {"visual_indicator_token_ids": [f"<IMG_{name}>" for name in OVIS_MARKS]},
+        "hidden_size": 64,
+        "vision_config": {"vocab_size": 64, "hidden_stride": 2},
+        "image_processor": {"crop_to_patches": True, "max_patches": 4},
+        "processor": {"image_seq_length": 4},
+    },
+    "fast_vlm": {"processor_class": "LlavaProcessor", "image_processor_of": "clip"},
+    "lfm2_vl": {
+        "marks": {f"img_row_{row}_col_{col}_token": f"<|img_row_{row}_col_{col}|>" for row in (1, 2) for col in (1, 2)},
+        "text_config": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
+        "projector_hidden_size": 64,
+        "image_processor": {
+            "tile_size": 56,
+            "encoder_patch_size": 14,
+            "min_image_tokens": 2,
+            "max_image_tokens": 4,
+            "max_tiles": 4,
+        },
     },
 }

@@ -42,7 +42,7 @@ def small_processor(family: str, config: Any, line: Mapping[str, Any]) -> Any:
     tokenizer = _tokenizer(marks, line.get("first"))
     image_processor = image_class(**_image_settings(image_class(), config) | line.get("image_processor", {}))
     arguments = inspect.signature(cls.__init__).parameters
-    settings = {"patch_size": _of_vision(config, "patch_size")} if "patch_size" in arguments else {}
+    settings = {name: _of_vision(config, name) for name in ("patch_size", "spatial_merge_size") if name in arguments}
     parts = [image_processor, tokenizer]
     processor = images_only(cls, ("video_processor", "feature_extractor")).from_args_and_dict(
         parts if [*arguments].index("image_processor") < [*arguments].index("tokenizer") else parts[::-1],
@@ -56,15 +56,17 @@ def small_processor(family: str, config: Any, line: Mapping[str, Any]) -> Any:
     return processor
 
 
-def token_ids(config: Any, processor: Any, line: Mapping[str, Any]) -> dict[str, int]:
+def token_ids(config: Any, processor: Any, line: Mapping[str, Any]) -> dict[str, Any]:
     """The ids of a configuration's tokens, by the names that it has for them, and the vocabulary's size."""
     tokenizer = processor.tokenizer
-    ids = {"vocab_size": len(tokenizer), "vocab_size_per_layer_input": len(tokenizer)}
+    ids: dict[str, Any] = {"vocab_size": len(tokenizer), "vocab_size_per_layer_input": len(tokenizer)}
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         ids[name] = getattr(tokenizer, name)
     for name, stem in _names(config).items():
         token = line.get("image_token", getattr(processor, "image_token", None)) if stem == "image_token" else None
         ids[name] = tokenizer.convert_tokens_to_ids(token) if token else getattr(tokenizer, f"{stem}_id")
+    for name, tokens in line.get("tokens", {}).items():
+        ids[name] = tokenizer.convert_tokens_to_ids(tokens)
     return ids
 
 
@@ -153,4 +155,5 @@ def _side(name: str, usual: int) -> int:
 def _of_vision(config: Any, name: str) -> Any:
     """A setting of the vision tower; Qwen and others say `spatial_merge_size` for what processors call `merge_size`."""
     vision = getattr(config, "vision_config", None)
-    return getattr(vision, name, getattr(vision, "spatial_merge_size", None) if name == "merge_size" else None)
+    usual = getattr(vision, "spatial_merge_size", None) if name == "merge_size" else getattr(config, name, None)
+    return getattr(vision, name, usual)
