@@ -26,7 +26,19 @@ from mr1.types import Features
 pytestmark = pytest.mark.loop
 
 PACKED = sorted(name for name, adapter in ADAPTERS.items() if adapter.packs)
-DECODED = ["idefics3", "internvl", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl", "smolvlm"]
+DECODED = [
+    "idefics3",
+    "internvl",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "ovis2",
+    "qwen2_5_vl",
+    "qwen2_vl",
+    "qwen3_vl",
+    "smolvlm",
+    "video_llama_3",
+]
 """Families whose prompts are shared in decoding too."""
 
 
@@ -62,10 +74,11 @@ def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM],
 @pytest.mark.parametrize("family", CHECKED)
 def test_a_prompt_begins_with_one_first_token_at_most(small: Callable[[str], VLM], family: str) -> None:
     """Gemma 3 and Idefics3 have one in their chat templates and their tokenizers add one; LLaVA's tokenizers alone."""
-    vlm, first = small(family), LINES.get(family, {}).get("first")
+    vlm, line = small(family), LINES.get(family, {})
+    first = line.get("first")
     assert vlm.tokenizer.bos_token == first
     for prompt in (group.prompt for group in example_groups(vlm)):
-        assert prompt.text.startswith(first or "<|im_start|>") == (family != "llava")
+        assert prompt.text.startswith(first or "<|im_start|>") == (not first or line.get("template_first", False))
         assert vlm.tokenizer.convert_ids_to_tokens(prompt.input_ids.tolist()).count(first) == (first is not None)
 
 
@@ -167,7 +180,7 @@ def test_gemma_rows_longer_than_its_window_are_exact(small: Callable[[str], VLM]
     torch.testing.assert_close(one[: len(first)], other[-len(first) :], atol=5e-6, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3", "qwen3_5"])
 def test_eager_attention_is_the_same(small: Callable[[str], VLM], family: str) -> None:
     sdpa = small(family)
     eager = load_vlm(sdpa.model.config._name_or_path, Loading(attention="eager"))
@@ -176,6 +189,40 @@ def test_eager_attention_is_the_same(small: Callable[[str], VLM], family: str) -
     one, _ = token_logprobs(sdpa, make_rows(groups, sdpa.adapter), temperature=1.0)
     other, _ = token_logprobs(eager, make_rows(groups, eager.adapter), temperature=1.0)
     torch.testing.assert_close(one, other, atol=5e-6, rtol=0)
+
+
+def test_windows_of_all_layers_are_exact(
+    monkeypatch: pytest.MonkeyPatch, build_family: Callable[[str, Path], None], tmp_path: Path
+) -> None:
+    """Some checkpoints of LLaVA-NeXT have Mistral's language model, whose layers have no kinds."""
+    monkeypatch.setitem(LINES, "llava_next", LINES["llava_next"] | {"text_config": {"model_type": "mistral"}})
+    build_family("llava_next", tmp_path)
+    vlm = load_vlm(str(tmp_path))
+    assert vlm.model.config.text_config.sliding_window < max(len(group.prompt) for group in example_groups(vlm))
+    check = check_model(vlm)
+    assert check.packs
+    assert not vlm.adapter.shares
+    assert max(check.logprob_difference, check.gradient_difference, check.transformers_difference) < 5e-6
+
+
+def test_batch_norms_keep_their_statistics_in_training(small: Callable[[str], VLM]) -> None:
+    vlm = small("fast_vlm")
+    before = {name: value.clone() for name, value in vlm.model.named_buffers()}
+    rows = make_rows(example_groups(vlm), vlm.adapter)
+    expected, _ = token_logprobs(vlm, rows, temperature=1.0)
+    with vlm.training():
+        scored, _ = token_logprobs(vlm, rows, temperature=1.0)
+    torch.testing.assert_close(scored, expected, atol=5e-6, rtol=0)
+    assert any("running_mean" in name for name in before)
+    assert all(torch.equal(value, before[name]) for name, value in vlm.model.named_buffers())
+
+
+@pytest.mark.parametrize("family", ["glm4v", "hunyuan_vl", "paddleocr_vl", "video_llama_3"])
+def test_limits_are_in_an_images_pixels(small: Callable[[str], VLM], family: str) -> None:
+    """GLM-V's processor counts each twice."""
+    vlm = load_vlm(small(family).model.config._name_or_path, Loading(min_pixels=28 * 28, max_pixels=56 * 56))
+    grids = [group.prompt.vision["image_grid_thw"].prod(1) for group in example_groups(vlm) if group.prompt.vision]
+    assert 8 <= int(torch.cat(grids).max()) <= 16
 
 
 def test_features_are_kept_only_where_nothing_that_makes_them_learns(small: Callable[[str], VLM]) -> None:
@@ -195,9 +242,15 @@ def test_features_are_kept_only_where_nothing_that_makes_them_learns(small: Call
     assert not any(each.embeddings.requires_grad or len(each.deepstack) != 1 for each in features if each)
 
 
-def test_a_prompt_in_several_plain_rows_is_encoded_once(small: Callable[[str], VLM]) -> None:
-    vlm = small("llava")
+def test_a_prompt_in_several_plain_rows_is_encoded_once(
+    small: Callable[[str], VLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a family that has no adapter."""
+    folder = small("llava").model.config._name_or_path
+    monkeypatch.delitem(ADAPTERS, "llava")
+    vlm = load_vlm(folder)
     assert type(vlm.adapter) is Adapter
+    assert check_model(vlm).tokens == check_model(vlm).plain_tokens
     groups = example_groups(vlm)
     rows = make_rows(groups, vlm.adapter)
     assert len(rows.prompts) == sum(len(group.completions) for group in groups)

@@ -67,7 +67,11 @@ class Packed(Adapter):
 class QwenVL(Packed):
     """Qwen2-VL and those after it: images as a flat list of patches, with a grid (time, height, width) for each."""
 
-    projector_modules = ("model.visual.merger", "model.visual.deepstack_merger_list", "model.projector")
+    projector_modules: ClassVar[tuple[str, ...]] = (
+        "model.visual.merger",
+        "model.visual.deepstack_merger_list",
+        "model.projector",
+    )
     frames: ClassVar[int] = 1
     """How often an image's pixels count in the processor's limits."""
 
@@ -144,20 +148,21 @@ class Granite4Vision(LlavaTiles):
 class Ovis2(Packed):
     """Ovis2: what stands around and between tiles comes from the table of visual words, too."""
 
-    projector_modules = ("model.visual_embeddings_table", "model.vision_tower.head_linear", "model.vision_tower.head_norm")
+    projector_modules = (
+        "model.visual_embeddings_table",
+        "model.vision_tower.head_linear",
+        "model.vision_tower.head_norm",
+    )
 
     def encode(self, prompts: Sequence[Prompt]) -> list[Features]:
-        table = self.inner.visual_embeddings_table
-        marks = table(torch.arange(*table.weight.shape[:1], device=table.weight.device)[-self._marks() :])
+        table, marks = self.inner.visual_embeddings_table, self.inner.vision_tower.num_visual_indicator_tokens
+        marks = table(torch.arange(len(table.weight), device=table.weight.device)[-marks:])
         return [replace(each, deepstack=(marks,)) for each in super().encode(prompts)]
 
     def encoder_output(self, features: Sequence[Features]) -> Any:
         output = super().encoder_output(features)
         output.visual_indicator_features = features[0].deepstack[0]
         return output
-
-    def _marks(self) -> int:
-        return self.inner.vision_tower.num_visual_indicator_tokens
 
 
 class Pixtral(Packed):

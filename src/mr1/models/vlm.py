@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from torch import Tensor
+from torch import Tensor, nn
 
 from mr1.errors import UnusableError
 from mr1.judge.tags import opened_by
@@ -205,8 +205,14 @@ class VLM:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Train mode, in which gradient checkpointing is active. Nothing else differs: dropout is switched off."""
+        """Train mode, in which gradient checkpointing is active. Nothing else differs: dropout is switched off.
+
+        Batch norms keep to the statistics that they have: the policy that is scored is the one that sampled.
+        """
         self.model.train()
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
         try:
             yield
         finally:

@@ -1,9 +1,9 @@
 """What the general recipe for a small model needs to be told of some families.
 
 Of the processor: `marks` (special tokens by name), `placeholder` (what the chat template writes for an image),
-`image_token` (where the processor doesn't say which it is), `tokens` (others that the configuration names), `first` (a token that the family's tokenizers put before a
-text; by `template_first` its chat templates write it too), `image_processor` and `processor` (their settings). All else
-is a setting of the family's configuration.
+`image_token` (where the processor doesn't say which it is), `tokens` (others that the configuration names), `first` (a
+token that the family's tokenizers put before a text; by `template_first` its chat templates write it too),
+`image_processor` and `processor` (their settings). All else is a setting of the family's configuration.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ LINES: dict[str, dict[str, Any]] = {
         "placeholder": "<|image_start|><|image|><|image_end|>",
         "text_config": {
             "head_dim": 16,
-            "rope_parameters": SECTIONS | {"rope_type": "dynamic", "factor": 1.0, "alpha": 1000.0, "mrope_section": [2, 2, 2, 2]},
+            "rope_parameters": SECTIONS
+            | {"rope_type": "dynamic", "factor": 1.0, "alpha": 1000.0, "mrope_section": [2, 2, 2, 2]},
         },
         "vision_config": {"max_image_size": 128},
     },
@@ -320,7 +321,17 @@ LINES: dict[str, dict[str, Any]] = {
         "image_processor": {"crop_to_patches": True, "max_patches": 4},
         "processor": {"image_seq_length": 4},
     },
-    "fast_vlm": {"processor_class": "LlavaProcessor", "image_processor_of": "clip"},
+    "fast_vlm": {
+        "processor_class": "LlavaProcessor",
+        "image_processor_of": "clip",
+        "vision_config": {
+            "hidden_size": 64,
+            "architecture": "fastvit_mci3",
+            "model_args": {"inference_mode": True, "layers": [1] * 5, "embed_dims": [8, 8, 16, 32, 32]},
+        },
+        "image_processor": {"size": {"shortest_edge": 192}, "crop_size": {"height": 192, "width": 192}},
+        "processor": {"patch_size": 64, "vision_feature_select_strategy": "full"},
+    },
     "lfm2_vl": {
         "marks": {f"img_row_{row}_col_{col}_token": f"<|img_row_{row}_col_{col}|>" for row in (1, 2) for col in (1, 2)},
         "text_config": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
