@@ -33,7 +33,7 @@ VISION_TOKENS = (
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
-VISION_MARK = re.compile(r"image|img|tile|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
+VISION_MARK = re.compile(r"image|img|<im_|patch|tile|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
 """What is in the name of a special token that stands for, or around, what is not text."""
 
 
@@ -103,6 +103,12 @@ class Adapter:
         names = dict.fromkeys(itertools.chain.from_iterable(prompts))
         return {name: torch.cat([vision[name] for vision in prompts]) for name in names}
 
+    def as_given(self, vision: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Image tensors as the model takes them: on its device, and in its dtype where the processor's is short."""
+        short = (torch.bfloat16, torch.float16)
+        dtypes = {name: self.model.dtype if each.dtype in short else each.dtype for name, each in vision.items()}
+        return {name: each.to(self.model.device, dtypes[name]) for name, each in vision.items()}
+
     def encode(self, prompts: Sequence[Prompt]) -> list[Features]:
         """Pass the images of prompts that have any through the vision tower and the projector, all at once.
 
@@ -111,13 +117,8 @@ class Adapter:
         """
         if not prompts:
             return []
-        vision = self.collate_vision([prompt.vision for prompt in prompts])
-        device = self.model.device
-        output = self.encoder_features(
-            self.inner.get_image_features(
-                **{name: tensor.to(device) for name, tensor in vision.items()}, return_dict=True
-            )
-        )
+        vision = self.as_given(self.collate_vision([prompt.vision for prompt in prompts]))
+        output = self.encoder_features(self.inner.get_image_features(**vision, return_dict=True))
         counts = [int((prompt.input_ids == self.image_token_id).sum()) for prompt in prompts]
         flat = _flat(output.pooler_output)
         if len(flat) != sum(counts):

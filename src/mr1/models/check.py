@@ -151,7 +151,7 @@ def _transformers_logprobs(vlm: VLM, group: Group) -> Tensor:
     prompt, parts = group.prompt, []
     for completion in group.completions:
         input_ids = torch.cat([prompt.input_ids, completion.token_ids])[None].to(vlm.device)
-        arguments: dict[str, Any] = {name: tensor.to(vlm.device) for name, tensor in prompt.vision.items()}
+        arguments: dict[str, Any] = {**vlm.adapter.as_given(prompt.vision)}
         types = (input_ids == vlm.adapter.image_token_id).long()
         if vlm.adapter.position_axes > 1:
             arguments["mm_token_type_ids"] = types

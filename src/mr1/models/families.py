@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
+from mr1.models.llama4 import WithoutHead, lengthen_by_position
 from mr1.models.recurrent import has_states, share_states
 from mr1.types import Features, Prompt
 
@@ -89,7 +90,7 @@ class QwenVL(Packed):
 
 
 class Ernie(QwenVL):
-    """ERNIE 4.5 VL: patches as Qwen's; an image's tokens and the marks around them pass through experts of their own."""
+    """ERNIE 4.5 VL: patches as Qwen's; an image's tokens and marks around them have experts of their own."""
 
     projector_modules = ("model.resampler_model",)
 
@@ -251,12 +252,34 @@ class Gemma4Unified(Gemma4):
 
 
 class Gemma3n(Packed):
-    """Gemma 3n: causal, most layers within a window; the last layers have the keys of earlier ones; logits are capped."""
+    """Gemma 3n: most layers have a window, the last ones the keys of earlier ones; logits are capped."""
 
     projector_modules = ("model.embed_vision",)
 
     def head(self) -> nn.Module:
         return _capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)
+
+
+class Llama4(Packed):
+    """Llama 4: most layers look back no farther than to the beginning of a chunk."""
+
+    vision_modules = ("vision_model",)
+    projector_modules = ("multi_modal_projector",)
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        lengthen_by_position(model)
+
+    def without_head(self, model: Any) -> Any:
+        return WithoutHead(model)
+
+    def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
+        chunk = position_ids[0] // self.model.config.text_config.attention_chunk_size
+        same = (chunk[:, :, None] == chunk[:, None, :])[:, None]
+        return {"full_attention": self.as_taken(mask), "chunked_attention": self.as_taken(mask & same)}
+
+    def _has_windows(self) -> bool:
+        return True
 
 
 class Capped(nn.Module):
@@ -307,6 +330,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma3n": Gemma3n,
     "gemma4": Gemma4,
     "gemma4_unified": Gemma4Unified,
+    "llama4": Llama4,
 }
 
 

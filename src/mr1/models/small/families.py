@@ -233,8 +233,7 @@ LINES: dict[str, dict[str, Any]] = {
         "processor": {"image_seq_length": 4, "audio_seq_length": 4},
         "text_config": {
             "num_hidden_layers": 5,
-            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]
-            + ["sliding_attention", "full_attention"],
+            "layer_types": [*["sliding_attention", "full_attention"] * 2, "full_attention"],
             "intermediate_size": [128] * 5,
             "activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0, 0.0],
             "num_kv_shared_layers": 2,
@@ -259,6 +258,37 @@ LINES: dict[str, dict[str, Any]] = {
         "vision_soft_tokens_per_image": 4,
         "audio_soft_tokens_per_image": 4,
         "vocab_size_per_layer_input": 605,
+    },
+    "llama4": {
+        "first": "<|begin_of_text|>",
+        "template_first": True,
+        "marks": {
+            "image_token": "<|image|>",
+            "boi_token": "<|image_start|>",
+            "eoi_token": "<|image_end|>",
+            "patch_token": "<|patch|>",
+            "tile_x_separator_token": "<|tile_x_separator|>",
+            "tile_y_separator_token": "<|tile_y_separator|>",
+        },
+        "image_token": "<|patch|>",
+        "placeholder": "<|image|>",
+        "tie_word_embeddings": False,
+        "text_config": {
+            "num_hidden_layers": 3,
+            "no_rope_layer_interval": 2,
+            "interleave_moe_layer_step": 2,
+            "intermediate_size_mlp": 128,
+            "attention_chunk_size": 24,
+            "floor_scale": 16,
+            "num_experts_per_tok": 1,
+        },
+        "vision_config": {
+            "vision_output_dim": 32,
+            "projector_input_dim": 32,
+            "projector_output_dim": 32,
+            "intermediate_size": 128,
+        },
+        "image_processor": {"max_patches": 2},
     },
     "llava": {
         "first": "<s>",

@@ -1,0 +1,87 @@
+"""Llama 4: what a model of transformers needs so that its rows may be packed.
+
+It has no module without its head, its projector runs inside its forward, and layers without rotary positions make
+queries longer by a token's place in the row, which in a packed or left-padded row is not its position.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class WithoutHead:
+    """A Llama 4 without its head, as other families have one in `model`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def get_image_features(self, pixel_values: Tensor, return_dict: bool = True) -> SimpleNamespace:
+        """(T, 3, height, width) tiles to (T * tokens, H), projected."""
+        states = self.model.get_image_features(pixel_values=pixel_values, return_dict=return_dict).last_hidden_state
+        return SimpleNamespace(pooler_output=self.model.multi_modal_projector(states.flatten(0, -2)))
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        mm_encoder_outputs: dict[str, SimpleNamespace] | None = None,
+        **others: Any,
+    ) -> Any:
+        """Its hidden states, from tokens and projected images."""
+        embedded = self.model.get_input_embeddings()(input_ids)
+        if mm_encoder_outputs:
+            features = mm_encoder_outputs["image"].pooler_output
+            places = (input_ids == self.model.config.image_token_id)[..., None]
+            embedded = embedded.masked_scatter(places, features.to(embedded.dtype))
+        return self.model.language_model.model(
+            inputs_embeds=embedded, position_ids=position_ids, lengthened_by=position_ids, **others
+        )
+
+    __call__ = forward
+
+
+def lengthen_by_position(model: Any) -> None:
+    """Let layers without rotary positions go by positions that they are given, in place."""
+    for layer in model.language_model.model.layers:
+        if layer.self_attn.attn_temperature_tuning and not layer.self_attn.use_rope:
+            kind: Any = type(layer.self_attn)
+            layer.self_attn.__class__ = _by_position(kind)
+
+
+class _ByPosition:
+    """What marks attention that `_by_position` has made."""
+
+
+@cache
+def _by_position(cls: Any) -> Any:
+    """A subclass of a layer without rotary positions, whose queries are lengthened by position where it is given."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+    from transformers.models.llama4.modeling_llama4 import eager_attention_forward
+
+    if issubclass(cls, _ByPosition):
+        return cls
+
+    class ByPosition(_ByPosition, cls):  # type: ignore[misc]
+        def forward(self, hidden_states: Tensor, lengthened_by: Tensor | None = None, **others: Any) -> Any:
+            if lengthened_by is None:
+                return super().forward(hidden_states, **others)
+            heads = (*hidden_states.shape[:-1], -1, self.head_dim)
+            query, key, value = (each(hidden_states).view(heads) for each in (self.q_proj, self.k_proj, self.v_proj))
+            steps = torch.log1p(torch.floor((lengthened_by.float() + 1) / self.floor_scale))
+            query = (query * (steps * self.attn_scale + 1)[..., None, None]).to(query.dtype)
+            query, key, value = (each.transpose(1, 2) for each in (query, key, value))
+            if (past := others.get("past_key_values")) is not None:
+                key, value = past.update(key, value, self.layer_idx)
+            attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+            attended, weights = attend(
+                self, query, key, value, others["attention_mask"], dropout=0.0, scaling=self.scaling
+            )
+            return self.o_proj(attended.flatten(2)), weights
+
+    ByPosition.__name__, ByPosition.__qualname__ = cls.__name__, cls.__qualname__
+    return ByPosition
