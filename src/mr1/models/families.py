@@ -282,6 +282,15 @@ class Llama4(Packed):
         return True
 
 
+class Step(Packed):
+    """Step 3.7: each image as a whole and, where it is large, in patches, which stand apart."""
+
+    def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        local = [vision["pixel_values_local"] for vision in prompts if "pixel_values_local" in vision]
+        whole = [{name: each for name, each in vision.items() if name != "pixel_values_local"} for vision in prompts]
+        return super().collate_vision(whole) | ({"pixel_values_local": torch.cat(local)} if local else {})
+
+
 class Capped(nn.Module):
     """A head whose logits come no farther from zero than a limit."""
 
@@ -331,6 +340,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma4": Gemma4,
     "gemma4_unified": Gemma4Unified,
     "llama4": Llama4,
+    "step3p7": Step,
 }
 
 
