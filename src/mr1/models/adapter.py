@@ -33,7 +33,7 @@ VISION_TOKENS = (
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
-VISION_MARK = re.compile(r"image|img|<im_|patch|tile|vision|video|audio|row_\d+_col_\d+", re.IGNORECASE)
+VISION_MARK = re.compile(r"image|img|<im_|patch|tile|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE)
 """What is in the name of a special token that stands for, or around, what is not text."""
 
 

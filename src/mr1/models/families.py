@@ -25,10 +25,12 @@ class Packed(Adapter):
     """
 
     packs = True
+    causal: ClassVar[bool] = True
+    """Whether a token sees what came before it, all of it or within a window, and nothing else."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         super().__init__(model, tokenizer)
-        self.shares = model.config._attn_implementation == "sdpa" and not self._has_windows()
+        self.shares = model.config._attn_implementation == "sdpa" and self.causal and not self._has_windows()
         if self.shares:
             share_prompts(model)
             share_states(model)
@@ -263,6 +265,7 @@ class Gemma3n(Packed):
 class Llama4(Packed):
     """Llama 4: most layers look back no farther than to the beginning of a chunk."""
 
+    causal = False
     vision_modules = ("vision_model",)
     projector_modules = ("multi_modal_projector",)
 
@@ -278,8 +281,43 @@ class Llama4(Packed):
         same = (chunk[:, :, None] == chunk[:, None, :])[:, None]
         return {"full_attention": self.as_taken(mask), "chunked_attention": self.as_taken(mask & same)}
 
-    def _has_windows(self) -> bool:
-        return True
+
+class Kimi(Packed):
+    """Kimi K2.5: keys and values of low rank; images are never made larger, only smaller."""
+
+    projector_modules = ("model.mm_projector",)
+
+    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
+        if minimum:
+            raise UserError("loading.min_pixels: Kimi K2.5 makes no image larger; leave it out")
+        images = processor.image_processor
+        images.max_patches = (maximum or 0) // images.patch_size**2
+
+
+class Molmo2(Packed):
+    """Molmo 2: all that is of images, marks among it, sees all else that is, before and behind it."""
+
+    causal = False
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        names = ("<im_patch>", "<im_col>", "<im_start>", "<low_res_im_start>", "<im_end>", "<im_low>")
+        self.of_images = torch.tensor(tokenizer.convert_tokens_to_ids([*names, "<frame_start>", "<frame_end>"]))
+
+    def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        shifted, before = [], 0
+        for vision in prompts:  # tokens are pooled of patches, which have numbers
+            pooled = vision["image_token_pooling"]
+            shifted.append(vision | {"image_token_pooling": torch.where(pooled >= 0, pooled + before, pooled)})
+            before += vision["pixel_values"].shape[:2].numel()
+        return super().collate_vision(shifted)
+
+    def token_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:
+        return {"mm_token_type_ids": torch.isin(input_ids, self.of_images.to(input_ids.device)).long()}
+
+    def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
+        image = self.token_arguments(input_ids)["mm_token_type_ids"].bool()
+        return self.as_taken(mask | (image[:, None, :, None] & image[:, None, None, :]))
 
 
 class Step(Packed):
@@ -340,6 +378,8 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma4": Gemma4,
     "gemma4_unified": Gemma4Unified,
     "llama4": Llama4,
+    "kimi_k25": Kimi,
+    "molmo2": Molmo2,
     "step3p7": Step,
 }
 

@@ -259,6 +259,44 @@ LINES: dict[str, dict[str, Any]] = {
         "audio_soft_tokens_per_image": 4,
         "vocab_size_per_layer_input": 605,
     },
+    "kimi_k25": {
+        "marks": {
+            "image_token": "<|media_pad|>",
+            "video_token": "<|kimi_k25_video_placeholder|>",
+            "vision_start_token": "<|media_begin|>",
+            "vision_end_token": "<|media_end|>",
+            "media_content_token": "<|media_content|>",
+        },
+        "placeholder": "<|media_begin|>image<|media_content|><|media_pad|><|media_end|>",
+        "projection_hidden_size": 32,
+    },
+    "molmo2": {
+        "marks": {
+            "image_token": "<|image|>",
+            "video_token": "<|video|>",
+            "image_patch_token": "<im_patch>",
+            "image_column_token": "<im_col>",
+            "image_low_token": "<im_low>",
+            "image_start_token": "<im_start>",
+            "low_res_image_start_token": "<low_res_im_start>",
+            "image_end_token": "<im_end>",
+            "frame_start_token": "<frame_start>",
+            "frame_end_token": "<frame_end>",
+        },
+        "tokens": {"image_patch_id": "<im_patch>"},
+        "placeholder": "<|image|>",
+        "tie_word_embeddings": False,
+        "text_config": {
+            # Marks are embedded, but are no outputs.
+            "vocab_size": 602,
+            "additional_vocab_size": 10,
+            "rope_scaling_layers": [1],
+            "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0},
+        },
+        "vision_config": {"head_dim": 16, "image_size": [56, 56]},
+        "adapter_config": {"head_dim": 16, "vision_feature_layer": [1, 0]},
+        "image_processor": {"max_crops": 2, "overlap_margins": [1, 1]},
+    },
     "step3p7": {
         "marks": {
             "image_token": "<im_patch>",
