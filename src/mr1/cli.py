@@ -244,8 +244,12 @@ def report(
 @app.command()
 def check(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of every family.")
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of each known family."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="A small one of every family that the installed transformers has.")
+    ] = False,
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
     max_pixels: MaxPixels = None,
@@ -254,8 +258,14 @@ def check(
 ) -> None:
     """Measure whether a model does under MR1 what it does under transformers, and how often images are encoded.
 
+    With --all, whether and how each family of the installed transformers trains; exit code 1 where one that isn't
+    refused differs from transformers.
+
     Example: mr1 check Qwen/Qwen2-VL-2B-Instruct
     """
+    if every:
+        _check_all()
+        return
     from mr1.config import Loading
     from mr1.models.check import check_families, check_model
     from mr1.models.loading import load_vlm
@@ -268,6 +278,18 @@ def check(
     else:
         checks = check_families(Loading(**given), console.say)
     console.show(check_table(checks))
+
+
+def _check_all() -> None:
+    from mr1.models.verdicts import all_verdicts, in_words
+    from mr1.report.console import Console, verdict_table
+
+    verdicts = list(all_verdicts())
+    console = Console()
+    console.show(verdict_table(verdicts))
+    console.say(in_words(verdicts))
+    if not all(each.right for each in verdicts):
+        raise typer.Exit(1)
 
 
 @app.command("export")

@@ -17,10 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
+from mr1.models.recurrent import has_shared_states
 from mr1.models.sharing import FlatRow
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
+Way = Literal["flat", "state shared", "packed", "plain"]
+"""How rows are made: flat, those of families with recurrent layers included, packed, or plain."""
 
 VISION_TOKENS = (
     "image_token_id",
@@ -80,6 +83,15 @@ class Adapter:
         self.vision_arguments = _arguments(self.inner.get_image_features)
         self.position_axes = 3 if hasattr(self.inner, "get_rope_index") else 1
         """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
+
+    @property
+    def way(self) -> Way:
+        """How rows are made of groups; see `train.packing`."""
+        if not self.packs:
+            return "plain"
+        if not self.shares:
+            return "packed"
+        return "state shared" if has_shared_states(self.model) else "flat"
 
     def without_head(self, model: Any) -> Any:
         """What `inner` is of a model."""

@@ -89,6 +89,11 @@ def share_states(model: nn.Module) -> None:
             module.__class__ = _sharing(kind)
 
 
+def has_shared_states(model: nn.Module) -> bool:
+    """Whether `share_states` found a recurrent layer."""
+    return any(isinstance(module, _Sharing) for module in model.modules())
+
+
 class _Sharing:
     """What marks a module that `share_states` has changed."""
 

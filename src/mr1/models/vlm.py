@@ -98,7 +98,7 @@ class VLM:
             self.processor.apply_chat_template(messages, add_generation_prompt=header, tokenize=False)
             for header in (True, False)
         )
-        encoded = self._encoded(sample, text)
+        encoded = self.encoded(sample, text)
         vision = {name: encoded[name] for name in self.adapter.vision_arguments if name in encoded}
         input_ids = encoded["input_ids"][0]
         positions, following = self.adapter.positions(input_ids, vision)
@@ -122,8 +122,12 @@ class VLM:
             "raise it, lower loading.max_pixels, or leave the row out by its source's skip"
         )
 
-    def _encoded(self, sample: Sample, text: str) -> Any:
-        """What the processor makes of a prompt's text and images."""
+    def encoded(self, sample: Sample, text: str) -> Any:
+        """What the processor makes of a prompt's text and a sample's images.
+
+        Raises:
+            UnusableError: it can't take the images.
+        """
         # Without padding in every call, nothing is ever set anew in a tokenizer that another thread may be using.
         options: dict[str, Any] = {"return_tensors": "pt", "padding": False}
         # transformers' own condition, in its processors' `apply_chat_template` (tokenize=True): a tokenizer that adds a

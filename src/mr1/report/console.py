@@ -18,6 +18,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from mr1.models.check import Check
+    from mr1.models.verdicts import Verdict
 
 LOG_WIDTH = 120
 """Columns where there is no terminal, so that the table's cells keep to one line."""
@@ -164,6 +165,37 @@ def words_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) 
         table.add_column(Text(name))
     for row in rows:
         table.add_row(*map(Text, row))
+    return table
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """A row for each family; it reads as Markdown."""
+    table = Table(box=box.MARKDOWN)
+    numbers = ("log-prob", "gradient", "transformers", "sampler", "reload", "LoRA")
+    for name in ("family", "rows", *numbers, "tokens", "plain", "encoded", "otherwise"):
+        table.add_column(name, justify="left" if name in ("family", "rows", "otherwise") else "right", no_wrap=True)
+    for each in verdicts:
+        if each.check is None or each.conduct is None:
+            table.add_row(each.family, each.way, *[""] * (len(numbers) + 3), Text(each.reason))
+            continue
+        check, conduct = each.check, each.conduct
+        differences = (
+            *(check.logprob_difference, check.gradient_difference, check.transformers_difference),
+            *(conduct.sampler_difference, conduct.reload_difference, conduct.low_rank_difference),
+        )
+        counts = {
+            "prompts with other ids": check.prompts_differ,
+            "greedy completions that differ": conduct.generated_differ,
+            "forbidden tokens sampled": conduct.forbidden_sampled,
+            "prompts with two first tokens": conduct.first_tokens,
+        }
+        table.add_row(
+            each.family,
+            each.way,
+            *(f"{difference:.0e}" for difference in differences),
+            *(str(check.tokens), str(check.plain_tokens), f"{check.encoded:g}"),
+            Text("; ".join([each.reason] * bool(each.reason) + [f"{n} {name}" for name, n in counts.items() if n])),
+        )
     return table
 
 

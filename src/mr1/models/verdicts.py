@@ -1,0 +1,176 @@
+"""Which families of the installed transformers train, and how their rows are made: measured on small random models.
+
+Beside what `check` measures, each family's sampler is held against its scorer and against transformers' `generate`, and
+a saved model and merged low-rank weights against what was trained.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mr1.config import LoRA, Rollout
+from mr1.errors import UnusableError, UserError
+from mr1.models.check import Check, check_model, example_groups
+from mr1.models.loading import load_vlm
+from mr1.models.lora import add_lora, merge_lora
+from mr1.models.saved import own_loading
+from mr1.models.small import build_small, families
+from mr1.models.vlm import VLM
+from mr1.rollout.local import LocalEngine
+from mr1.train.packing import make_rows
+from mr1.train.scoring import token_logprobs
+from mr1.types import Group
+
+REFUSED, FAILED = "refused", "failed"
+TOLERANCE = 5e-6
+"""The largest difference of float32 log-probs, in nats, that counts as rounding, and of gradients, relative."""
+
+
+@dataclass
+class Conduct:
+    """What a model does in a run beside being scored."""
+
+    sampler_difference: float
+    """Largest, of a log-prob as sampled from the same as scored."""
+    generated_differ: int
+    """Prompts whose greedy completion isn't that of transformers' `generate`, with the same tokens forbidden."""
+    forbidden_sampled: int
+    """Tokens that stand for or around images among those sampled where all tokens are about equally likely."""
+    first_tokens: int
+    """Prompts that begin with more than one first token (BOS)."""
+    reload_difference: float
+    """Largest difference of a log-prob of the model, saved and loaded again."""
+    low_rank_difference: float
+    """Largest difference of a log-prob of low-rank weights from the same merged into the model."""
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing differs by more than rounding."""
+        differences = self.sampler_difference, self.reload_difference, self.low_rank_difference
+        return max(differences) < TOLERANCE and not (
+            self.generated_differ or self.forbidden_sampled or self.first_tokens
+        )
+
+
+@dataclass
+class Verdict:
+    """How a family trains."""
+
+    family: str
+    way: str
+    """`Adapter.way`, or that it is refused, or that measuring it failed."""
+    reason: str = ""
+    """Why its rows are plain, it is refused, or measuring failed; empty else."""
+    check: Check | None = None
+    conduct: Conduct | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether a family that isn't refused does under MR1 what it does under transformers."""
+        if self.check is None or self.conduct is None:
+            return self.way == REFUSED
+        check = self.check
+        exact = max(check.logprob_difference, check.gradient_difference, check.transformers_difference) < TOLERANCE
+        return exact and check.prompts_differ == 0 and check.encoded == 1 and self.conduct.right
+
+
+def all_verdicts() -> Iterator[Verdict]:
+    """One for each family that the installed transformers makes text of images with."""
+    for family in families():
+        with TemporaryDirectory() as folder:
+            yield verdict(family, Path(folder))
+
+
+def in_words(verdicts: Sequence[Verdict]) -> str:
+    """How many families there are of each kind."""
+    counts = Counter(each.way for each in verdicts)
+    wrong = [each.family for each in verdicts if not each.right]
+    kinds = ", ".join(f"{count} {way}" for way, count in counts.most_common())
+    return (
+        f"{len(verdicts)} families: {kinds}; {'other than transformers: ' + ', '.join(wrong) if wrong else 'all right'}"
+    )
+
+
+def verdict(family: str, folder: Path) -> Verdict:
+    """Build a small random model of a family in an empty folder and measure it."""
+    try:
+        build_small(family, folder / "model")
+        vlm = load_vlm(str(folder / "model"))
+        reason = "" if vlm.adapter.packs else vlm.adapter.plain_because
+        measured = Verdict(family, vlm.adapter.way, reason, check_model(vlm), conduct(vlm, folder))
+    except (UserError, UnusableError) as error:
+        return Verdict(family, REFUSED, str(error).replace(f"{folder}/", ""))
+    except Exception as error:  # the table goes on with the next family
+        return Verdict(family, FAILED, " ".join(f"{type(error).__name__}: {error}".split()))
+    return measured
+
+
+def conduct(vlm: VLM, folder: Path) -> Conduct:
+    """Measure what a model does beside being scored. It may be written to `folder`; its low-rank weights stay in it."""
+    groups = example_groups(vlm)
+    prompts, engine = [group.prompt for group in groups], LocalEngine(vlm)
+    sampled = engine.sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
+    drawn = torch.cat([c.logprobs for group in sampled for c in group.completions if c.logprobs is not None])
+    # At this temperature all tokens are about equally likely.
+    even = engine.sample(prompts, Rollout(group_size=4, max_new_tokens=150, temperature=1000.0), (0, 0))
+    tokens = torch.cat([completion.token_ids for group in even for completion in group.completions])
+    forbidden = torch.tensor(vlm.adapter.forbidden_tokens())
+    greedy = engine.greedy(prompts, 8)
+    expected = _logprobs(vlm, groups)
+    vlm.save(folder / "saved")
+    again = load_vlm(str(folder / "saved"), own_loading(str(folder / "saved")))
+    return Conduct(
+        sampler_difference=_largest(drawn, _logprobs(vlm, sampled)),
+        generated_differ=sum(
+            _generated(vlm, group, 8) != mine.token_ids.tolist() for group, mine in zip(groups, greedy, strict=True)
+        ),
+        forbidden_sampled=int(torch.isin(tokens, forbidden).sum()),
+        first_tokens=sum(_first_tokens(vlm, group) > 1 for group in groups),
+        reload_difference=_largest(expected, _logprobs(again, groups)),
+        low_rank_difference=_low_rank_difference(vlm, groups),
+    )
+
+
+def _low_rank_difference(vlm: VLM, groups: list[Group]) -> float:
+    """The model learns nothing, but has random low-rank weights beside all its layers, which are then merged."""
+    add_lora(vlm, LoRA(rank=4), {"vision", "projector", "language"}, "", seed=0)
+    for name, weight in vlm.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.02)
+    beside = _logprobs(vlm, groups)
+    return _largest(beside, _logprobs(merge_lora(vlm), groups))
+
+
+@torch.no_grad()
+def _generated(vlm: VLM, group: Group, length: int) -> list[int]:
+    """The greedy completion of a prompt by transformers alone, from the images on."""
+    prompt = group.prompt
+    inputs: Any = {name: value.to(vlm.device) for name, value in vlm.encoded(prompt.sample, prompt.text).items()}
+    banned = [token for token in vlm.adapter.forbidden_tokens() if token not in vlm.stop_tokens()]
+    written = vlm.model.generate(
+        **inputs, max_new_tokens=length, do_sample=False, suppress_tokens=banned, eos_token_id=vlm.stop_tokens()
+    )
+    return written[0, len(prompt) :].tolist()
+
+
+def _first_tokens(vlm: VLM, group: Group) -> int:
+    first = vlm.tokenizer.bos_token_id
+    return 0 if first is None else int((group.prompt.input_ids == first).sum())
+
+
+@torch.no_grad()
+def _logprobs(vlm: VLM, groups: list[Group]) -> Tensor:
+    """Of the groups' completions, in their order."""
+    return token_logprobs(vlm, make_rows(groups, vlm.adapter), temperature=1.0)[0]
+
+
+def _largest(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max())
