@@ -122,6 +122,16 @@ class Ahead:
 
 
 @dataclass
+class Routes:
+    """The experts that a completion's tokens went to as they were sampled, k in each of L layers; -1 where unknown."""
+
+    prompt: Tensor
+    """(P, L, k) int16, one tensor for all completions of a group."""
+    own: Tensor
+    """(T, L, k) int16."""
+
+
+@dataclass
 class Completion:
     """What the policy, or a teacher, wrote to a prompt. Lengths: T tokens."""
 
@@ -143,6 +153,8 @@ class Completion:
     """(T,) float32, of each token; what stands where `mask` is False does not count."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
     """A method's own, (T,) each, which its loss is given."""
+    routes: Routes | None = None
+    """Which experts its tokens went to, where the rollout recorded it."""
 
     def __len__(self) -> int:
         return int(self.token_ids.shape[0])

@@ -94,6 +94,8 @@ class Rollout(Settings):
     """The longest completion; in evaluations too."""
     batch_size: Positive = 256
     """Completions that are decoded side by side, at most; in evaluations too."""
+    routing: Literal["free", "count", "replay"] = "free"
+    """The choice of experts in training: as it comes; counted where it is not the sampler's; or the sampler's."""
 
 
 class KL(Settings):

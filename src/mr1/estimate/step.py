@@ -141,9 +141,15 @@ class _LastToken(LocalEngine):
 
     @torch.no_grad()
     def _complete(
-        self, prompts: Sequence[Prompt], copies: int, budgets: Sequence[int], choose: Choose, strings: Any = None
+        self,
+        prompts: Sequence[Prompt],
+        copies: int,
+        budgets: Sequence[int],
+        choose: Choose,
+        strings: Any = None,
+        routed: bool = False,
     ) -> list[Completion]:
-        del strings  # the longest completions end by their budgets
+        del strings, routed  # the longest completions end by their budgets; choices of experts are a few bytes
         rows, length = len(budgets), max(budgets)
         if rows > self.decoded:
             self._decode_last(prompts, copies, length, choose)

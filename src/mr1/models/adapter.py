@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mr1.errors import UserError
 from mr1.models.recurrent import has_shared_states
+from mr1.models.routing import Routing, watch_routers
 from mr1.models.sharing import FlatRow
 from mr1.types import Features, Prompt
 
@@ -80,6 +81,8 @@ class Adapter:
             for name in ("image_token_id", "image_token_index")
             if (token := getattr(model.config, name, None)) is not None
         )
+        self.routes = watch_routers(self.inner)
+        """Whether the routers' choices of experts can be recorded and replayed."""
         self.vision_arguments = _arguments(self.inner.get_image_features)
         self.position_axes = 3 if hasattr(self.inner, "get_rope_index") else 1
         """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
@@ -187,6 +190,7 @@ class Adapter:
         mask: Tensor | FlatRow,
         features: Sequence[Features | None],
         cache: Any = None,
+        routing: Routing | None = None,
     ) -> Tensor:
         """Run the model without its head.
 
@@ -198,6 +202,7 @@ class Adapter:
                 what attends instead of a mask.
             features: each row's image features; None, or an empty list, where the rows have no image left to fill in.
             cache: keys and values of what came before; filled in place.
+            routing: what happens with the choices of experts, of a family whose routers are watched (`routes`).
 
         Returns:
             (B, S, H) hidden states, ready for `head`.
@@ -212,6 +217,8 @@ class Adapter:
             arguments = {"attention_mask": self.attention(mask, input_ids, position_ids)}
         else:
             arguments = self.own_mask(input_ids, mask, cache)
+        if routing is not None:
+            arguments["routing"] = routing
         if given := [each for each in features if each is not None]:
             arguments["mm_encoder_outputs"] = {"image": self.encoder_output(given)}
         output = self.inner(

@@ -25,6 +25,11 @@ def make_policy(vlm: VLM, config: Config, resumed: bool = False) -> VLM:
     Raises:
         UserError: the family lacks what is asked for.
     """
+    if config.rollout.routing != "free" and not vlm.adapter.routes:
+        raise UserError(
+            f"rollout.routing: the family '{vlm.model.config.model_type}' has no experts, or "
+            "several routers in a layer; leave it out"
+        )
     rates = part_rates(config)
     learning = {part for part, rate in rates.items() if rate > 0}
     if not resumed:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from mr1.models.layers import OneDNNLinear, blocked_weights
+from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.rollout.engine import Begun, Key
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
 from mr1.rollout.shared import SharedPrompts, can_share
-from mr1.types import Completion, FinishReason, Group, Prompt
+from mr1.types import Completion, FinishReason, Group, Prompt, Routes
 
 if TYPE_CHECKING:
     from mr1.config import Rollout
@@ -38,6 +39,10 @@ class Decoder(Protocol):
 
     place: int
     """Tokens of each row that have been run, beside its prompt."""
+    routing: Routing | None
+    """Set, it has the choices of experts in the last forward, (R, L, k)."""
+    prompt_routes: list[Tensor]
+    """Then each prompt's, (P, L, k), once they have been run."""
     layers: list[OneDNNLinear]
     """Layers that each token passes, and whose weights are still to be laid out for it."""
 
@@ -63,6 +68,8 @@ class _Written:
         self.tokens = torch.zeros(count, longest, dtype=torch.long, device=device)
         self.logprobs = torch.zeros(count, longest, device=device)
         self.lengths = torch.tensor(budgets, device=device)
+        self.routes: Tensor | None = None
+        """(N, T, L, k), where they are noted; -1 for tokens that have not been run."""
         self.ended: dict[FinishReason, Tensor] = {
             reason: torch.zeros(count, dtype=torch.bool, device=device) for reason in ("stop", "string")
         }
@@ -72,6 +79,12 @@ class _Written:
         """Write one token of each of these rows; where one has ended it does not count."""
         self.tokens[rows, place] = tokens
         self.logprobs[rows, place] = logprobs
+
+    def route(self, place: int, rows: Tensor, choices: Tensor) -> None:
+        """Note the experts, (R, L, k), that one token of each of these rows went to."""
+        if self.routes is None:
+            self.routes = choices.new_full((*self.tokens.shape, *choices.shape[1:]), -1)
+        self.routes[rows, place] = choices
 
     def end(self, place: int, rows: Tensor, here: Tensor, reason: FinishReason) -> None:
         """End rows with the token of this place, where `here`, (R,) bool, and where they had not ended before."""
@@ -122,7 +135,8 @@ class LocalEngine:
                 for number in range(size)
             ]
             budgets = [length] * len(numbers)
-            completions = self._complete(batch, size, budgets, self._draw(numbers, settings))
+            routed = self.vlm.adapter.routes and settings.routing != "free"
+            completions = self._complete(batch, size, budgets, self._draw(numbers, settings), routed=routed)
             groups += [Group(prompt, completions[i * size : (i + 1) * size]) for i, prompt in enumerate(batch)]
         return groups
 
@@ -185,9 +199,11 @@ class LocalEngine:
         budgets: Sequence[int],
         choose: Choose,
         strings: _Strings | None = None,
+        routed: bool = False,
     ) -> list[Completion]:
         """`copies` completions of each prompt, in the prompts' order, with a budget of tokens for each."""
         decoder = self.decoder(prompts, copies, max(budgets))
+        decoder.routing = Routing() if routed else None
         with torch.no_grad():
             hidden = decoder.prefill()
         written = _Written(budgets, self.vlm.device)
@@ -211,16 +227,19 @@ class LocalEngine:
                 if 2 * left <= len(rows) and (kept := decoder.shrink(active)) is not None:
                     rows, tokens = rows[kept], tokens[kept]
                 hidden = decoder.step(tokens)
-        return self._completions(written)
+                if decoder.routing is not None:
+                    written.route(place, rows, decoder.routing.made())
+        return self._completions(written, [routes for routes in decoder.prompt_routes for _ in range(copies)])
 
     def decoder(self, prompts: Sequence[Prompt], copies: int, length: int) -> Decoder:
         """What runs the model: by shared prompts where that is exact."""
         return (SharedPrompts if can_share(self.vlm) else RepeatedPrompts)(self.vlm, prompts, copies, length)
 
-    def _completions(self, written: _Written) -> list[Completion]:
+    def _completions(self, written: _Written, prompt_routes: Sequence[Tensor]) -> list[Completion]:
         lengths = written.lengths.tolist()
         tokens = [row[:size].clone() for row, size in zip(written.tokens.cpu(), lengths, strict=True)]
         logprobs = [row[:size].clone() for row, size in zip(written.logprobs.cpu(), lengths, strict=True)]
+        routes = _routes(written, prompt_routes)
         texts = self.vlm.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         reasons: list[FinishReason] = ["length"] * len(lengths)
         for reason, ended in written.ended.items():
@@ -233,9 +252,20 @@ class LocalEngine:
                 text=texts[row],
                 mask=torch.ones(size, dtype=torch.bool),
                 finish_reason=reasons[row],
+                routes=routes[row],
             )
             for row, size in enumerate(lengths)
         ]
+
+
+def _routes(written: _Written, of_prompts: Sequence[Tensor]) -> list[Routes | None]:
+    """Each completion's."""
+    lengths = written.lengths.tolist()
+    if not of_prompts:
+        return [None] * len(lengths)
+    unknown = of_prompts[0].new_full((*written.tokens.shape, *of_prompts[0].shape[1:]), -1)
+    own = unknown if written.routes is None else written.routes.cpu()  # a completion of one token has not been run
+    return [Routes(prompt, row[:size].clone()) for prompt, row, size in zip(of_prompts, own, lengths, strict=True)]
 
 
 def _likeliest(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor]:

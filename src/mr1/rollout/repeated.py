@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.rollout.cache import keep_rows, repeat_for_completions
 from mr1.types import Prompt
@@ -21,6 +22,8 @@ class RepeatedPrompts:
     """A decoder whose every row has all its keys and values. See `local.Decoder`."""
 
     def __init__(self, vlm: VLM, prompts: Sequence[Prompt], copies: int, length: int) -> None:
+        self.routing: Routing | None = None
+        self.prompt_routes: list[Tensor] = []
         self.vlm, self.prompts, self.copies, self.length = vlm, prompts, copies, length
         self.cache = DynamicCache(config=vlm.model.config)
         self.place = 0
@@ -43,8 +46,11 @@ class RepeatedPrompts:
         device = self.vlm.device
         features = self.vlm.features(self.prompts)
         hidden = adapter.hidden_states(
-            input_ids.to(device), position_ids.to(device), seen.to(device), features, self.cache
+            input_ids.to(device), position_ids.to(device), seen.to(device), features, self.cache, self.routing
         )
+        if self.routing is not None:
+            made = self.routing.made().unflatten(0, input_ids.shape).cpu()
+            self.prompt_routes = [row[longest - len(prompt) :] for row, prompt in zip(made, self.prompts, strict=True)]
         repeat_for_completions(self.cache, len(self.prompts), self.copies, room=self.length)
         self.seen = seen.to(device).repeat_interleave(self.copies, 0)
         return hidden[:, -1].repeat_interleave(self.copies, 0)
@@ -53,7 +59,7 @@ class RepeatedPrompts:
         """Run one more token of each row, (R,). Returns (R, H)."""
         self.seen = torch.cat([self.seen, torch.ones_like(self.seen[:, :1])], dim=1)
         positions = (self.following + self.place).expand(self.vlm.adapter.position_axes, -1)[..., None]
-        hidden = self.vlm.adapter.hidden_states(tokens[:, None], positions, self.seen, [], self.cache)
+        hidden = self.vlm.adapter.hidden_states(tokens[:, None], positions, self.seen, [], self.cache, self.routing)
         self.place += 1
         return hidden[:, -1]
 

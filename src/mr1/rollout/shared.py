@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mr1.models.layers import OneDNNLinear
 from mr1.models.lean import LeanModel, is_lean
+from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.types import Prompt
 
@@ -92,6 +93,9 @@ class SharedPrompts:
         self.grid = (len(prompts), copies)
         """B and G."""
         self.length = length
+        self.routing: Routing | None = None
+        """No family that it decodes has experts."""
+        self.prompt_routes: list[Tensor] = []
         self.place = 0
         """Tokens of each completion whose keys are in memory."""
         self.following = torch.tensor([prompt.next_position for prompt in prompts], device=vlm.device)

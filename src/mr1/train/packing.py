@@ -26,7 +26,7 @@ from torch import Tensor
 
 from mr1.models.adapter import Adapter
 from mr1.models.sharing import FlatRow, Span
-from mr1.types import Completion, Group, Prefix, Prompt
+from mr1.types import Completion, Group, Prefix, Prompt, Routes
 
 
 @dataclass
@@ -49,6 +49,9 @@ class Rows:
     """(N,) int64: token n."""
     ends: Tensor | None = None
     """(E, H) hidden states of prompts that have been run before; they come before the B * S tokens' own."""
+    routes: Tensor | None = None
+    """(B * S, L, k) int16: the experts that each token went to as it was sampled; -1 where unknown, None where nothing
+    was recorded."""
 
     def to(self, device: torch.device) -> Rows:
         """The same rows on another device."""
@@ -60,6 +63,7 @@ class Rows:
             source=self.source.to(device),
             targets=self.targets.to(device),
             ends=self.ends,
+            routes=self.routes if self.routes is None else self.routes.to(device),
         )
 
 
@@ -84,6 +88,8 @@ class _Behind:
     """(N,) int64: which of the C tokens predicts token n, or PROMPT_END."""
     targets: Tensor
     """(N,) int64: token n."""
+    routes: Routes | None
+    """The completions', one behind the other; None where one of them has none."""
 
     def sources(self, end: int, first: int) -> Tensor:
         """(N,) places in a row where the prompt's last token is at `end` and the completions begin at `first`."""
@@ -116,6 +122,7 @@ def flat_rows(groups: Sequence[Group]) -> Rows:
         prompts=[part.prompt for part in parts],
         source=torch.cat(source),
         targets=torch.cat([part.targets for part in parts]),
+        routes=_placed_routes(parts),
     )
 
 
@@ -227,7 +234,30 @@ def _behind(prompt: Prompt, completions: Sequence[Completion]) -> _Behind:
         segments=torch.cat([torch.full((length,), number) for number, length in enumerate(lengths, start=1)]),
         source=torch.cat(source),
         targets=torch.cat([completion.token_ids[completion.mask] for completion in completions]),
+        routes=_routes([completion.routes for completion in completions]),
     )
+
+
+def _routes(of_each: Sequence[Routes | None]) -> Routes | None:
+    """Of a prompt's completions, one behind the other; None where one of them has none."""
+    known = [routes for routes in of_each if routes is not None]
+    if not known or len(known) < len(of_each):
+        return None
+    return Routes(known[0].prompt, torch.cat([routes.own for routes in known]))
+
+
+def _placed_routes(parts: Sequence[_Behind], longest: int | None = None) -> Tensor | None:
+    """Of all the rows' tokens, by rows of their own of this length, or else one behind the other."""
+    if (some := next((part.routes for part in parts if part.routes is not None), None)) is None:
+        return None
+    placed = []
+    for part in parts:
+        size = len(part.prompt) + len(part.input_ids)
+        row = some.own.new_full((longest or size, *some.own.shape[1:]), -1)
+        if part.routes is not None:
+            row[:size] = torch.cat([part.routes.prompt, part.routes.own])
+        placed.append(row)
+    return torch.cat(placed)
 
 
 def _padded(parts: Sequence[_Behind], adapter: Adapter, mask_of: Callable[[Tensor], Tensor]) -> Rows:
@@ -253,6 +283,7 @@ def _padded(parts: Sequence[_Behind], adapter: Adapter, mask_of: Callable[[Tenso
         prompts=[part.prompt for part in parts],
         source=torch.cat(source),
         targets=torch.cat([part.targets for part in parts]),
+        routes=_placed_routes(parts, longest),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mr1.algo.distribution import exact_entropy
+from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.train.packing import Rows
 
@@ -18,10 +19,17 @@ CHUNK = 2048
 """Tokens whose logits exist at once."""
 
 
-def predictors(vlm: VLM, rows: Rows) -> Tensor:
-    """The (N, H) hidden states that the rows' N tokens are predicted from, with gradient where the model has it."""
+def predictors(vlm: VLM, rows: Rows, routing: Routing | None = None) -> Tensor:
+    """The (N, H) hidden states that the rows' N tokens are predicted from, with gradient where the model has it.
+
+    Args:
+        vlm: the policy or the reference.
+        rows: flat, packed or plain.
+        routing: what happens with the choices of experts, where anything is to.
+    """
     rows = rows.to(vlm.device)
-    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, vlm.features(rows.prompts))
+    features = vlm.features(rows.prompts)
+    hidden = vlm.adapter.hidden_states(rows.input_ids, rows.position_ids, rows.mask, features, routing=routing)
     hidden = hidden.flatten(0, 1) if rows.ends is None else torch.cat([rows.ends, hidden.flatten(0, 1)])
     return hidden[rows.source]
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from mr1.config import Config
 from mr1.methods.base import Method
 from mr1.models.determinism import repeatable
+from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.packing import completion_rows, make_rows, microbatches, rows_size
@@ -57,6 +58,7 @@ def update(
         The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm` and the
         method's own, of the policy as it is before this step; and `sampler/logprob_gap`, the mean distance between what
         the sampler and the batch's first update said of the same tokens, under the policy that sampled them;
+        `routing/differs`, the share of choices of experts that are not the sampler's, where these were recorded;
         `kl_weight`, the completions' mean, and `kl_weight/min` and `kl_weight/max` where they may differ.
 
     Raises:
@@ -84,6 +86,8 @@ def update(
 
     metrics: dict[str, float | None] = {"loss": sums.pop("loss"), "kl": None, "entropy": sums.pop("entropy")}
     gap = sums.pop("gap")
+    if routed := sums.pop("routed", 0):
+        metrics["routing/differs"] = sums.pop("differ") / routed
     if all(completion.logprobs is not None for completion in _completions(groups)):
         metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
     return metrics | dict(sums) | norms | _kl_weights(places.values(), method)
@@ -149,7 +153,8 @@ def _losses(
         batch = _with_features(policy, batch)
     prefixes = policy.known_prefixes([group.prompt for group in batch])
     rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
-    hidden = predictors(policy, rows)
+    routing = Routing(rows.routes, config.rollout.routing == "replay") if rows.routes is not None else None
+    hidden = predictors(policy, rows, routing)
     logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, hidden=hidden)
     _remember_old(batch, logprobs)
     inputs = _loss_inputs(batch, logprobs, places, method, step)
@@ -158,6 +163,11 @@ def _losses(
     features = policy.features([group.prompt for group in batch]) if "features" in method.reads else []
     of_tokens, extra = method.loss(inputs), method.extra_loss(policy, MicroBatch(batch, inputs, features))
     of_tokens.metrics["entropy"] = (entropy * inputs.weights).sum()
+    if routing is not None:
+        of_tokens.metrics |= {
+            "routed": entropy.new_tensor(routing.known()),
+            "differ": entropy.new_tensor(routing.differing()),
+        }
     return [of_tokens, extra] if extra else [of_tokens]
 
 
