@@ -137,7 +137,7 @@ def test_lora_targets(make_config: Configs) -> None:
         "q_proj",
         "v_proj",
     }
-    with pytest.raises(UserError, match=r"lora.targets: no linear layer is named qproj; there are .*q_proj"):
+    with pytest.raises(UserError, match=r"lora.targets: nothing is named qproj; there are .*q_proj"):
         policy(make_config(**LORA, lora__targets="[qproj]"))
 
 

@@ -18,7 +18,8 @@ from mr1.config import Config, Rollout
 from mr1.errors import UserError
 from mr1.models import VLM, load_vlm
 from mr1.models.check import example_groups
-from mr1.models.policy import make_policy
+from mr1.models.export import export
+from mr1.models.policy import Reference, make_policy
 from mr1.models.routing import Routing
 from mr1.models.small import build_small
 from mr1.report.console import Console
@@ -26,7 +27,7 @@ from mr1.rollout.local import LocalEngine
 from mr1.train.loop import Trainer
 from mr1.train.packing import flat_rows, plain_rows
 from mr1.train.run import Run
-from mr1.train.scoring import predictors
+from mr1.train.scoring import predictors, token_logprobs
 from mr1.types import Group
 
 pytestmark = pytest.mark.loop
@@ -67,6 +68,11 @@ def chosen() -> Iterator[list[Tensor]]:
 def rollout(vlm: VLM, routing: str) -> list[Group]:
     settings = Rollout.model_validate({"group_size": 3, "max_new_tokens": 9, "routing": routing})
     return LocalEngine(vlm).sample([group.prompt for group in example_groups(vlm)], settings, (0, 0))
+
+
+@torch.no_grad()
+def scored(vlm: VLM) -> Tensor:
+    return token_logprobs(vlm, flat_rows(example_groups(vlm)), temperature=1.0)[0]
 
 
 def shift(vlm: VLM) -> None:
@@ -163,3 +169,26 @@ def test_a_model_without_experts_has_nothing_to_replay(make_config: Callable[...
     config = make_config(rollout__routing="replay")
     with pytest.raises(UserError, match=r"rollout.routing: the family 'qwen2_vl' has no experts"):
         make_policy(load_vlm(config.model), config)
+
+
+def test_low_rank_weights_of_experts(make_config: Callable[..., Config], folder: Path, tmp_path: Path) -> None:
+    """They learn, are saved and loaded again, are switched off for the reference, and are merged into an export."""
+    config = make_config(model=folder, lora__rank=2, lora__targets="[gate_up_proj,down_proj,q_proj]")
+    vlm = load_vlm(config.model)
+    before = scored(vlm)
+    policy = make_policy(vlm, config)
+    names = [name for name, weight in policy.model.named_parameters() if weight.requires_grad]
+    assert sum("experts" in name for name in names) == 2 * 2 * 2
+    assert sum("q_proj" in name for name in names) == 2 * 2
+    torch.manual_seed(0)
+    for name in names:
+        torch.nn.init.normal_(policy.model.get_parameter(name), std=0.1)
+    learned = scored(policy)
+    assert float((learned - before).abs().max()) > 1e-2
+    with Reference(policy)() as reference:
+        torch.testing.assert_close(scored(reference), before, atol=5e-6, rtol=0)
+    policy.save(tmp_path / "saved")
+    torch.testing.assert_close(scored(load_vlm(str(tmp_path / "saved"))), learned, atol=5e-6, rtol=0)
+    export(str(tmp_path / "saved"), tmp_path / "whole", config.loading)
+    assert load_vlm(str(tmp_path / "whole")).lora is None
+    torch.testing.assert_close(scored(load_vlm(str(tmp_path / "whole"))), learned, atol=1e-5, rtol=0)

@@ -78,7 +78,7 @@ class LoRA(Settings):
     alpha: Annotated[float, Field(gt=0, le=HIGH)] | None = None
     """The low-rank product is scaled by alpha / rank; null for twice the rank."""
     targets: list[Text] = Field(default=[])
-    """Names of linear layers, such as q_proj; empty for all of those in the parts that learn."""
+    """Names of linear layers, such as q_proj, and experts' weights, such as down_proj; empty for all linear layers."""
 
 
 class Rollout(Settings):

@@ -27,6 +27,9 @@ from mr1.models.vlm import VLM
 def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -> VLM:
     """Freeze the model and put low-rank weights, float32, beside the linear layers of some of its parts.
 
+    Weights of experts, which are one parameter for all of a layer's, get them where they are named: peft makes the
+    product of the low-rank factors for all experts in each forward.
+
     Args:
         vlm: changed in place.
         settings: rank, alpha, and which layers.
@@ -35,20 +38,22 @@ def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -
         seed: of the first factors. The second ones are 0, so that the model begins as it was.
 
     Raises:
-        UserError: no linear layer has the name that `settings.targets` asks for.
+        UserError: nothing has the name that `settings.targets` asks for.
     """
     peft = _peft()
-    layers = _linear_layers(vlm, parts)
-    names = [name for name in layers if not settings.targets or name.rpartition(".")[2] in settings.targets]
-    if missing := set(settings.targets) - {name.rpartition(".")[2] for name in names}:
-        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
-        raise UserError(f"lora.targets: no linear layer is named {', '.join(sorted(missing))}; there are {known}")
+    targets, layers, experts = set(settings.targets), _linear_layers(vlm, parts), _expert_weights(vlm, parts)
+    known = {name.rpartition(".")[2] for name in (*layers, *experts)}
+    if missing := targets - known:
+        raise UserError(
+            f"lora.targets: nothing is named {', '.join(sorted(missing))}; there are {', '.join(sorted(known))}"
+        )
     assert settings.rank is not None, "asked for"
     torch.manual_seed(seed)
     config = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha or 2 * settings.rank,
-        target_modules=names,
+        target_modules=[name for name in layers if not targets or name.rpartition(".")[2] in targets],
+        target_parameters=[name for name in experts if name.rpartition(".")[2] in targets],
     )
     with _without_deprecations():
         vlm.lora = peft.get_peft_model(vlm.model, config)
@@ -133,4 +138,15 @@ def _linear_layers(vlm: VLM, parts: set[Part]) -> list[str]:
         name
         for name, module in vlm.model.named_modules()
         if isinstance(module, nn.Linear) and module is not head and vlm.adapter.part_of(name) in parts
+    ]
+
+
+def _expert_weights(vlm: VLM, parts: set[Part]) -> list[str]:
+    """The weights of experts, (E, O, I) or (E, I, O), in these parts by their dotted names."""
+    return [
+        f"{name}.{own}"
+        for name, module in vlm.model.named_modules()
+        if type(module).__name__.endswith("Experts") and vlm.adapter.part_of(name) in parts
+        for own, weight in module.named_parameters(recurse=False)
+        if weight.ndim == 3
     ]
