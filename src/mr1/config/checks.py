@@ -51,6 +51,8 @@ def _check_prompts(config: Config) -> None:
 
 
 def _check_model(config: Config) -> None:
+    if config.loading.quantize and config.lora.rank is None:
+        raise UserError("loading.quantize: weights of four bits can't learn; set lora.rank, or leave it out")
     loading, lora, rates = config.loading, config.lora, config.optimizer.parts
     if loading.min_pixels and loading.max_pixels and loading.min_pixels > loading.max_pixels:
         raise UserError(f"loading.min_pixels: {loading.min_pixels} is above loading.max_pixels={loading.max_pixels}")

@@ -62,6 +62,8 @@ class Loading(Settings):
     """Of the weights and the forward. Log-probs, softmax, advantages and the optimizer's state are float32 anyway."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """transformers' attn_implementation, of those that take the mask of a packed row."""
+    quantize: Literal["nf4"] | None = None
+    """Keep the weights of the language model's linear layers in four bits; low-rank weights learn beside them."""
     trust_remote_code: bool = False
     """Whether code that comes with the model may be run."""
     min_pixels: Positive | None = None

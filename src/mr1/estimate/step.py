@@ -26,6 +26,7 @@ from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, make_policy
 from mr1.models.vlm import VLM
 from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
+from mr1.rollout.cache import kept_states
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
@@ -179,7 +180,7 @@ class _LastToken(LocalEngine):
         else:
             assert isinstance(decoder, RepeatedPrompts), "there are two"
             layers = cast(Any, decoder.cache).layers
-            self.ledger.name("KV cache", (states for layer in layers for states in (layer.keys, layer.values)))
+            self.ledger.name("KV cache", (states for layer in layers for states in kept_states(layer)))
 
     def _longest(self, length: int) -> Completion:
         return Completion(
@@ -195,6 +196,8 @@ def _jump(decoder: Decoder, tokens: int) -> None:
     """Pretend that so many tokens have been decoded; what they take in memory is there, and nothing else."""
     if isinstance(decoder, RepeatedPrompts) and tokens:
         for index, layer in enumerate([*cast(Any, decoder.cache).layers]):
+            if getattr(layer, "keys", None) is None:  # a recurrent one, whose state doesn't grow
+                continue
             keys, values = (states[:, :, :1].expand(-1, -1, tokens, -1) for states in (layer.keys, layer.values))
             decoder.cache.update(keys, values, index)
         more = torch.ones_like(decoder.seen[:, :1]).expand(-1, tokens)

@@ -29,7 +29,7 @@ def export(checkpoint: str, folder: Path, loading: Loading, dtype: str | None = 
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"the folder {folder} exists; choose another, or remove it")
-    vlm = load_vlm(checkpoint, loading.model_copy(update={"dtype": "float32"}))
+    vlm = load_vlm(checkpoint, loading.model_copy(update={"dtype": "float32"}), dense=True)
     merge_lora(vlm)
     written = getattr(torch, dtype) if dtype else load_model_config(checkpoint, loading).dtype or torch.float32
     vlm.model.to(written)

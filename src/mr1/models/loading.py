@@ -8,6 +8,7 @@ from typing import Any
 from mr1.config import Loading
 from mr1.errors import UserError
 from mr1.models.layers import use_faster_layers
+from mr1.models.quantize import dequantize, quantize
 from mr1.models.saved import base_of, has_processor, is_adapter
 from mr1.models.vlm import VLM
 
@@ -34,7 +35,9 @@ def model_path(name: str) -> str:
     return name
 
 
-def load_vlm(name: str, loading: Loading | None = None, weights: bool = True, processor: str | None = None) -> VLM:
+def load_vlm(
+    name: str, loading: Loading | None = None, weights: bool = True, processor: str | None = None, dense: bool = False
+) -> VLM:
     """Load a model and its processor, on the GPU where there is one.
 
     Args:
@@ -43,6 +46,7 @@ def load_vlm(name: str, loading: Loading | None = None, weights: bool = True, pr
         loading: how, as it stands; `saved.own_loading` asks the folder. The defaults where it is None.
         weights: False for a model that is shapes alone, on torch's meta device; it makes prompts, but can't be run.
         processor: the folder whose processor is taken; None for the model's own.
+        dense: whether weights that `loading.quantize` rounds to four bits are made whole again.
 
     Raises:
         UserError: no such model, no weights as safetensors, no image processor, a model that reads no images.
@@ -52,7 +56,7 @@ def load_vlm(name: str, loading: Loading | None = None, weights: bool = True, pr
         from mr1.models.lora import load_lora, merge_lora
 
         own = name if has_processor(Path(name)) else None
-        base = load_vlm(*_under(name, loading), weights, processor or own)
+        base = load_vlm(*_under(name, loading), weights, processor or own, dense)
         # Merged in, low-rank weights change no shape.
         return load_lora(merge_lora(base), Path(name)) if weights else base
     path = model_path(name)
@@ -66,8 +70,13 @@ def load_vlm(name: str, loading: Loading | None = None, weights: bool = True, pr
     made = _processor(processor or name, processor or path, config, options)
     model: Any = _read_model(name, path, config, loading, options) if weights else _shapes(config, loading)
     model.eval()
+    adapter = make_adapter(model, made.tokenizer)
+    if loading.quantize:
+        quantize(model, adapter)
+        if dense:
+            dequantize(model)
     use_faster_layers(model)
-    vlm = VLM(model, made, make_adapter(model, made.tokenizer), commit=commit)
+    vlm = VLM(model, made, adapter, commit=commit)
     if loading.min_pixels or loading.max_pixels:
         vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
     return vlm

@@ -1,6 +1,7 @@
 """What a saved model's folder says about itself, beside its weights.
 
-`mr1.json` keeps what neither the weights nor the processor's files tell: in what dtype and with which attention it ran.
+`mr1.json` keeps what neither the weights nor the processor's files tell: in what dtype, with which attention,
+and whether in four bits it ran.
 Whether code that comes with a model may be run is never kept: a folder must not decide that.
 
 A folder of low-rank weights names the model under it and that model's commit (peft's own `adapter_config.json`), and
@@ -17,9 +18,10 @@ from pydantic import ValidationError
 
 from mr1.config import Loading
 from mr1.errors import UserError
+from mr1.models.quantize import is_quantized
 
 FILE = "mr1.json"
-KEPT = ("dtype", "attention")
+KEPT = ("dtype", "attention", "quantize")
 """Keys of `Loading` that the file may set; all others in it are left alone."""
 ADAPTER = "adapter_config.json"
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")
@@ -28,6 +30,8 @@ PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 def write_loading(folder: Path, model: Any) -> None:
     """Write down how a model that has been saved in `folder` ran."""
     settings = {"dtype": str(model.dtype).removeprefix("torch."), "attention": model.config._attn_implementation}
+    if is_quantized(model):
+        settings["quantize"] = "nf4"
     (folder / FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

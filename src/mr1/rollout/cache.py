@@ -44,6 +44,14 @@ class PreallocatedLayer(DynamicLayer):
         return self.keys, self.values
 
 
+def kept_states(layer: Any) -> list[Tensor]:
+    """What a layer of a cache holds: keys and values, a recurrent layer's states, or some of both."""
+    states = [getattr(layer, name, None) for name in ("keys", "values")]
+    for name in ("conv_states", "recurrent_states"):
+        states += getattr(layer, name, {}).values()
+    return [state for state in states if state is not None]
+
+
 def keep_rows(cache: Any, rows: Tensor) -> None:
     """Keep these rows alone, (R,), some perhaps several times; in place.
 
