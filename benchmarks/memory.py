@@ -45,6 +45,8 @@ SETTINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "top-p 0.9, eager attention": ("qwen2_vl", ["rollout.top_p=0.9", "loading.attention=eager"]),
     "SmolVLM, all weights": ("smolvlm", []),
+    "Qwen3.5, recurrent layers": ("qwen3_5", []),
+    "four bits, LoRA": ("qwen2_vl", ["loading.quantize=nf4", "lora.rank=8"]),
     "Gemma 3, gradient checkpointing": ("gemma3", ["gradient_checkpointing=true"]),
 }
 

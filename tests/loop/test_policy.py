@@ -143,8 +143,13 @@ def test_lora_targets(make_config: Configs) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [LORA, LORA | FROZEN | {"gradient_checkpointing": True}, {"loading__dtype": "bfloat16"}],
-    ids=["lora", "lora, frozen, checkpointing", "bfloat16"],
+    [
+        LORA,
+        LORA | FROZEN | {"gradient_checkpointing": True},
+        LORA | {"loading__quantize": "nf4"},
+        {"loading__dtype": "bfloat16"},
+    ],
+    ids=["lora", "lora, frozen, checkpointing", "four bits", "bfloat16"],
 )
 @pytest.mark.invariant
 def test_stopped_and_resumed_equals_not_stopped(make_config: Configs, settings: dict[str, Any]) -> None:
