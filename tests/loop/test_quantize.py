@@ -94,9 +94,9 @@ def test_it_is_exact_against_the_same_weights_made_whole(make_config: Callable[.
     drawn = torch.cat([each.logprobs for each in sampled[0].completions if each.logprobs is not None])
     again, _ = token_logprobs(four, make_rows(sampled, four.adapter), temperature=1.0)
     torch.testing.assert_close(drawn, again.detach(), atol=5e-6, rtol=0)
-    one = LocalEngine(four).greedy([groups[0].prompt], 6)
+    alone = LocalEngine(four).greedy([groups[0].prompt], 6)
     several = LocalEngine(four).greedy([group.prompt for group in groups], 6)
-    assert one[0].token_ids.tolist() == several[0].token_ids.tolist()
+    assert alone[0].token_ids.tolist() == several[0].token_ids.tolist()
 
 
 def test_a_checkpoint_loads_as_it_ran_and_an_export_is_what_was_trained(

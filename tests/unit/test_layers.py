@@ -43,7 +43,7 @@ def _gradients(layer: nn.Linear, states: Tensor) -> list[Tensor]:
 
 @ONEDNN
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(7, 24), (2, 5, 24), (1, 1, 24)])
+@pytest.mark.parametrize("shape", [(7, 24), (2, 5, 24), (1, 1, 24), (0, 24), (2, 0, 24)])
 def test_onednn_layers_are_torchs(bias: bool, shape: tuple[int, ...]) -> None:
     plain, fast = _pair(bias)
     states = torch.randn(shape)

@@ -25,8 +25,8 @@ from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, make_policy
 from mr1.models.vlm import VLM
-from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.cache import kept_states
+from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task

@@ -81,7 +81,7 @@ class Adapter:
             for name in ("image_token_id", "image_token_index")
             if (token := getattr(model.config, name, None)) is not None
         )
-        self.routes = watch_routers(self.inner)
+        self.routes = watch_routers(model)
         """Whether the routers' choices of experts can be recorded and replayed."""
         self.vision_arguments = _arguments(self.inner.get_image_features)
         self.position_axes = 3 if hasattr(self.inner, "get_rope_index") else 1

@@ -72,6 +72,8 @@ class OneDNNLinear(nn.Linear):
     def forward(self, states: Tensor) -> Tensor:
         if self.product is not None:
             return self.product(states)
+        if states.numel() == 0:  # an expert that no token went to; oneDNN takes no empty product
+            return functional.linear(states, self.weight, self.bias)
         return _Linear.apply(states, self.weight, self.bias)
 
 
@@ -120,7 +122,7 @@ class _Linear(torch.autograd.Function):
         context.save_for_backward(states, weight)
         rows = _product(states.flatten(0, -2), weight, bias)
         # No view of them, so that a model may go on in place, as Gemma 3n does.
-        return torch.ops.aten._unsafe_view(rows, [*states.shape[:-1], -1])
+        return torch.ops.aten._unsafe_view(rows, [*states.shape[:-1], len(weight)])
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def quieten() -> None:
     """Switch off Hugging Face's bars and remarks, which would break into the run's own lines."""
     from transformers.utils import logging
 
+    # peft imports bitsandbytes wherever it is installed, which then says what kernels it would like to have.
+    getLogger("bitsandbytes").setLevel(ERROR)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
 

@@ -21,6 +21,7 @@ from mr1.config import LoRA
 from mr1.errors import UserError
 from mr1.models.adapter import Part
 from mr1.models.layers import OneDNNLinear
+from mr1.models.quantize import is_four_bit
 from mr1.models.vlm import VLM
 
 
@@ -137,7 +138,9 @@ def _linear_layers(vlm: VLM, parts: set[Part]) -> list[str]:
     return [
         name
         for name, module in vlm.model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and vlm.adapter.part_of(name) in parts
+        if (type(module) in (nn.Linear, OneDNNLinear) or is_four_bit(module))
+        and module is not head
+        and vlm.adapter.part_of(name) in parts
     ]
 
 

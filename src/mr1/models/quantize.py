@@ -41,7 +41,7 @@ def quantize(model: Any, adapter: Adapter) -> None:
 def dequantize(model: Any) -> None:
     """Put ordinary linear layers with the same weights, as they are multiplied with, into their places."""
     for name, layer in [*model.named_modules()]:
-        if isinstance(layer, _linear4bit()):
+        if is_four_bit(layer):
             made = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
             made.weight = nn.Parameter(_whole(layer.weight, layer.weight.quant_state), requires_grad=False)
             made.bias = layer.bias
@@ -53,6 +53,11 @@ def dequantize(model: Any) -> None:
 def is_quantized(model: Any) -> bool:
     """Whether `quantize` has been here."""
     return bool(getattr(model, "mr1_quantized", False))
+
+
+def is_four_bit(layer: nn.Module) -> bool:
+    """Whether a layer is one of those that `quantize` makes."""
+    return isinstance(layer, _Shapes) or type(layer).__name__ == "Linear4bit"
 
 
 def _linear_layers(model: Any, adapter: Adapter) -> list[tuple[str, Any]]:

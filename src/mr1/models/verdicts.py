@@ -153,7 +153,8 @@ def _low_rank_difference(vlm: VLM, groups: list[Group]) -> float:
 def _generated(vlm: VLM, group: Group, length: int) -> list[int]:
     """The greedy completion of a prompt by transformers alone, from the images on."""
     prompt = group.prompt
-    inputs: Any = {name: value.to(vlm.device) for name, value in vlm.encoded(prompt.sample, prompt.text).items()}
+    inputs: Any = vlm.encoded(prompt.sample, prompt.text)
+    inputs = vlm.adapter.as_given({name: each for name, each in inputs.items() if isinstance(each, Tensor)})
     banned = [token for token in vlm.adapter.forbidden_tokens() if token not in vlm.stop_tokens()]
     written = vlm.model.generate(
         **inputs, max_new_tokens=length, do_sample=False, suppress_tokens=banned, eos_token_id=vlm.stop_tokens()
