@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText
 
 from mr1.config import Loading, Rollout
 from mr1.models import VLM, load_vlm
 from mr1.models.adapter import Adapter
-from mr1.models.check import CHECKED, check_model, counting_images, example_groups
+from mr1.models.check import CHECKED, check_model, counting_images, example_groups, ordinary_logprobs
 from mr1.models.families import ADAPTERS
 from mr1.models.small.families import LINES
 from mr1.rollout.local import LocalEngine
@@ -69,6 +71,16 @@ def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM],
     assert check.prompts_differ == 0
     assert check.encoded == 1
     assert (check.tokens < check.plain_tokens) == check.packs
+
+
+@pytest.mark.parametrize("family", ["llama4", "minimax_m3_vl", "qwen3_5"])
+def test_a_model_without_what_was_changed_in_place_agrees(small: Callable[[str], VLM], family: str) -> None:
+    vlm = small(family)
+    pristine: Any = AutoModelForImageTextToText.from_pretrained(vlm.model.config._name_or_path).eval()
+    groups = example_groups(vlm)
+    scored, _ = token_logprobs(vlm, make_rows(groups, vlm.adapter), temperature=1.0)
+    ordinary = torch.cat([ordinary_logprobs(replace(vlm, model=pristine), group) for group in groups])
+    torch.testing.assert_close(scored, ordinary, atol=5e-6, rtol=0)
 
 
 @pytest.mark.parametrize("family", CHECKED)

@@ -70,7 +70,7 @@ def check_model(vlm: VLM, seed: int = 0) -> Check:
     once = sum(_encoded(vlm, [group]) for group in groups)
     logprobs, gradient = _scored(vlm, rows)
     plain_logprobs, plain_gradient = _scored(vlm, plain)
-    ordinary = torch.cat([_transformers_logprobs(vlm, group) for group in groups])
+    ordinary = torch.cat([ordinary_logprobs(vlm, group) for group in groups])
     return Check(
         family=vlm.model.config.model_type,
         packs=vlm.adapter.packs,
@@ -146,8 +146,8 @@ def _scored(vlm: VLM, rows: Rows) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _transformers_logprobs(vlm: VLM, group: Group) -> Tensor:
-    """Each completion by itself through the model's own forward, with the images in it."""
+def ordinary_logprobs(vlm: VLM, group: Group) -> Tensor:
+    """Log-probs of a group's completions, each by itself through the model's own forward, with the images in it."""
     prompt, parts = group.prompt, []
     for completion in group.completions:
         input_ids = torch.cat([prompt.input_ids, completion.token_ids])[None].to(vlm.device)

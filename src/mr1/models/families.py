@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mr1.errors import UserError
 from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
+from mr1.models.blocks import choose_by_position
 from mr1.models.llama4 import WithoutHead, lengthen_by_position
 from mr1.models.recurrent import has_states, share_states
 from mr1.types import Features, Prompt
@@ -294,6 +295,17 @@ class Kimi(Packed):
         images.max_patches = (maximum or 0) // images.patch_size**2
 
 
+class MiniMaxM3(QwenVL):
+    """MiniMax M3: patches as Qwen's; in some layers a token sees those blocks of keys alone that are chosen for it."""
+
+    causal = False
+    projector_modules = ("model.multi_modal_projector",)
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        choose_by_position(model)
+
+
 class Molmo2(Packed):
     """Molmo 2: all that is of images, marks among it, sees all else that is, before and behind it."""
 
@@ -379,6 +391,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma4_unified": Gemma4Unified,
     "llama4": Llama4,
     "kimi_k25": Kimi,
+    "minimax_m3_vl": MiniMaxM3,
     "molmo2": Molmo2,
     "step3p7": Step,
 }

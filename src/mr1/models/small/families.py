@@ -270,6 +270,29 @@ LINES: dict[str, dict[str, Any]] = {
         "placeholder": "<|media_begin|>image<|media_content|><|media_pad|><|media_end|>",
         "projection_hidden_size": 32,
     },
+    "minimax_m3_vl": {
+        "marks": {
+            "image_token": "]<]image[>[",
+            "video_token": "]<]video[>[",
+            "vision_start_token": "]<]start of image[>[",
+            "vision_end_token": "]<]end of image[>[",
+        },
+        "placeholder": "]<]image[>[",
+        "text_config": {
+            "num_hidden_layers": 3,
+            "layer_types": ["full_attention", *["minimax_m3_sparse"] * 2],
+            "mlp_layer_types": ["dense", *["sparse"] * 2],
+            "intermediate_size": 32,
+            "dense_intermediate_size": 128,
+            "shared_intermediate_size": 32,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
+            "index_n_heads": 2,
+            "index_head_dim": 16,
+            "index_block_size": 4,
+            "index_topk_blocks": 3,
+        },
+        "projector_hidden_size": 32,
+    },
     "molmo2": {
         "marks": {
             "image_token": "<|image|>",
