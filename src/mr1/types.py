@@ -62,7 +62,7 @@ class Features:
     embeddings: Tensor
     """(I, H): what the image placeholders' embeddings are replaced with."""
     deepstack: tuple[Tensor, ...] = ()
-    """(I, H) each: what is added to the hidden states behind the first language layers, where a family does so."""
+    """(I, H) each: what is added to the hidden states of language layers, or what else a family's forward takes."""
     listed: bool = False
     """Whether the family's forward takes several prompts' embeddings as a list, not as one tensor."""
 

@@ -68,9 +68,21 @@ def build_small(family: str, folder: Path, files: Path | None = None, seed: int 
         )
     torch.manual_seed(seed)
     model: Any = AutoModelForImageTextToText.from_config(config)
+    _let_images_through(model)
     ends = {name: tokens[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in tokens}
     model.generation_config = GenerationConfig(**ends)
     model.save_pretrained(folder)
+
+
+def _let_images_through(model: Any) -> None:
+    """Larger weights for timm's convolutions: of an image nothing would be left behind many of its usual ones."""
+    from torch import nn
+
+    for tower in model.modules():
+        if type(tower).__name__ == "TimmWrapperModel":
+            for module in tower.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight)
 
 
 def _tokens_of(files: Path) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def small_processor(family: str, config: Any, line: Mapping[str, Any]) -> Any:
     tokenizer = _tokenizer(marks, line.get("first"))
     image_processor = image_class(**_image_settings(image_class(), config) | line.get("image_processor", {}))
     arguments = inspect.signature(cls.__init__).parameters
-    settings = {name: _of_vision(config, name) for name in ("patch_size", "spatial_merge_size") if name in arguments}
+    known = {name: _of_vision(config, name) for name in ("patch_size", "spatial_merge_size") if name in arguments}
+    settings = {name: value for name, value in known.items() if value is not None}
     parts = [image_processor, tokenizer]
     processor = images_only(cls, ("video_processor", "feature_extractor")).from_args_and_dict(
         parts if [*arguments].index("image_processor") < [*arguments].index("tokenizer") else parts[::-1],
