@@ -37,7 +37,9 @@ VISION_TOKENS = (
     "vision_end_token_id",
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
-VISION_MARK = re.compile(r"image|img|<im_|patch|tile|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE)
+VISION_MARK = re.compile(
+    r"image|img|<im_|patch|tile|slice|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE
+)
 """What is in the name of a special token that stands for, or around, what is not text."""
 
 
@@ -242,6 +244,10 @@ class Adapter:
     def vision_tower(self) -> nn.Module:
         """The module that each image passes through."""
         return self.model.get_submodule(self._present(self.vision_modules)[0])
+
+    def passed(self, pixels: Tensor) -> int:
+        """How many images, tiles or patches what the vision tower is given holds."""
+        return pixels.shape[:2].numel() if pixels.ndim == 5 else len(pixels)
 
     def part_of(self, parameter: str) -> Part:
         """The part of the model that a parameter or module belongs to, by its dotted name."""

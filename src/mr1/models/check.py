@@ -121,8 +121,7 @@ def counting_images(vlm: VLM) -> Iterator[list[int]]:
     counts: list[int] = []
 
     def count(_module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        pixels = arguments[0] if arguments else named["pixel_values"]
-        counts.append(pixels.shape[:2].numel() if pixels.ndim == 5 else len(pixels))
+        counts.append(vlm.adapter.passed(arguments[0] if arguments else named["pixel_values"]))
 
     hook = vlm.adapter.vision_tower().register_forward_pre_hook(count, with_kwargs=True)
     try:

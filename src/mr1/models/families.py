@@ -306,6 +306,36 @@ class MiniMaxM3(QwenVL):
         choose_by_position(model)
 
 
+class MiniCPMV(Packed):
+    """MiniCPM-V 4.6: all images' patches stand on the last axis of one tensor; most layers are recurrent."""
+
+    projector_modules = ("model.merger",)
+
+    def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        pixels = torch.cat([vision["pixel_values"] for vision in prompts], dim=-1)
+        return {"pixel_values": pixels, "target_sizes": torch.cat([vision["target_sizes"] for vision in prompts])}
+
+    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
+        if minimum:
+            raise UserError("loading.min_pixels: MiniCPM-V has no such limit; leave it out")
+        images = processor.image_processor
+        images.max_slice_nums = max(1, (maximum or 0) // images.scale_resolution**2)
+
+    def passed(self, pixels: Tensor) -> int:
+        return pixels.shape[-1]
+
+
+class MiniCPMV47(MiniCPMV):
+    """MiniCPM-V 4.7: three position axes as well; an image's slices have their places on one canvas."""
+
+    def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
+        if not vision:
+            return super().positions(input_ids, vision)
+        types = (input_ids == self.image_token_id).long()[None]
+        positions, shift = self.inner.get_rope_index(input_ids[None], types, target_sizes=vision["target_sizes"])
+        return positions[:, 0], len(input_ids) + int(shift)
+
+
 class Molmo2(Packed):
     """Molmo 2: all that is of images, marks among it, sees all else that is, before and behind it."""
 
@@ -391,6 +421,8 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma4_unified": Gemma4Unified,
     "llama4": Llama4,
     "kimi_k25": Kimi,
+    "minicpmv4_6": MiniCPMV,
+    "minicpmv4_7": MiniCPMV47,
     "minimax_m3_vl": MiniMaxM3,
     "molmo2": Molmo2,
     "step3p7": Step,

@@ -108,6 +108,23 @@ GEMMA4 = {
     "text_config": GEMMA4_TEXT,
     "image_processor": {"patch_size": 8, "pooling_kernel_size": 2, "max_soft_tokens": 70},
 }
+MINICPM = {
+    "marks": {
+        "image_token": "<|image_pad|>",
+        "video_token": "<|video_pad|>",
+        "image_start_token": "<image>",
+        "image_end_token": "</image>",
+        "slice_start_token": "<slice>",
+        "slice_end_token": "</slice>",
+        "image_id_start_token": "<image_id>",
+        "image_id_end_token": "</image_id>",
+    },
+    "placeholder": "<|image_pad|>\n",
+    "insert_layer_id": 0,
+    "text_config": HYBRID["text_config"],
+    "vision_config": {"image_size": 112, "patch_size": 7},
+    "image_processor": {"scale_resolution": 84, "max_slice_nums": 3},
+}
 TILES = [[56, 56], [56, 112], [112, 56], [112, 112]]
 LONG_TILES = [*TILES[1:], [168, 56], [56, 168]]
 WINDOWS = {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]}
@@ -269,6 +286,17 @@ LINES: dict[str, dict[str, Any]] = {
         },
         "placeholder": "<|media_begin|>image<|media_content|><|media_pad|><|media_end|>",
         "projection_hidden_size": 32,
+    },
+    "minicpmv4_6": MINICPM,
+    "minicpmv4_7": MINICPM
+    | {
+        "tokens": {
+            "image_start_id": "<image>",
+            "image_end_id": "</image>",
+            "slice_start_id": "<slice>",
+            "slice_end_id": "</slice>",
+            "newline_id": "Ċ",
+        }
     },
     "minimax_m3_vl": {
         "marks": {
