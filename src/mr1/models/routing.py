@@ -62,7 +62,9 @@ def watch_routers(model: Any) -> bool:
     Returns:
         Whether it has any, one in each of some layers, which sees all tokens of a row in their order.
     """
-    layers = [(layer, _routers(layer)) for layer in getattr(model.get_decoder(), "layers", ())]
+    decoder = model.get_decoder()
+    decoder = getattr(decoder, "model", decoder)  # Llama 4's has its head
+    layers = [(layer, _routers(layer)) for layer in getattr(decoder, "layers", ())]
     with_experts = [(layer, routers[0]) for layer, routers in layers if routers]
     if not with_experts or any(len(routers) > 1 for _, routers in layers):
         return False

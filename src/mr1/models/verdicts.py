@@ -21,12 +21,13 @@ from mr1.errors import UnusableError, UserError
 from mr1.models.check import Check, check_model, example_groups
 from mr1.models.loading import load_vlm
 from mr1.models.lora import add_lora, merge_lora
+from mr1.models.routing import Routing
 from mr1.models.saved import own_loading
 from mr1.models.small import build_small, families
 from mr1.models.vlm import VLM
 from mr1.rollout.local import LocalEngine
 from mr1.train.packing import make_rows
-from mr1.train.scoring import token_logprobs
+from mr1.train.scoring import predictors, token_logprobs
 from mr1.types import Group
 
 REFUSED, FAILED = "refused", "failed"
@@ -50,13 +51,15 @@ class Conduct:
     """Largest difference of a log-prob of the model, saved and loaded again."""
     low_rank_difference: float
     """Largest difference of a log-prob of low-rank weights from the same merged into the model."""
+    routed_otherwise: int
+    """Choices of experts, of a token in a layer, that are not in scoring what they were in the rollout."""
 
     @property
     def right(self) -> bool:
         """Whether nothing differs by more than rounding."""
         differences = self.sampler_difference, self.reload_difference, self.low_rank_difference
         return max(differences) < TOLERANCE and not (
-            self.generated_differ or self.forbidden_sampled or self.first_tokens
+            self.generated_differ or self.forbidden_sampled or self.first_tokens or self.routed_otherwise
         )
 
 
@@ -114,10 +117,10 @@ def verdict(family: str, folder: Path) -> Verdict:
 
 
 def conduct(vlm: VLM, folder: Path) -> Conduct:
-    """Measure what a model does beside being scored. It may be written to `folder`; its low-rank weights stay in it."""
+    """Measure what a model does beside being scored; it may be written to `folder`."""
     groups = example_groups(vlm)
     prompts, engine = [group.prompt for group in groups], LocalEngine(vlm)
-    sampled = engine.sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
+    sampled = engine.sample(prompts, Rollout(group_size=3, max_new_tokens=12, routing="count"), (0, 0))
     drawn = torch.cat([c.logprobs for group in sampled for c in group.completions if c.logprobs is not None])
     # At this temperature all tokens are about equally likely.
     even = engine.sample(prompts, Rollout(group_size=4, max_new_tokens=150, temperature=1000.0), (0, 0))
@@ -135,8 +138,17 @@ def conduct(vlm: VLM, folder: Path) -> Conduct:
         forbidden_sampled=int(torch.isin(tokens, forbidden).sum()),
         first_tokens=sum(_first_tokens(vlm, group) > 1 for group in groups),
         reload_difference=_largest(expected, _logprobs(again, groups)),
-        low_rank_difference=_low_rank_difference(vlm, groups),
+        low_rank_difference=_low_rank_difference(again, groups),
+        routed_otherwise=_routed_otherwise(vlm, sampled),
     )
+
+
+@torch.no_grad()
+def _routed_otherwise(vlm: VLM, groups: list[Group]) -> int:
+    rows = make_rows(groups, vlm.adapter)
+    routing = Routing(rows.routes)
+    predictors(vlm, rows, routing if rows.routes is not None else None)
+    return routing.differing()
 
 
 def _low_rank_difference(vlm: VLM, groups: list[Group]) -> float:

@@ -188,6 +188,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
             "greedy completions that differ": conduct.generated_differ,
             "forbidden tokens sampled": conduct.forbidden_sampled,
             "prompts with two first tokens": conduct.first_tokens,
+            "choices of experts that differ": conduct.routed_otherwise,
         }
         table.add_row(
             each.family,

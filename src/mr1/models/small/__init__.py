@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def families() -> list[str]:
     return sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
 
 
-def build_small(family: str, folder: Path, files: Path | None = None, seed: int = 0) -> None:
+def build_small(
+    family: str, folder: Path, files: Path | None = None, seed: int = 0, line: Mapping[str, Any] | None = None
+) -> None:
     """Write a small random model of a family.
 
     Args:
@@ -37,13 +40,14 @@ def build_small(family: str, folder: Path, files: Path | None = None, seed: int 
         folder: where the Hugging Face folder is written.
         files: a checkpoint's folder, without its weights, from which tokenizer, processor and token ids are taken.
         seed: of the weights.
+        line: what the family needs beside the general recipe, and what is to be otherwise; its own where it is None.
     """
     import torch
     from transformers import AutoModelForImageTextToText, GenerationConfig
 
     quieten()
     folder.mkdir(parents=True, exist_ok=True)
-    line = LINES.get(family, {})
+    line = LINES.get(family, {}) if line is None else line
     settings = {"tie_word_embeddings": True} | {key: line[key] for key in line.keys() - OF_PROCESSOR}
     if files is None:
         shape = small_config(family, {}, settings)
