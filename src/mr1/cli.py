@@ -155,6 +155,7 @@ DtypeOption = Annotated[
 ]
 MinPixels = Annotated[int | None, typer.Option(min=1, help="Smaller images are scaled up; the processor's own limit.")]
 MaxPixels = Annotated[int | None, typer.Option(min=1, help="Larger images are scaled down; the processor's own limit.")]
+MaxTiles = Annotated[int | None, typer.Option(min=1, help="Images are cut into no more; the processor's own limit.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit on the hub.")]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
 
@@ -189,6 +190,7 @@ def evaluate(
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
     max_pixels: MaxPixels = None,
+    max_tiles: MaxTiles = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -214,7 +216,7 @@ def evaluate(
         choice = Choice(split, samples, attempts, temperature, max_new_tokens, prompt, scorer, preset)
         chosen = measurements(task or [], data or [], choice)
         console = Console(stderr=as_json)
-        loading = own_loading(model, **_given(dtype, revision, trust_remote_code, min_pixels, max_pixels))
+        loading = own_loading(model, **_given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles))
         results = run_evaluation(model, loading, chosen, out, mode, console, max_unusable)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
@@ -253,6 +255,7 @@ def check(
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
     max_pixels: MaxPixels = None,
+    max_tiles: MaxTiles = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -272,7 +275,7 @@ def check(
     from mr1.models.saved import own_loading
     from mr1.report.console import Console, check_table
 
-    given, console = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels), Console()
+    given, console = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles), Console()
     if models:
         checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
     else:
@@ -359,9 +362,11 @@ def _given(
     trust_remote_code: bool,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
+    max_tiles: int | None = None,
 ) -> dict[str, Any]:
     """What the command line says of a model's loading; the rest is left to the model's folder."""
-    given = {"dtype": dtype, "revision": revision, "min_pixels": min_pixels, "max_pixels": max_pixels}
+    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels, "max_tiles": max_tiles}
+    given = {"dtype": dtype, "revision": revision, **limits}
     named = {key: value for key, value in given.items() if value is not None}
     return {**named, "trust_remote_code": trust_remote_code}
 

@@ -70,6 +70,8 @@ class Loading(Settings):
     """Smaller images are scaled up to this many pixels; null for the processor's own limit."""
     max_pixels: Positive | None = None
     """Larger images are scaled down to this many pixels; null for the processor's own limit."""
+    max_tiles: Positive | None = None
+    """An image is cut into no more tiles than this, in families that cut them; null for the processor's own limit."""
 
 
 class LoRA(Settings):

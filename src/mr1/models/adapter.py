@@ -20,6 +20,7 @@ from mr1.errors import UserError
 from mr1.models.recurrent import has_shared_states
 from mr1.models.routing import Routing, watch_routers
 from mr1.models.sharing import FlatRow
+from mr1.models.tiles import limit_number
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
@@ -52,6 +53,8 @@ class Adapter:
     """Why a family does not pack: what it does, or is."""
     shares: bool = False
     """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
+    tile_limit: ClassVar[str] = ""
+    """What its image processor calls the number of tiles of an image; empty where it has none, or says it otherwise."""
     vision_modules: ClassVar[tuple[str, ...]] = (
         "model.vision_tower",
         "model.visual",
@@ -271,6 +274,21 @@ class Adapter:
             f"loading.max_pixels: the family '{self.model.config.model_type}' has no limit in pixels; leave "
             "loading.min_pixels and loading.max_pixels out"
         )
+
+    def limit_tiles(self, processor: Any, most: int) -> None:
+        """Let the processor cut an image into no more tiles than this, beside the whole image where it gives that too.
+
+        Raises:
+            UserError: the family cuts no images, or none into so few.
+        """
+        if not self.tile_limit:
+            raise UserError(
+                f"loading.max_tiles: the family '{self.model.config.model_type}' cuts no image into tiles; leave it out"
+            )
+        limit_number(processor.image_processor, self.tile_limit, most)
+
+    def follow(self, processor: Any) -> None:
+        """Let the model's configuration say the same as its processor's settings, where both have them."""
 
     def _present(self, names: Iterable[str]) -> list[str]:
         """Those of the dotted names that the model has."""

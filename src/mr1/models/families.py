@@ -16,6 +16,7 @@ from mr1.models.attention import share_prompts
 from mr1.models.blocks import choose_by_position
 from mr1.models.llama4 import WithoutHead, lengthen_by_position
 from mr1.models.recurrent import has_states, share_states
+from mr1.models.tiles import limit_edge, limit_grids
 from mr1.types import Features, Prompt
 
 
@@ -120,8 +121,20 @@ class HunYuan(QwenVL):
         self.position_axes = len(model.config.text_config.rope_parameters["mrope_section"])
 
 
+class Tiles(Packed):
+    """InternVL, Aya Vision, Command A Vision: an image is cut into so many tiles of one size."""
+
+    tile_limit = "max_patches"
+
+
 class LlavaTiles(Packed):
     """LLaVA-NeXT, LLaVA-OneVision: each prompt's images are padded to its largest number of tiles."""
+
+    def limit_tiles(self, processor: Any, most: int) -> None:
+        limit_grids(processor.image_processor, self.model.config, most)
+
+    def follow(self, processor: Any) -> None:
+        self.model.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         most = max(vision["pixel_values"].shape[1] for vision in prompts)
@@ -149,7 +162,7 @@ class Granite4Vision(LlavaTiles):
         return super().hidden_states(*arguments, **named) / self.model.config.text_config.logits_scaling
 
 
-class Ovis2(Packed):
+class Ovis2(Tiles):
     """Ovis2: what stands around and between tiles comes from the table of visual words, too."""
 
     projector_modules = (
@@ -181,6 +194,9 @@ class Pixtral(Packed):
 
 class Idefics(Packed):
     """Idefics3 and SmolVLM: a row's tiles stand on the second axis, and tiles that are all zeros are padding."""
+
+    def limit_tiles(self, processor: Any, most: int) -> None:
+        limit_edge(processor.image_processor, most)
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         most = max(vision["pixel_values"].shape[1] for vision in prompts)
@@ -263,7 +279,13 @@ class Gemma3n(Packed):
         return _capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)
 
 
-class Llama4(Packed):
+class Lfm2(Packed):
+    """LFM2-VL: an image is cut into so many tiles of one size."""
+
+    tile_limit = "max_tiles"
+
+
+class Llama4(Tiles):
     """Llama 4: most layers look back no farther than to the beginning of a chunk."""
 
     causal = False
@@ -310,16 +332,11 @@ class MiniCPMV(Packed):
     """MiniCPM-V 4.6: all images' patches stand on the last axis of one tensor; most layers are recurrent."""
 
     projector_modules = ("model.merger",)
+    tile_limit = "max_slice_nums"
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         pixels = torch.cat([vision["pixel_values"] for vision in prompts], dim=-1)
         return {"pixel_values": pixels, "target_sizes": torch.cat([vision["target_sizes"] for vision in prompts])}
-
-    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
-        if minimum:
-            raise UserError("loading.min_pixels: MiniCPM-V has no such limit; leave it out")
-        images = processor.image_processor
-        images.max_slice_nums = max(1, (maximum or 0) // images.scale_resolution**2)
 
     def passed(self, pixels: Tensor) -> int:
         return pixels.shape[-1]
@@ -340,6 +357,7 @@ class Molmo2(Packed):
     """Molmo 2: all that is of images, marks among it, sees all else that is, before and behind it."""
 
     causal = False
+    tile_limit = "max_crops"
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         super().__init__(model, tokenizer)
@@ -402,17 +420,17 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "paddleocr_vl": QwenVL,
     "hunyuan_vl": HunYuan,
     "video_llama_3": QwenVL,
-    "internvl": Packed,
+    "internvl": Tiles,
     "llava": Pixtral,
     "mistral3": Pixtral,
     "llava_next": LlavaTiles,
     "llava_onevision": LlavaTiles,
     "granite4_vision": Granite4Vision,
-    "aya_vision": Packed,
-    "cohere2_vision": Packed,
+    "aya_vision": Tiles,
+    "cohere2_vision": Tiles,
     "ovis2": Ovis2,
     "fast_vlm": Packed,
-    "lfm2_vl": Packed,
+    "lfm2_vl": Lfm2,
     "smolvlm": Idefics,
     "idefics3": Idefics,
     "gemma3": Gemma3,

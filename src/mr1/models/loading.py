@@ -80,6 +80,9 @@ def load_vlm(
     vlm = VLM(model, made, adapter, commit=commit)
     if loading.min_pixels or loading.max_pixels:
         vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
+    if loading.max_tiles:
+        vlm.adapter.limit_tiles(made, loading.max_tiles)
+    vlm.adapter.follow(made)
     return vlm
 
 

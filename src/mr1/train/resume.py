@@ -49,6 +49,7 @@ RULES: dict[str, Rule] = {
     "max_prompt_tokens": Rule.LOGGED,
     "loading.min_pixels": Rule.LOGGED,
     "loading.max_pixels": Rule.LOGGED,
+    "loading.max_tiles": Rule.LOGGED,
     "optimizer.learning_rate": Rule.LOGGED,
     "optimizer.max_grad_norm": Rule.LOGGED,
     # Where the rows are; that they are the same rows is looked at apart.
