@@ -105,7 +105,7 @@ def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
             vlm.features([prompt])
     expected = sum(counts)
     # At this temperature all tokens are about equally likely, so each would be met many times.
-    settings = Rollout(group_size=4, max_new_tokens=150, temperature=1000.0)
+    settings = Rollout(group_size=4, max_new_tokens=vlm.adapter.vocabulary() // 4, temperature=1000.0)
     with counting_images(vlm) as counts:
         groups = LocalEngine(vlm).sample(prompts, settings, (0, 0))
     assert sum(counts) == expected

@@ -32,8 +32,8 @@ def _group(prompt_ids: list[int], completions: list[list[int]], masks: list[list
     return Group(prompt, made)
 
 
-def _adapter(packs: bool = True, shares: bool = False) -> Any:
-    return SimpleNamespace(pad_token_id=PAD, position_axes=1, packs=packs, shares=shares)
+def _adapter(packs: bool = True, shares: bool = False, two_way: bool = False) -> Any:
+    return SimpleNamespace(pad_token_id=PAD, position_axes=1, packs=packs, shares=shares, two_way=two_way)
 
 
 def _mask(rows: Rows) -> torch.Tensor:
@@ -55,6 +55,20 @@ def test_a_packed_row_by_hand() -> None:
         [1, 1, 1, 1, 0],
         [1, 1, 0, 0, 1],
     ]
+
+
+def test_a_prompt_that_sees_itself_does_so_in_plain_rows_too() -> None:
+    groups, adapter = [_group([1, 2], [[3, 4], [5]])], _adapter(two_way=True)
+    assert _mask(packed_rows(groups, adapter))[0, 0].int().tolist() == [
+        [1, 1, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 0, 0, 1],
+    ]
+    plain = _mask(plain_rows(groups, adapter))[:, 0].int().tolist()
+    assert plain[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    assert plain[1] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
 
 
 def test_rows_are_padded_on_the_right_and_nothing_sees_padding() -> None:

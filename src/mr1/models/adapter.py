@@ -51,6 +51,10 @@ class Adapter:
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
     plain_because: str = "is not known to be packed exactly"
     """Why a family does not pack: what it does, or is."""
+    two_way: ClassVar[bool] = False
+    """Whether all of a prompt's tokens see each other."""
+    needs_images: ClassVar[bool] = False
+    """Whether the processor refuses a prompt without an image."""
     shares: bool = False
     """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
     tile_limit: ClassVar[str] = ""
@@ -176,8 +180,17 @@ class Adapter:
             return torch.where(mask, zero, torch.finfo(self.model.dtype).min)
         return mask
 
-    def own_mask(self, input_ids: Tensor, mask: Tensor, cache: Any = None) -> dict[str, Any]:  # noqa: ARG002
-        """What the family's forward takes beside token ids where it makes the mask itself, of a (B, K) bool one."""
+    def own_mask(
+        self,
+        input_ids: Tensor,
+        mask: Tensor,
+        cache: Any = None,  # noqa: ARG002
+        prompt: int | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """What the family's forward takes beside token ids where it makes the mask itself, of a (B, K) bool one.
+
+        `prompt` is how many tokens of a row its prompt has, where there is a completion behind it.
+        """
         return {"attention_mask": mask, **self.text_arguments(input_ids)}
 
     def text_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:  # noqa: ARG002

@@ -106,7 +106,8 @@ def example_groups(vlm: VLM, seed: int = 0) -> list[Group]:
     random = np.random.default_rng(seed)
     allowed = torch.isfinite(vlm.token_bias()).nonzero()[:, 0].cpu().numpy()
     groups = []
-    for number, count in enumerate(IMAGES):
+    counts = [count for count in IMAGES if count or not vlm.adapter.needs_images]
+    for number, count in enumerate(counts):
         pixels = [random.integers(0, 256, (height, width, 3), dtype=np.uint8) for width, height in SIZES[:count]]
         images = tuple(Image.fromarray(each) for each in pixels)
         sample = Sample(f"check/{number}", images, "How many?", "1")
@@ -155,7 +156,7 @@ def ordinary_logprobs(vlm: VLM, group: Group) -> Tensor:
         if vlm.adapter.position_axes > 1:
             arguments["mm_token_type_ids"] = types
         arguments |= vlm.adapter.token_arguments(input_ids)
-        arguments |= vlm.adapter.own_mask(input_ids, torch.ones_like(input_ids))
+        arguments |= vlm.adapter.own_mask(input_ids, torch.ones_like(input_ids), prompt=len(prompt))
         output = vlm.model(input_ids=input_ids, **arguments)
         logits = output.logits[0, len(prompt) - 1 : -1].float()
         logprobs = torch.log_softmax(logits + vlm.token_bias(), -1)

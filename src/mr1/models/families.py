@@ -255,7 +255,13 @@ class Gemma4Unified(Gemma4):
     vision_modules = ("model.embed_vision",)
     projector_modules = ("model.embed_vision.multimodal_embedder",)
 
-    def own_mask(self, input_ids: Tensor, mask: Tensor, cache: Any = None) -> dict[str, Any]:
+    def own_mask(
+        self,
+        input_ids: Tensor,
+        mask: Tensor,
+        cache: Any = None,
+        prompt: int | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
         # In transformers 5.23 its forward lets images see themselves in all layers and through the window's end, its
         # `generate` only as Gemma 4 does, and as the model was trained: huggingface/transformers#46711.
         shape = torch.empty(*input_ids.shape, 0, dtype=self.model.dtype, device=input_ids.device)
@@ -283,6 +289,42 @@ class Lfm2(Packed):
     """LFM2-VL: an image is cut into so many tiles of one size."""
 
     tile_limit = "max_tiles"
+
+
+class PaliGemma(Packed):
+    """PaliGemma: all of a prompt sees itself, and the first position is 1; there is no prompt without an image."""
+
+    causal = False
+    two_way = True
+    needs_images = True
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        if self._has_windows():
+            raise UserError(
+                "model: PaliGemma 2 can't be trained: in transformers its forward takes no mask of one's own for "
+                "layers with a window; choose a PaliGemma of the first kind"
+            )
+
+    def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
+        positions, following = super().positions(input_ids, vision)
+        return positions + 1, following + 1
+
+    def own_mask(
+        self,
+        input_ids: Tensor,
+        mask: Tensor,
+        cache: Any = None,  # noqa: ARG002
+        prompt: int | None = None,
+    ) -> dict[str, Any]:
+        """Behind a cache the types count for nothing; else all is prompt where nothing else is said."""
+        types = torch.zeros_like(input_ids)
+        if prompt is not None:
+            types[:, prompt:] = 1
+        return {"attention_mask": mask, "token_type_ids": types}
+
+    def head(self) -> nn.Module:
+        return _capped(super().head(), getattr(self.model.config.get_text_config(), "final_logit_softcapping", None))
 
 
 class Llama4(Tiles):
@@ -437,6 +479,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "gemma3n": Gemma3n,
     "gemma4": Gemma4,
     "gemma4_unified": Gemma4Unified,
+    "paligemma": PaliGemma,
     "llama4": Llama4,
     "kimi_k25": Kimi,
     "minicpmv4_6": MiniCPMV,

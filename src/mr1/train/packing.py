@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -148,13 +149,16 @@ def completion_rows(groups: Sequence[Group], prefixes: Sequence[Prefix]) -> Rows
 
 def packed_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each group."""
-    return _padded([_behind(group.prompt, group.completions) for group in groups], adapter, _packed_mask)
+    parts = [_behind(group.prompt, group.completions) for group in groups]
+    return _padded(parts, adapter, partial(_packed_mask, two_way=adapter.two_way))
 
 
 def plain_rows(groups: Sequence[Group], adapter: Adapter) -> Rows:
     """One row for each completion."""
     parts = [_behind(group.prompt, [completion]) for group in groups for completion in group.completions]
-    return _padded(parts, adapter, lambda segments: segments >= 0)
+    # Of a row alone the model can't tell where a prompt that sees itself ends.
+    mask_of = partial(_packed_mask, two_way=True) if adapter.two_way else lambda segments: segments >= 0
+    return _padded(parts, adapter, mask_of)
 
 
 def microbatches(
@@ -287,13 +291,15 @@ def _padded(parts: Sequence[_Behind], adapter: Adapter, mask_of: Callable[[Tenso
     )
 
 
-def _packed_mask(segments: Tensor) -> Tensor:
+def _packed_mask(segments: Tensor, two_way: bool) -> Tensor:
     """(B, S) segments to a (B, 1, S, S) mask: causal, and only the prompt's tokens and those of one's own completion.
 
+    Where a prompt is `two_way`, its tokens see all of it.
     Padding (segment -1) sees itself, so that its softmax has something to sum over; no token sees padding.
     """
     length = segments.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool).tril()
     same = segments[:, :, None] == segments[:, None, :]
     prompt = (segments == 0)[:, None, :]
-    return (causal & (same | prompt))[:, None]
+    seen = causal & (same | prompt)
+    return (seen | (prompt & prompt.mT) if two_way else seen)[:, None]

@@ -276,6 +276,15 @@ LINES: dict[str, dict[str, Any]] = {
         "audio_soft_tokens_per_image": 4,
         "vocab_size_per_layer_input": 605,
     },
+    "paligemma": {
+        "first": "<bos>",
+        "marks": {"image_token": "<image>"},
+        "placeholder": "<image>",
+        "projection_dim": 64,
+        "hidden_size": 64,
+        "vision_config": {"vision_use_head": False},
+        "image_processor": {"image_seq_length": 16},
+    },
     "kimi_k25": {
         "marks": {
             "image_token": "<|media_pad|>",

@@ -100,7 +100,11 @@ def _marks(cls: Any, config: Any) -> dict[str, str]:
     source = inspect.getsource(cls)
     asked = set(re.findall(r"tokenizer\.(\w+_token)\b", source)) | set(re.findall(r'tokenizer, "(\w+_token)"', source))
     asked |= set(_names(config).values())
-    marks = {name: f"<|{name.removesuffix('_token')}|>" for name in sorted(asked - TEXT_TOKENS)}
+    marks = {
+        name: f"<|{name.removesuffix('_token')}|>"
+        for name in sorted(asked - TEXT_TOKENS)
+        if not name.startswith("add_")
+    }
     marks |= dict(re.findall(r"self\.(\w+_token) = [\"']([^\"']+)[\"']", source))
     for name, parameter in inspect.signature(cls.__init__).parameters.items():
         if name.endswith("_token") and isinstance(parameter.default, str):
