@@ -18,6 +18,7 @@ from mr1.models.adapter import Adapter
 from mr1.models.check import CHECKED, check_model, counting_images, example_groups, ordinary_logprobs
 from mr1.models.families import ADAPTERS
 from mr1.models.small.families import LINES
+from mr1.models.verdicts import TOLERANCE, conduct
 from mr1.rollout.local import LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
@@ -27,7 +28,22 @@ from mr1.types import Features
 
 pytestmark = pytest.mark.loop
 
-PACKED = sorted(name for name, adapter in ADAPTERS.items() if adapter.packs)
+WAYS = {
+    "aya_vision": "packed",
+    "cohere2_vision": "packed",
+    "gemma3": "packed",
+    "gemma3n": "packed",
+    "gemma4": "packed",
+    "gemma4_unified": "packed",
+    "lfm2_vl": "state shared",
+    "llama4": "packed",
+    "minicpmv4_6": "state shared",
+    "minicpmv4_7": "state shared",
+    "minimax_m3_vl": "packed",
+    "qwen3_5": "state shared",
+    "qwen3_5_moe": "state shared",
+}
+"""How rows are made of families that are not flat."""
 DECODED = [
     "idefics3",
     "internvl",
@@ -60,17 +76,19 @@ def small(tmp_path_factory: pytest.TempPathFactory, build_family: Callable[[str,
 
 
 @pytest.mark.parametrize("family", CHECKED)
-def test_rows_are_exact_and_images_are_encoded_once(small: Callable[[str], VLM], family: str) -> None:
-    """Prompts with one, two, no and three images, and completions of unequal lengths, all in one batch."""
-    check = check_model(small(family))
+def test_a_family_does_what_it_does_under_transformers(
+    small: Callable[[str], VLM], family: str, tmp_path: Path
+) -> None:
+    """Prompts with one, two, no and three images, completions of unequal lengths, all in one batch; see `verdicts`."""
+    vlm = small(family)
+    check, behaviour = check_model(vlm), conduct(vlm, tmp_path)
     assert check.family == family
-    assert check.packs == (family in PACKED)
-    assert check.logprob_difference < 5e-6
-    assert check.gradient_difference < 5e-6
-    assert check.transformers_difference < 5e-6
+    assert vlm.adapter.way == WAYS.get(family, "flat")
+    assert max(check.logprob_difference, check.gradient_difference, check.transformers_difference) < TOLERANCE
     assert check.prompts_differ == 0
     assert check.encoded == 1
     assert (check.tokens < check.plain_tokens) == check.packs
+    assert behaviour.right, behaviour
 
 
 @pytest.mark.parametrize("family", ["llama4", "minimax_m3_vl", "qwen3_5"])
@@ -83,7 +101,7 @@ def test_a_model_without_what_was_changed_in_place_agrees(small: Callable[[str],
     torch.testing.assert_close(scored, ordinary, atol=5e-6, rtol=0)
 
 
-@pytest.mark.parametrize("family", CHECKED)
+@pytest.mark.parametrize("family", ["gemma3", "idefics3", "llava", "qwen2_vl"])
 def test_a_prompt_begins_with_one_first_token_at_most(small: Callable[[str], VLM], family: str) -> None:
     """Gemma 3 and Idefics3 have one in their chat templates and their tokenizers add one; LLaVA's tokenizers alone."""
     vlm, line = small(family), LINES.get(family, {})
@@ -94,39 +112,17 @@ def test_a_prompt_begins_with_one_first_token_at_most(small: Callable[[str], VLM
         assert vlm.tokenizer.convert_ids_to_tokens(prompt.input_ids.tolist()).count(first) == (first is not None)
 
 
-@pytest.mark.parametrize("family", CHECKED)
-def test_a_rollout_encodes_each_image_once_and_samples_no_vision_token(
-    small: Callable[[str], VLM], family: str
-) -> None:
+@pytest.mark.parametrize("family", ["gemma3", "llama4", "qwen2_vl", "qwen3_5"])
+def test_a_rollout_encodes_each_image_once(small: Callable[[str], VLM], family: str) -> None:
     vlm = small(family)
     prompts = [group.prompt for group in example_groups(vlm)]
     with counting_images(vlm) as counts, torch.no_grad():
         for prompt in prompts:
             vlm.features([prompt])
     expected = sum(counts)
-    # At this temperature all tokens are about equally likely, so each would be met many times.
-    settings = Rollout(group_size=4, max_new_tokens=vlm.adapter.vocabulary() // 4, temperature=1000.0)
     with counting_images(vlm) as counts:
-        groups = LocalEngine(vlm).sample(prompts, settings, (0, 0))
+        LocalEngine(vlm).sample(prompts, Rollout(group_size=4, max_new_tokens=3), (0, 0))
     assert sum(counts) == expected
-    tokens = torch.cat([completion.token_ids for group in groups for completion in group.completions])
-    assert len(tokens) > 2 * vlm.adapter.vocabulary()
-    ends = {vlm.tokenizer.bos_token, vlm.tokenizer.eos_token, "<end_of_utterance>"}
-    marks = set(vlm.tokenizer.all_special_tokens) - ends
-    assert len(marks) > 1
-    assert marks.isdisjoint(vlm.tokenizer.convert_ids_to_tokens(tokens.unique().tolist()))
-    assert set(vlm.adapter.forbidden_tokens()).isdisjoint(tokens.tolist())
-
-
-@pytest.mark.parametrize("family", CHECKED)
-def test_sampler_and_scorer_agree(small: Callable[[str], VLM], family: str) -> None:
-    """The prompts' lengths differ, so the sampler pads on the left and the scorer on the right."""
-    vlm = small(family)
-    prompts = [group.prompt for group in example_groups(vlm)]
-    groups = LocalEngine(vlm).sample(prompts, Rollout(group_size=3, max_new_tokens=12), (0, 0))
-    scored, _ = token_logprobs(vlm, make_rows(groups, vlm.adapter), temperature=1.0)
-    sampled = [c.logprobs for group in groups for c in group.completions if c.logprobs is not None]
-    torch.testing.assert_close(torch.cat(sampled), scored, atol=5e-6, rtol=0)
 
 
 @pytest.mark.parametrize("family", DECODED)
@@ -163,7 +159,7 @@ def test_shared_prompts_decode_as_repeated_ones(small: Callable[[str], VLM], fam
 
 
 @pytest.mark.parametrize("family", CHECKED)
-def test_each_part_of_a_family_is_found(small: Callable[[str], VLM], family: str) -> None:
+def test_each_part_of_a_family_is_found_and_each_mark_forbidden(small: Callable[[str], VLM], family: str) -> None:
     vlm = small(family)
     parts: dict[str, int] = {"vision": 0, "projector": 0, "language": 0}
     for name, parameter in vlm.model.named_parameters():
@@ -171,6 +167,9 @@ def test_each_part_of_a_family_is_found(small: Callable[[str], VLM], family: str
         parts[part] += parameter.numel()
         assert part == "language" or not name.startswith(("model.language_model", "model.text_model", "lm_head"))
     assert all(parts.values()), parts
+    ends = {vlm.tokenizer.bos_token, vlm.tokenizer.eos_token, "<end_of_utterance>"}
+    marks = set(vlm.tokenizer.all_special_tokens) - ends
+    assert set(vlm.tokenizer.convert_tokens_to_ids([*marks])) <= set(vlm.adapter.forbidden_tokens())
     tower = sum(p.numel() for p in vlm.adapter.vision_tower().parameters())
     assert parts["vision"] <= tower <= parts["vision"] + parts["projector"]
 

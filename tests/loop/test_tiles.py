@@ -44,7 +44,10 @@ def test_fewer_tiles_are_fewer_tokens_and_stay_exact(
     build_family: Callable[[str, Path], None], tmp_path: Path, family: str
 ) -> None:
     build_family(family, tmp_path / "m")
-    whole, limited = load_vlm(str(tmp_path / "m")), load_vlm(str(tmp_path / "m"), Loading(max_tiles=LEAST.get(family, 1)))
+    whole, limited = (
+        load_vlm(str(tmp_path / "m")),
+        load_vlm(str(tmp_path / "m"), Loading(max_tiles=LEAST.get(family, 1))),
+    )
     assert 0 < image_tokens(limited) < image_tokens(whole)
     check = check_model(limited)
     assert max(check.logprob_difference, check.gradient_difference, check.transformers_difference) < 5e-6

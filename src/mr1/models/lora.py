@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mr1.errors import UserError
 from mr1.models.adapter import Part
 from mr1.models.layers import OneDNNLinear
 from mr1.models.quantize import is_four_bit
+from mr1.models.saved import FILE
 from mr1.models.vlm import VLM
 
 
@@ -56,7 +57,7 @@ def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -
         target_modules=[name for name in layers if not targets or name.rpartition(".")[2] in targets],
         target_parameters=[name for name in experts if name.rpartition(".")[2] in targets],
     )
-    with _without_deprecations():
+    with _without_deprecations(), _as_named():
         vlm.lora = peft.get_peft_model(vlm.model, config)
     kept = vlm.lora.peft_config["default"]
     kept.base_model_name_or_path, kept.revision = base, vlm.commit
@@ -65,7 +66,8 @@ def add_lora(vlm: VLM, settings: LoRA, parts: set[Part], base: str, seed: int) -
 
 def load_lora(vlm: VLM, folder: Path) -> VLM:
     """Put the low-rank weights of a folder on the model that they were trained on."""
-    with _without_deprecations():
+    own = (folder / FILE).is_file()
+    with _without_deprecations(), _as_named() if own else nullcontext():
         vlm.lora = _peft().PeftModel.from_pretrained(vlm.model, str(folder), is_trainable=True)
     vlm.model.eval()
     return vlm
@@ -122,6 +124,19 @@ def _peft() -> Any:
     except ImportError as error:
         raise UserError("lora: needs the package peft; install it by pip install 'mr1[lora]'") from error
     return peft
+
+
+@contextmanager
+def _as_named() -> Iterator[None]:
+    """peft takes layers whose names end in gate_proj for the experts of an older transformers; not here."""
+    from peft.utils import transformers_weight_conversion as conversion
+
+    own = conversion.convert_peft_config_for_transformers
+    conversion.convert_peft_config_for_transformers = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        conversion.convert_peft_config_for_transformers = own
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def conduct(vlm: VLM, folder: Path) -> Conduct:
     sampled = engine.sample(prompts, Rollout(group_size=3, max_new_tokens=12, routing="count"), (0, 0))
     drawn = torch.cat([c.logprobs for group in sampled for c in group.completions if c.logprobs is not None])
     # At this temperature all tokens are about equally likely.
-    even = engine.sample(prompts, Rollout(group_size=4, max_new_tokens=150, temperature=1000.0), (0, 0))
+    even = engine.sample(prompts, Rollout(group_size=6, max_new_tokens=40, temperature=1000.0), (0, 0))
     tokens = torch.cat([completion.token_ids for group in even for completion in group.completions])
     forbidden = torch.tensor(vlm.adapter.forbidden_tokens())
     greedy = engine.greedy(prompts, 8)
