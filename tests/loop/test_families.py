@@ -40,6 +40,7 @@ WAYS = {
     "minicpmv4_6": "state shared",
     "minicpmv4_7": "state shared",
     "minimax_m3_vl": "packed",
+    "paligemma": "packed",
     "qwen3_5": "state shared",
     "qwen3_5_moe": "state shared",
 }
