@@ -66,6 +66,19 @@ def test_states_may_lie_in_memory_in_any_order() -> None:
 
 
 @ONEDNN
+def test_what_comes_out_may_be_changed_in_place() -> None:
+    """Gemma 3n's forward does so."""
+    layer, states = nn.Linear(4, 3), torch.randn(2, 5, 4)
+    (layer(states) * 2).sum().backward()
+    expected, layer.weight.grad = layer.weight.grad, None
+    layer.__class__ = OneDNNLinear
+    made = layer(states)
+    made *= 2
+    made.sum().backward()
+    torch.testing.assert_close(layer.weight.grad, expected)
+
+
+@ONEDNN
 def test_a_copy_has_weights_of_its_own() -> None:
     _, fast = _pair(bias=True)
     states = torch.randn(3, 24)

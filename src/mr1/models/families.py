@@ -352,6 +352,11 @@ class Kimi(Packed):
 
     projector_modules = ("model.mm_projector",)
 
+    def as_given(self, vision: dict[str, Tensor]) -> dict[str, Tensor]:
+        given = super().as_given(vision)
+        # Its tower, unlike others, brings pixels into no other dtype.
+        return given | {name: given[name].to(self.model.dtype) for name in ("pixel_values",) if name in given}
+
     def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
         if minimum:
             raise UserError("loading.min_pixels: Kimi K2.5 makes no image larger; leave it out")
