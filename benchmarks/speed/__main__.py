@@ -60,6 +60,8 @@ def pairs(
     new_tokens: int = 32,
     hidden: int = 256,
     prompts: int = 2,
+    family: Annotated[str, typer.Option(help="qwen2_vl, gemma3, qwen3_5 or qwen3_vl_moe.")] = "qwen2_vl",
+    layers: Annotated[int, typer.Option(help="Of the language model.")] = 4,
     count: Annotated[int, typer.Option("--pairs", min=1, help="Steps of each side.")] = 3,
     trl: Annotated[str | None, typer.Option(help="TRL's settings as JSON.")] = None,
     mr1_only: Annotated[bool, typer.Option("--mr1-only", help="Without TRL.")] = False,
@@ -71,15 +73,17 @@ def pairs(
     from benchmarks.speed.shares import shares, shares_table
     from benchmarks.speed.work import Work
 
-    work = Work(pixels=pixels, group_size=group_size, new_tokens=new_tokens, hidden=hidden, prompts=prompts)
-    rates = measure_rates(work)
+    work = Work(pixels, group_size, new_tokens, hidden, prompts, language_layers=layers, family=family)
+    rates = measure_rates(work) if family == "qwen2_vl" else {}
     result = measure_pairs(work, count, json.loads(trl) if trl else None, sides=("mr1",) if mr1_only else SIDES)
     if as_json:
-        print(json.dumps(result | {"rates": rates, "shares": shares(result, rates)}, indent=2))
+        print(json.dumps(result | {"rates": rates, "shares": shares(result, rates) if rates else {}}, indent=2))
         return
     console = _console()
     if not mr1_only:
         console.print(pairs_table(result), counts_table(result))
+    if not rates:  # the limit is reckoned for Qwen2-VL
+        return
     console.print(shares_table(result, rates))
     console.print({name: f"{rate / 1e9:.1f} G/s" for name, rate in rates.items()})
 

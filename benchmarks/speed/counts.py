@@ -36,7 +36,8 @@ class Counter:
             return
         for model in self.models:
             inner = model.model
-            self._handles.append(inner.visual.register_forward_pre_hook(self._vision, with_kwargs=True))
+            tower = inner.visual if hasattr(inner, "visual") else inner.vision_tower
+            self._handles.append(tower.register_forward_pre_hook(self._vision, with_kwargs=True))
             # On its way into the language model each token is embedded once, whoever runs the layers.
             self._handles.append(inner.get_input_embeddings().register_forward_pre_hook(self._language))
         original = self.image_processor.preprocess
@@ -48,8 +49,8 @@ class Counter:
         self.image_processor.preprocess = preprocess
 
     def _vision(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        grid = kwargs["grid_thw"] if "grid_thw" in kwargs else args[1]
-        self._add("vision_images", len(grid))
+        images = kwargs["grid_thw"] if "grid_thw" in kwargs else [*args, *kwargs.values()][-1]
+        self._add("vision_images", len(images))
         self._add("vision_calls", 1)
 
     def _language(self, _: Any, args: tuple[Any, ...]) -> None:

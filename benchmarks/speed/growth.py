@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def measure_growth(axes: Sequence[str] = tuple(AXES), pairs: int = 1) -> dict[st
         and `slopes`, by figure and side.
     """
     results: dict[Work, dict[str, Any]] = {}
-    works = {axis: [replace(Work(), **{axis: each}) for each in AXES[axis]] for axis in axes}
+    works = {axis: [_work(axis, each) for each in AXES[axis]] for axis in axes}
     for work in (Work(), *(work for points in works.values() for work in points)):
         if work not in results:
             results[work] = measure_pairs(work, pairs, count=False)
@@ -56,6 +55,11 @@ def measure_growth(axes: Sequence[str] = tuple(AXES), pairs: int = 1) -> dict[st
         slopes = {figure: {side: slope(x, y) for side, y in by_side.items()} for figure, by_side in curves.items()}
         grown[axis] = {"x": x, **curves, "slopes": slopes}
     return grown
+
+
+def _work(axis: str, value: int) -> Work:
+    settings: dict[str, Any] = {axis: value}
+    return Work(**settings)
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:

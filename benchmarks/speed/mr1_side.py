@@ -12,11 +12,10 @@ from typing import Any
 # Imported before memory is counted, as on the other side.
 import datasets  # noqa: F401
 import torch
-import transformers.models.qwen2_vl.modeling_qwen2_vl  # noqa: F401
 from rich.console import Console as RichConsole
 
 from benchmarks.speed.meter import Meter
-from benchmarks.speed.work import Work, dtype_name, read_work
+from benchmarks.speed.work import Work, dtype_name, import_family, read_work
 from benchmarks.speed.worker import Channel
 from mr1.config import Config
 from mr1.report.console import Console
@@ -79,6 +78,7 @@ def main() -> None:
     """The side."""
     channel, folder = Channel(), Path(sys.argv[1])
     work, steps = read_work(folder)
+    import_family(work)  # before memory is counted, as on the other side
     config = settings(work, steps, folder, json.loads(sys.argv[2]))
     meter = Meter()
     trainer = MeteredTrainer(config, Run(config, "overwrite"), Console(RichConsole(quiet=True)))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers.models.qwen2_vl.modeling_qwen2_vl  # noqa: F401  (before memory is counted, as on the other side)
 from datasets import Dataset, Features, Image, List, Value
 from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
@@ -27,7 +26,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from benchmarks.speed.meter import Meter
 from benchmarks.speed.mr1_side import LEARNING_RATE
 from benchmarks.speed.reward import letters
-from benchmarks.speed.work import Work, dtype_name, on_gpu, read_work
+from benchmarks.speed.work import Work, dtype_name, import_family, on_gpu, read_work
 from benchmarks.speed.worker import Channel
 from mr1.config import PROMPT, Loading
 from mr1.models.loading import load_vlm
@@ -164,6 +163,7 @@ def main() -> None:
     channel, folder = Channel(), Path(sys.argv[1])
     settings = Settings(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Settings()
     work, steps = read_work(folder)
+    import_family(work)  # before memory is counted, as on the other side
     meter = Meter()
     # The processor as MR1 loads it, which needs no torchvision; the model's shapes alone come with it.
     shapes = load_vlm(str(folder / "model"), Loading(), weights=False)

@@ -3,13 +3,14 @@
 The model is a randomly initialised Qwen2-VL in small. Its proportions are near those of Qwen2-VL-2B: an MLP 5.8 times
 as wide as the hidden states (8960 / 1536), a vision tower as wide as the language model (there 1280 beside 1536), and a
 vocabulary of 2048, so that the head is to the language model's layers as 1 to 10 at the base (there 1 to 6). Heads have
-64 numbers (there 128 and 80), so that narrow models have several.
+64 numbers (there 128 and 80), so that narrow models have several. Models of other families have the same widths.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ HEAD_WIDTH = 64
 """Numbers in an attention head, in both towers."""
 PATCH, MERGE = 14, 2
 """Pixels on a patch's side; patches on the side of what becomes one image token."""
+FAMILIES = {"qwen2_vl": PATCH, "gemma3": PATCH, "qwen3_5": 16, "qwen3_vl_moe": 16}
+"""Those that may be measured, one of each way of making rows, with the pixels on a patch's side."""
 VOCABULARY = 2048
 QUESTION = "How many objects are in the picture?"
 
@@ -42,6 +45,8 @@ class Work:
     vision_layers: int = 4
     beta: float = 0.04
     """Weight of the KL term; above 0, so the reference is run."""
+    family: str = "qwen2_vl"
+    """A `model_type` of transformers, of those in `FAMILIES`."""
 
     @property
     def heads(self) -> int:
@@ -59,9 +64,14 @@ class Work:
         return round(self.hidden * 8960 / 1536 / 64) * 64
 
     @property
+    def patch(self) -> int:
+        """Pixels on a patch's side."""
+        return FAMILIES[self.family]
+
+    @property
     def patches(self) -> int:
         """Patches of an image: what the vision tower sees."""
-        return (self.pixels // PATCH) ** 2
+        return (self.pixels // self.patch) ** 2
 
     @property
     def image_tokens(self) -> int:
@@ -112,6 +122,11 @@ def read_work(folder: Path) -> tuple[Work, int]:
     return Work(**settings), steps
 
 
+def import_family(work: Work) -> None:
+    """Import the code of the work's family."""
+    import_module(f"transformers.models.{work.family}.modeling_{work.family}")
+
+
 def model_config(work: Work, start: Any) -> Any:
     """A Qwen2-VL configuration of the work's size, made from that of a small model with its tokens."""
     text, vision = start.get_text_config(), start.vision_config
@@ -127,19 +142,63 @@ def model_config(work: Work, start: Any) -> Any:
     return start
 
 
+def sizes(work: Work) -> dict[str, Any]:
+    """What a model of another family than Qwen2-VL has of the work's size, over its line in `models.small`."""
+    heads = {"num_attention_heads": work.heads, "num_key_value_heads": work.kv_heads, "head_dim": HEAD_WIDTH}
+    text: dict[str, Any] = {
+        "hidden_size": work.hidden,
+        "intermediate_size": work.intermediate,
+        "num_hidden_layers": work.language_layers,
+        "vocab_size": VOCABULARY,
+        "initializer_range": 0.02,
+        **heads,
+    }
+    vision: dict[str, Any] = {"hidden_size": work.hidden, "intermediate_size": 4 * work.hidden, "num_heads": work.heads}
+    vision |= {"depth": work.vision_layers, "out_hidden_size": work.hidden}
+    if work.family == "qwen3_5":  # three of four layers are recurrent, as in the real ones
+        kinds = ["linear_attention"] * 3 + ["full_attention"]
+        text["layer_types"] = (kinds * work.language_layers)[: work.language_layers]
+        text["rope_parameters"] = {"mrope_section": [6, 5, 5]}
+        text |= {"linear_num_key_heads": work.kv_heads, "linear_num_value_heads": work.heads}
+        text |= {"linear_key_head_dim": HEAD_WIDTH, "linear_value_head_dim": HEAD_WIDTH}
+    elif work.family == "qwen3_vl_moe":  # 2 of 8 experts, each a quarter as wide: an eighth of a real one's number
+        text["rope_parameters"] = {"mrope_section": [12, 10, 10]}
+        text |= {"num_experts": 8, "moe_intermediate_size": work.intermediate // 4}
+    elif work.family == "gemma3":
+        kinds = ["sliding_attention"] * 5 + ["full_attention"]
+        text |= {"layer_types": (kinds * work.language_layers)[: work.language_layers], "sliding_window": 512}
+        vision = {"hidden_size": work.hidden, "intermediate_size": 4 * work.hidden, "image_size": work.pixels}
+        vision |= {"num_hidden_layers": work.vision_layers, "num_attention_heads": work.heads}
+        return {
+            "text_config": text,
+            "vision_config": vision,
+            "mm_tokens_per_image": work.image_tokens,
+            "image_processor": {"size": {"height": work.pixels, "width": work.pixels}},
+            "processor": {"image_seq_length": work.image_tokens},
+        }
+    return {"text_config": text, "vision_config": vision}
+
+
 def _write_model(work: Work, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
     from mr1.models.processors import load_processor
     from mr1.models.small import build_small
+    from mr1.models.small.families import LINES
+    from mr1.models.small.sizes import merged
 
-    build_small("qwen2_vl", folder)
-    config: Any = model_config(work, AutoConfig.from_pretrained(folder))
+    if work.family == "qwen2_vl":
+        build_small("qwen2_vl", folder)
+        config: Any = model_config(work, AutoConfig.from_pretrained(folder))
+    else:
+        build_small(work.family, folder, line=merged(LINES[work.family], sizes(work)))
+        config = AutoConfig.from_pretrained(folder)
     tokens = GenerationConfig.from_pretrained(folder)
     processor = load_processor(str(folder), config)
-    # In spite of their names these are numbers of pixels. The images stay as large as they are.
-    processor.image_processor.size = {"shortest_edge": work.pixels**2, "longest_edge": work.pixels**2}
+    if work.family != "gemma3":
+        # In spite of their names these are numbers of pixels. The images stay as large as they are.
+        processor.image_processor.size = {"shortest_edge": work.pixels**2, "longest_edge": work.pixels**2}
     processor.save_pretrained(folder)
     torch.manual_seed(0)
     model: Any = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, dtype_name()))
