@@ -40,9 +40,11 @@ WAYS = {
     "minicpmv4_6": "state shared",
     "minicpmv4_7": "state shared",
     "minimax_m3_vl": "packed",
+    "molmo2": "packed",
     "paligemma": "packed",
     "qwen3_5": "state shared",
     "qwen3_5_moe": "state shared",
+    "step3p7": "packed",
 }
 """How rows are made of families that are not flat."""
 DECODED = [

@@ -39,7 +39,7 @@ VISION_TOKENS = (
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
 VISION_MARK = re.compile(
-    r"image|img|<im_|patch|tile|slice|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE
+    r"image|img|<im_|res_im_|patch|tile|slice|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE
 )
 """What is in the name of a special token that stands for, or around, what is not text."""
 
@@ -59,6 +59,8 @@ class Adapter:
     """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
     tile_limit: ClassVar[str] = ""
     """What its image processor calls the number of tiles of an image; empty where it has none, or says it otherwise."""
+    generation: ClassVar[dict[str, Any]] = {}
+    """What transformers' `generate` has to be told of the family to write what the model is meant to."""
     vision_modules: ClassVar[tuple[str, ...]] = (
         "model.vision_tower",
         "model.visual",

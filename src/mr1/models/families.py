@@ -252,6 +252,7 @@ class Gemma4(Packed):
 class Gemma4Unified(Gemma4):
     """Gemma 4 without a vision tower: patches of pixels become tokens by one linear layer."""
 
+    generation: ClassVar[dict[str, Any]] = {"cache_implementation": "static"}  # for its masks: see `own_mask`
     vision_modules = ("model.embed_vision",)
     projector_modules = ("model.embed_vision.multimodal_embedder",)
 
