@@ -7,34 +7,26 @@ they are counted by position, among what a token may see at all.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mr1.models.subclass import turn
 
 
 def choose_by_position(model: nn.Module) -> None:
     """Let the indexers of a model count by position, in place."""
     for module in model.modules():
         if type(module).__name__ == "MiniMaxM3VLIndexer":
-            kind: Any = type(module)
-            module.__class__ = _by_position(kind)
+            turn(module, _by_position)
 
 
-class _ByPosition:
-    """What marks an indexer that `_by_position` has made."""
-
-
-@cache
 def _by_position(cls: Any) -> Any:
     """A subclass of an indexer whose scores become blocks where it is known what may be seen."""
     from transformers.models.minimax_m3_vl.modeling_minimax_m3_vl import apply_rotary_pos_emb
 
-    if issubclass(cls, _ByPosition):
-        return cls
-
-    class ByPosition(_ByPosition, cls):  # type: ignore[misc]
+    class ByPosition(cls):  # type: ignore[misc]
         @torch.no_grad()
         def forward(
             self, hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor], past_key_values: Any, _: Tensor
@@ -78,5 +70,4 @@ def _by_position(cls: Any) -> Any:
             keep = kept.gather(-1, blocks).repeat_interleave(heads, dim=1) & seen
             return torch.zeros(keep.shape, dtype=dtype, device=device).masked_fill(~keep, torch.finfo(dtype).min)
 
-    ByPosition.__name__, ByPosition.__qualname__ = cls.__name__, cls.__qualname__
     return ByPosition

@@ -6,12 +6,13 @@ queries longer by a token's place in the row, which in a packed or left-padded r
 
 from __future__ import annotations
 
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from mr1.models.subclass import turn
 
 
 class WithoutHead:
@@ -49,24 +50,15 @@ def lengthen_by_position(model: Any) -> None:
     """Let layers without rotary positions go by positions that they are given, in place."""
     for layer in model.language_model.model.layers:
         if layer.self_attn.attn_temperature_tuning and not layer.self_attn.use_rope:
-            kind: Any = type(layer.self_attn)
-            layer.self_attn.__class__ = _by_position(kind)
+            turn(layer.self_attn, _by_position)
 
 
-class _ByPosition:
-    """What marks attention that `_by_position` has made."""
-
-
-@cache
 def _by_position(cls: Any) -> Any:
     """A subclass of a layer without rotary positions, whose queries are lengthened by position where it is given."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
     from transformers.models.llama4.modeling_llama4 import eager_attention_forward
 
-    if issubclass(cls, _ByPosition):
-        return cls
-
-    class ByPosition(_ByPosition, cls):  # type: ignore[misc]
+    class ByPosition(cls):  # type: ignore[misc]
         def forward(self, hidden_states: Tensor, lengthened_by: Tensor | None = None, **others: Any) -> Any:
             if lengthened_by is None:
                 return super().forward(hidden_states, **others)
@@ -83,5 +75,4 @@ def _by_position(cls: Any) -> Any:
             )
             return self.o_proj(attended.flatten(2)), weights
 
-    ByPosition.__name__, ByPosition.__qualname__ = cls.__name__, cls.__qualname__
     return ByPosition

@@ -8,12 +8,13 @@ computation is the family's own module, which is given a cache that hands states
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from mr1.models.subclass import is_turned, turn
 
 MIXERS = frozenset({"Qwen3_5GatedDeltaNet", "Qwen3_5MoeGatedDeltaNet", "Lfm2ShortConv"})
 """Modules of transformers that mix tokens by nothing but what they ask their cache for."""
@@ -84,38 +85,27 @@ def has_states(model: nn.Module) -> bool:
 def share_states(model: nn.Module) -> None:
     """Let the recurrent layers of a model take rows of shared prompts, in place."""
     for module in model.modules():
-        if type(module).__name__ in MIXERS and not isinstance(module, _Sharing):
-            kind: Any = type(module)
-            module.__class__ = _sharing(kind)
+        if type(module).__name__ in MIXERS:
+            turn(module, _sharing)
 
 
 def has_shared_states(model: nn.Module) -> bool:
     """Whether `share_states` found a recurrent layer."""
-    return any(isinstance(module, _Sharing) for module in model.modules())
+    return any(is_turned(module, _sharing) for module in model.modules())
 
 
-class _Sharing:
-    """What marks a module that `share_states` has changed."""
-
-
-@cache
 def _sharing(cls: Any) -> Any:
     """A subclass of a family's module that is run by a row of shared prompts where it is given one."""
     cache_argument = next(name for name in CACHES if name in inspect.signature(cls.forward).parameters)
 
-    class Sharing(_Sharing, cls):  # type: ignore[misc]
+    class Sharing(cls):  # type: ignore[misc]
         def forward(self, hidden_states: Tensor, sharing: Recurs | None = None, **others: Any) -> Tensor:
             if sharing is None:
                 return super().forward(hidden_states, **others)
 
             def mix(rows: Tensor, carried: Carried) -> Tensor:
-                # A single token takes a kernel for decoding, which on a GPU has no backward; another one behind it
-                # changes nothing.
-                more = max(0, 2 - rows.shape[1])
-                padded = torch.cat([rows, rows[:, :more]], dim=1) if more else rows
-                return cls.forward(self, padded, **{cache_argument: carried})[:, : rows.shape[1]]
+                return cls.forward(self, rows, **{cache_argument: carried})
 
             return sharing.recur(self.layer_idx, mix, hidden_states)
 
-    Sharing.__name__, Sharing.__qualname__ = cls.__name__, cls.__qualname__
     return Sharing

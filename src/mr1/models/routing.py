@@ -13,12 +13,13 @@ off again for its router, so that a layer that is run again in the backward pass
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from mr1.models.subclass import is_turned, turn
 
 ROUTER = re.compile(r"(Router|Gate)$")
 """Names of the classes of routers in transformers."""
@@ -68,11 +69,11 @@ def watch_routers(model: Any) -> bool:
     with_experts = [(layer, routers[0]) for layer, routers in layers if routers]
     if not with_experts or any(len(routers) > 1 for _, routers in layers):
         return False
-    if isinstance(with_experts[0][1], _Watched):  # a copy of a model that is watched
+    if is_turned(with_experts[0][1], _watched):  # a copy of a model that is watched
         return True
     for number, (_, router) in enumerate(with_experts):
-        kind: Any = type(router)
-        router.__class__, router.number = _watched(kind), number
+        turn(router, _watched)
+        router.number = number
     for layer, _ in layers:
         layer.register_forward_pre_hook(_take_off, with_kwargs=True)
     return True
@@ -94,23 +95,19 @@ def _take_off(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any
     return arguments, named
 
 
-class _Watched:
-    """What marks a router that `watch_routers` has changed."""
-
-    routing: Routing | None = None
-    number = 0
-
-
-@cache
 def _watched(cls: Any) -> Any:
-    class Watched(_Watched, cls):  # type: ignore[misc]
+    """A subclass of a router that asks a `Routing` where it is given one."""
+
+    class Watched(cls):  # type: ignore[misc]
+        routing: Routing | None = None
+        number = 0
+
         def forward(self, *arguments: Any, **named: Any) -> Any:
             if self.routing is None:
                 return super().forward(*arguments, **named)
             with _TopK(self.routing, self.number, _experts(self)):
                 return super().forward(*arguments, **named)
 
-    Watched.__name__, Watched.__qualname__ = cls.__name__, cls.__qualname__
     return Watched
 
 

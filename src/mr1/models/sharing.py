@@ -112,7 +112,14 @@ class FlatRow:
             if not self.prefixes:
                 outputs.append(mix(hidden[:, span.start : span.start + span.prompt], carried)[0])
             if any(span.lengths):
-                outputs.append(side.row(mix(side.rows(hidden[0]), carried.for_each(len(span.lengths)))))
+                rows = side.rows(hidden[0])
+                longest = rows.shape[1]
+                if longest == 1:
+                    # Families have a kernel for single tokens, which on a GPU has no backward. Another token behind it
+                    # changes nothing.
+                    rows = rows.expand(-1, 2, -1)
+                mixed = mix(rows, carried.for_each(len(span.lengths)))
+                outputs.append(side.row(mixed[:, :longest]))
         return torch.cat(outputs)[None]
 
     def _laid_out(self, device: torch.device) -> list[SideBySide]:
