@@ -20,6 +20,7 @@ from mr1.estimate.ledger import LimitExceededError
 from mr1.estimate.measure import measure, widen
 from mr1.estimate.sizes import parse_size
 from mr1.estimate.step import LOOKED_AT, estimate, held_out
+from mr1.models.families import ADAPTERS
 from mr1.models.small import build_small
 from mr1.models.vlm import VLM
 from mr1.tasks import load_task
@@ -48,8 +49,15 @@ FROZEN = {"optimizer__parts__vision": 0, "optimizer__parts__projector": 0}
         ("qwen2_vl", {"lora__rank": 8, "gradient_checkpointing": True, "evaluation__prompt": LONG}),
         ("qwen2_vl", {"loading__dtype": "bfloat16", "rollout__max_new_tokens": 96, **FROZEN}),
         ("smolvlm", {"loading__attention": "eager", "rollout__top_p": 0.9}),
+        ("qwen3_vl_moe", {}),
     ],
-    ids=["all weights", "LoRA, checkpointing and a long evaluation prompt", "bfloat16, frozen vision", "eager SmolVLM"],
+    ids=[
+        "all weights",
+        "LoRA, checkpointing and a long evaluation prompt",
+        "bfloat16, frozen vision",
+        "eager SmolVLM",
+        "experts",
+    ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="measured on the CPU")
 def test_each_phase_is_within_a_fifth_of_what_was_measured(
@@ -63,6 +71,26 @@ def test_each_phase_is_within_a_fifth_of_what_was_measured(
     measured = measure(config)
     assert estimated.keys() == measured.keys()
     assert estimated == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.parametrize("family", ADAPTERS)
+def test_every_family_is_estimated(
+    family: str,
+    make_config: Callable[..., Config],
+    build_family: Callable[[str, Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Its code runs where nothing is computed: tiles are counted, tokens go to experts, keys are chosen."""
+    build_family(family, tmp_path / "m")
+    monkeypatch.setattr("mr1.estimate.step.LOOKED_AT", 2)
+    smallest = {"steps": 1, "prompts_per_step": 1, "rollout__group_size": 2, "rollout__max_new_tokens": 3}
+    unmeasured = {"evaluation__every": 0, "evaluation__final_samples": 0}
+    found = estimate(make_config(model=tmp_path / "m", **smallest, **unmeasured))
+    assert [*found.phases] == ["rollout", "score", "update", "optimizer"]
+    assert found.image_tokens > 0
+    assert all(sum(parts.values()) > parts["weights"] for parts in found.phases.values())
+    assert found.phases["optimizer"]["gradients"] > 0
 
 
 @pytest.mark.parametrize(
@@ -132,6 +160,41 @@ def test_integers_are_computed_and_counted() -> None:
         assert (tokens == 3).nonzero()[:, 0].tolist() == [0, 2]
         assert torch.empty(4, 2, device="meta")[tokens].is_meta
         assert ledger.now.total() == tokens.nbytes
+
+
+def test_what_is_made_of_integers_is_computed() -> None:
+    with dry_run("gpu") as ledger:
+        marks = torch.tensor([[2, 0], [0, 0]], device="meta").float() / 2
+        assert (marks == 0).all(dim=1).tolist() == [False, True]
+        assert marks in ledger
+        assert (marks @ torch.empty(2, 3, device="meta")).is_meta
+
+
+def test_every_expert_gets_its_share_of_tokens() -> None:
+    with dry_run("gpu"):
+        scores = torch.empty(6, 4, device="meta")
+        best, chosen = scores.topk(2, dim=-1)
+        assert best.is_meta
+        assert chosen.flatten().bincount().tolist() == [3, 3, 3, 3]
+        assert torch.histc(chosen.int(), bins=4, min=0, max=3).tolist() == [3, 3, 3, 3]
+        assert sorted(scores.sort(dim=0, descending=True).indices[:, 1].tolist()) == [*range(6)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_grouped_products_have_their_shapes(dtype: torch.dtype) -> None:
+    def gradients(device: str) -> list[torch.Size]:
+        tokens = torch.ones(6, 8, dtype=dtype, device=device, requires_grad=True)
+        experts = torch.ones(2, 16, 8, dtype=dtype, device=device, requires_grad=True)
+        ends = torch.tensor([2, 6], dtype=torch.int32, device=device)
+        product = torch.nn.functional.grouped_mm(tokens, experts.transpose(1, 2), offs=ends)
+        (product * product).sum().backward()
+        assert tokens.grad is not None
+        assert experts.grad is not None
+        return [product.shape, tokens.grad.shape, experts.grad.shape]
+
+    computed = gradients("cpu")
+    with dry_run("gpu"):
+        assert gradients("meta") == computed
 
 
 def test_a_limit_ends_the_count() -> None:

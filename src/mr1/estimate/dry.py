@@ -1,11 +1,13 @@
 """A device on which nothing is computed: code runs on it as on a real one, and what it allocates is counted.
 
-It is torch's meta device with three additions.
+It is torch's meta device with these additions.
 
-- Integers and booleans are computed, on the CPU: token ids, positions, grids and masks decide which way the code goes.
-  Floating-point numbers are shapes alone, so that a model of any size takes no memory and no time.
+- Integers and booleans are computed, on the CPU, and what is made of nothing else: token ids, positions, grids and
+  masks decide which way the code goes. Other numbers are shapes alone, so that a model of any size takes no memory and
+  no time.
 - A floating-point number that the code asks for (`item`) is 0; to other numbers it is unequal, so that no tile of an
-  image passes for an empty one.
+  image passes for an empty one. The largest of several (`topk`, `sort`) are chosen as if each came as often as another,
+  so that every expert gets its share of tokens.
 - Attention takes the way of the device that is stood for: torch would otherwise take on the meta device the one that
   keeps all scores.
 
@@ -32,6 +34,8 @@ Device = Literal["gpu", "cpu"]
 aten = torch.ops.aten
 TAKES_HOST_INDICES = {aten.index, aten.index_put, aten.index_put_, aten._unsafe_index, aten._index_put_impl_}
 """Operations that look at the values of their indices, where these are booleans."""
+CHOOSES = {aten.topk: 2, aten.sort: 1}
+"""Operations that give numbers with their places, and which argument is the axis."""
 
 
 @contextmanager
@@ -45,7 +49,9 @@ def dry_run(device: Device, limit: int | None = None) -> Iterator[Ledger]:
     # Neither a dispatch mode nor a function mode can take this one: torch chooses before the former is asked, and the
     # latter does not reach what gradient checkpointing runs again inside the backward pass.
     attention = patch.object(torch.nn.functional, "scaled_dot_product_attention", _attention_of(device))
-    with attention, _Dry(ledger):
+    # Nor is a mode asked where numbers of Python are put on the meta device.
+    numbers = patch.object(torch, "tensor", partial(_tensor, torch.tensor))
+    with attention, numbers, _Dry(ledger):
         yield ledger
 
 
@@ -67,10 +73,11 @@ class _Dry(TorchDispatchMode):
             return self._on_shapes(operation, args, kwargs)
         if kwargs.get("device") == torch.device("meta"):
             return self._to_device(operation, args, kwargs)
-        output = operation(*args, **kwargs)
-        if any(tensor in self.ledger for tensor in tensors):
-            # Integers of the device: what is made of them is on the device, and no more than a shape once it isn't one.
-            output = tree_map_only(Tensor, lambda made: _shape(made) if made.is_floating_point() else made, output)
+        if operation is aten.histc.default:  # on a GPU of integers as well
+            output = operation(args[0].float(), *args[1:], **kwargs).to(args[0].dtype)
+        else:
+            output = operation(*args, **kwargs)
+        if any(tensor in self.ledger for tensor in tensors):  # what is made of the device's tensors is on the device
             self._count(output)
         return output
 
@@ -83,9 +90,18 @@ class _Dry(TorchDispatchMode):
             if operation is aten._to_copy.default and kwargs.get("dtype") in (None, args[0].dtype):
                 return aten.alias(args[0])
             kwargs = kwargs | {"device": torch.device("meta")}
-        output = operation(*args, **kwargs)
+        if operation is aten._fused_adamw_.default:  # all in its place
+            return None
+        output: Any
+        if operation is aten._grouped_mm.default:
+            output = _grouped_product(*args, **kwargs)
+        else:
+            output = operation(*args, **kwargs)
         if isinstance(output, Tensor) and output.dtype == torch.bool:
             output = torch.full(output.shape, operation.overloadpacket is aten.ne)
+        elif (place := CHOOSES.get(operation.overloadpacket)) is not None:
+            axis = kwargs.get("dim", args[place] if len(args) > place else -1)
+            output = output[0], _places(output[1].shape, axis, args[0].shape[axis])
         self._count(output)
         return output
 
@@ -105,10 +121,35 @@ class _Dry(TorchDispatchMode):
                 self.ledger.add(tensor)
 
 
+def _tensor(plain: Callable[..., Tensor], data: Any, *, device: Any = None, **others: Any) -> Tensor:
+    """`torch.tensor`, by way of the CPU where it is for the meta device."""
+    if device is None or torch.device(device).type != "meta":
+        return plain(data, device=device, **others)
+    return plain(data, **others).to(device)
+
+
+def _grouped_product(
+    one: Tensor, other: Tensor, offsets: Tensor | None = None, bias: Tensor | None = None, dtype: Any = None
+) -> Tensor:
+    """Products of groups of rows, or of columns, each with its own matrix; torch knows the shape in bfloat16 alone."""
+    del bias
+    shape = [one.shape[-2], other.shape[-1]]
+    if one.ndim == other.ndim:  # each group's columns by its rows, or one matrix by another
+        groups = one if offsets is None else offsets
+        shape.insert(0, len(groups))
+    return torch.empty(shape, dtype=dtype or one.dtype, device="meta")
+
+
+def _places(shape: torch.Size, axis: int, size: int) -> Tensor:
+    """Places on an axis of so many numbers, each as often as another and none twice beside itself."""
+    moved = torch.empty(shape, device="meta").movedim(axis, -1).shape
+    return (torch.arange(moved.numel()) % size).view(moved).movedim(-1, axis)
+
+
 def _attention_of(device: Device) -> Callable[..., Tensor]:
     """Scaled dot-product attention that goes, on the meta device, to the kernel that torch chooses on `device`."""
     plain = torch.nn.functional.scaled_dot_product_attention
-    kernel = partial(_gpu_attention, plain) if device == "gpu" else _cpu_attention
+    kernel = partial(_gpu_attention if device == "gpu" else _cpu_attention, plain)
 
     def attention(query: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return kernel(query, *args, **kwargs) if query.is_meta else plain(query, *args, **kwargs)
@@ -117,6 +158,7 @@ def _attention_of(device: Device) -> Callable[..., Tensor]:
 
 
 def _cpu_attention(
+    plain: Callable[..., Tensor],
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -124,9 +166,14 @@ def _cpu_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: ARG001
+    enable_gqa: bool = False,
 ) -> Tensor:
-    """The flash kernel, which takes a mask and, for grouped queries, fewer keys."""
+    """The flash kernel, which takes a mask and, for grouped queries, fewer keys.
+
+    Where values have another width than keys torch keeps the scores.
+    """
+    if value.shape[-1] != query.shape[-1]:
+        return plain(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     mask = None if attn_mask is None else _added(attn_mask, query.dtype)
     kernel = aten._scaled_dot_product_flash_attention_for_cpu
     return kernel(query, key, value, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
@@ -145,9 +192,10 @@ def _gpu_attention(
 ) -> Tensor:
     """Flash where there is no mask, the memory-efficient kernel where there is one; neither keeps the scores.
 
-    Flash takes no float32, the other no grouped queries: with both torch keeps the scores.
+    Flash takes neither float32 nor values of another width than keys, the other no grouped queries: where neither can
+    be, torch keeps the scores.
     """
-    if attn_mask is None and query.dtype != torch.float32:
+    if attn_mask is None and query.dtype != torch.float32 and value.shape[-1] == query.shape[-1]:
         flash = aten._scaled_dot_product_flash_attention
         return flash(query, key, value, dropout_p, is_causal, scale=scale)[0]
     if enable_gqa:

@@ -136,17 +136,22 @@ def widen(folder: Path, factor: int = 4) -> None:
     """
     config: Any = AutoConfig.from_pretrained(folder)
     text, vision = config.get_text_config(), config.vision_config
-    # Where the tower ends in the language model's width, it says so under one of these names.
-    for name in ("out_hidden_size", "hidden_size"):
-        if getattr(vision, name, None) == text.hidden_size:
-            setattr(vision, name, factor * text.hidden_size)
+    # Where what is before the language model ends in its width, it says so under one of these names.
+    for part in (config, vision, getattr(config, "adapter_config", None)):
+        for name in ("out_hidden_size", "hidden_size", "projection_dim", "text_hidden_size"):
+            if getattr(part, name, None) == text.hidden_size and part is not text:
+                setattr(part, name, factor * text.hidden_size)
+    for name, size in text.to_dict().items():
+        if "intermediate_size" in name:  # those of experts have names of their own; some families give each layer's
+            setattr(text, name, [factor * each for each in size] if isinstance(size, list) else factor * size)
     text.hidden_size *= factor
-    text.intermediate_size *= factor
     text.num_attention_heads *= 2
-    text.head_dim = text.hidden_size // text.num_attention_heads
+    if not hasattr(text, "qk_rope_head_dim"):  # else keys have a low rank, and sizes of their own
+        text.head_dim = text.hidden_size // text.num_attention_heads
     rotary = text.rope_parameters
     if "mrope_section" in rotary:
-        grown = text.head_dim // 2 // sum(rotary["mrope_section"])
+        rotated = int(text.head_dim * rotary.get("partial_rotary_factor", 1))
+        grown = rotated // 2 // sum(rotary["mrope_section"])
         text.rope_parameters = rotary | {"mrope_section": [grown * part for part in rotary["mrope_section"]]}
     tokens = GenerationConfig.from_pretrained(folder)
     model: Any = AutoModelForImageTextToText.from_config(config)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Estimate:
     """Tokens of the longest prompt of the largest evaluation; 0 where the run has none."""
     host: int
     """Bytes of images in the host's memory, where they wait: the next step's, made ahead, beside those of the larger of
-    this step's and an evaluation's batch. They are in no phase."""
+    this step's and an evaluation's batch. They are in no phase, but on a CPU in each."""
 
     @property
     def peak(self) -> int:
@@ -85,13 +86,17 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
     train = [prompt for name in config.tasks for prompt in _looked_at(policy, config, name, "train", config.prompt)]
     prompts = _batch(train, config.prompts_per_step)
     evaluated = held_out(policy, config)
+    host = _images_size(prompts) + max(map(_images_size, (prompts, evaluated)))
     with dry_run(device, limit) as ledger:
+        if device == "cpu":  # whose memory is the host's
+            waiting = torch.empty(host // 4, device="meta")
+            ledger.name("images", [waiting])
         make_policy(policy, config)
         policy.model.to("meta")  # peft makes its weights on the CPU
         ledger.name("weights", _tensors(policy.model))
         method = make_method(config, policy)
         ledger.name("method's modules", (tensor for module in method.modules.values() for tensor in _tensors(module)))
-        optimizer = _used_optimizer(policy, method, config, device, ledger)
+        optimizer = _used_optimizer(policy, method, config, ledger)
         step = max(range(config.steps), key=method.needs_reference)
         reference = Reference(policy) if method.needs_reference(step) else None
         if reference and config.kl.resets:
@@ -128,7 +133,7 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         image_tokens=int((prompts[0].input_ids == policy.adapter.image_token_id).sum()),
         group_tokens=make_rows(groups[:1], policy.adapter).input_ids.numel(),
         evaluation_tokens=max(map(len, evaluated), default=0),
-        host=_images_size(prompts) + max(map(_images_size, (prompts, evaluated))),
+        host=host,
     )
 
 
@@ -200,6 +205,8 @@ def _jump(decoder: Decoder, tokens: int) -> None:
                 continue
             keys, values = (states[:, :, :1].expand(-1, -1, tokens, -1) for states in (layer.keys, layer.values))
             decoder.cache.update(keys, values, index)
+            if (choosing := getattr(layer, "idx_keys", None)) is not None:  # what chooses among the keys
+                layer.update_index(choosing[:, :, :1].expand(-1, -1, tokens, -1))
         more = torch.ones_like(decoder.seen[:, :1]).expand(-1, tokens)
         decoder.seen = torch.cat([decoder.seen, more], dim=1)
     decoder.place = tokens
@@ -224,19 +231,20 @@ def _blocks(decoder: Decoder, vlm: VLM) -> list[Tensor]:
     ]
 
 
-def _used_optimizer(policy: VLM, method: Method, config: Config, device: Device, ledger: Ledger) -> Optimizer:
+def _used_optimizer(policy: VLM, method: Method, config: Config, ledger: Ledger) -> Optimizer:
     """The optimizer after a step: its moments are there, the gradients are gone."""
     optimizer = Optimizer(policy, config, method.owned())
     tensors = [tensor for group in optimizer.adamw.param_groups for tensor in group["params"]]
-    for group in optimizer.adamw.param_groups:
-        group["foreach"] = device == "gpu"  # as torch chooses there by itself
     ledger.name("float32 masters", (master for _, master in optimizer.masters))
     for tensor in tensors:
         tensor.grad = torch.empty_like(tensor)
-    optimizer.step(1.0)
+    for group in optimizer.adamw.param_groups:
+        group["fused"] = True  # as on the device that is stood for; torch would not begin with it on this one
+    with patch("torch.optim.adam._device_dtype_check_for_fused"):
+        optimizer.step(1.0)
     optimizer.zero_grad()
     moments = (value for state in optimizer.adamw.state.values() for value in state.values())
-    ledger.name("AdamW moments", (moment for moment in moments if moment.is_meta))
+    ledger.name("AdamW moments", moments)
     owners = {id(parameter): master for parameter, master in optimizer.masters}
     owned = [parameter for module in method.modules.values() for parameter in module.parameters()]
     for parameter in [*policy.model.parameters(), *owned]:

@@ -45,8 +45,8 @@ class PreallocatedLayer(DynamicLayer):
 
 
 def kept_states(layer: Any) -> list[Tensor]:
-    """What a layer of a cache holds: keys and values, a recurrent layer's states, or some of both."""
-    states = [getattr(layer, name, None) for name in ("keys", "values")]
+    """What a layer of a cache holds: keys, values and what chooses among them, a recurrent layer's states, or both."""
+    states = [getattr(layer, name, None) for name in ("keys", "values", "idx_keys")]
     for name in ("conv_states", "recurrent_states"):
         states += getattr(layer, name, {}).values()
     return [state for state in states if state is not None]
