@@ -139,12 +139,14 @@ def widen(folder: Path, factor: int = 4) -> None:
     # Where what is before the language model ends in its width, it says so under one of these names.
     for part in (config, vision, getattr(config, "adapter_config", None)):
         for name in ("out_hidden_size", "hidden_size", "projection_dim", "text_hidden_size"):
-            if getattr(part, name, None) == text.hidden_size and part is not text:
+            if getattr(part, name, None) == text.hidden_size and getattr(part, "model_type", "") != "timm_wrapper":
                 setattr(part, name, factor * text.hidden_size)
     for name, size in text.to_dict().items():
         if "intermediate_size" in name:  # those of experts have names of their own; some families give each layer's
             setattr(text, name, [factor * each for each in size] if isinstance(size, list) else factor * size)
     text.hidden_size *= factor
+    if text.num_key_value_heads == text.num_attention_heads:
+        text.num_key_value_heads *= 2
     text.num_attention_heads *= 2
     if not hasattr(text, "qk_rope_head_dim"):  # else keys have a low rank, and sizes of their own
         text.head_dim = text.hidden_size // text.num_attention_heads
@@ -154,6 +156,7 @@ def widen(folder: Path, factor: int = 4) -> None:
         grown = rotated // 2 // sum(rotary["mrope_section"])
         text.rope_parameters = rotary | {"mrope_section": [grown * part for part in rotary["mrope_section"]]}
     tokens = GenerationConfig.from_pretrained(folder)
-    model: Any = AutoModelForImageTextToText.from_config(config)
+    config.save_pretrained(folder)  # read again, sizes that follow from others do so
+    model: Any = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(folder))
     model.generation_config = tokens
     model.save_pretrained(folder)
