@@ -10,6 +10,7 @@ from mr1.config import Loading
 from mr1.errors import UserError
 from mr1.models.layers import use_faster_layers
 from mr1.models.quantize import dequantize, quantize
+from mr1.models.refused import refuse
 from mr1.models.saved import base_of, has_processor, is_adapter
 from mr1.models.vlm import VLM
 
@@ -108,7 +109,7 @@ def load_model_config(name: str, loading: Loading) -> Any:
     """The model's configuration alone; of a folder of low-rank weights, that of the model under it.
 
     Raises:
-        UserError: there is no such model, it needs code of its own, or it reads no images.
+        UserError: there is no such model, it needs code of its own, its family can't be trained, or it reads no images.
     """
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -127,6 +128,7 @@ def load_model_config(name: str, loading: Loading) -> Any:
             ) from error
         where = "can't be read" if Path(path).is_dir() else "is no folder, and can't be had from the hub"
         raise UserError(f"model: {name} {where}: {_first_line(error)}") from error
+    refuse(config.model_type)
     own_code = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not own_code:
         raise UserError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from mr1.errors import MissingPackageError, UserError
 from mr1.models.loading import quieten
+from mr1.models.refused import refuse
 from mr1.models.small.families import LINES, OF_PROCESSOR
 from mr1.models.small.processing import small_processor, token_ids
 from mr1.models.small.sizes import small_config
@@ -41,10 +42,14 @@ def build_small(
         files: a checkpoint's folder, without its weights, from which tokenizer, processor and token ids are taken.
         seed: of the weights.
         line: what the family needs beside the general recipe, and what is to be otherwise; its own where it is None.
+
+    Raises:
+        UserError: the family can't be trained, or has no small model.
     """
     import torch
     from transformers import AutoModelForImageTextToText, GenerationConfig
 
+    refuse(family)
     quieten()
     folder.mkdir(parents=True, exist_ok=True)
     line = LINES.get(family, {}) if line is None else line
