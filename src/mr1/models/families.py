@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
-from mr1.models.adapter import Adapter
+from mr1.models.adapter import Adapter, Part
 from mr1.models.attention import share_prompts
 from mr1.models.blocks import choose_by_position
 from mr1.models.llama4 import WithoutHead, lengthen_by_position
@@ -203,6 +203,20 @@ class Idefics(Packed):
         return super().collate_vision(
             [{name: _pad_axis(tensor, 1, most) for name, tensor in vision.items()} for vision in prompts]
         )
+
+
+class Idefics2(Packed):
+    """Idefics2: images stand on the second axis, and all are padded to the largest of their batch."""
+
+    def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        axes = {"pixel_values": (1, 3, 4), "pixel_attention_mask": (1, 2, 3)}
+        padded = [{**vision} for vision in prompts]
+        for name, each in axes.items():
+            for axis in each:
+                most = max(vision[name].shape[axis] for vision in padded)
+                for vision in padded:
+                    vision[name] = _pad_axis(vision[name], axis, most)
+        return super().collate_vision(padded)
 
 
 class Gemma3(Packed):
@@ -437,6 +451,53 @@ class Step(Packed):
         return super().collate_vision(whole) | ({"pixel_values_local": torch.cat(local)} if local else {})
 
 
+class HyperClova(QwenVL):
+    """HyperCLOVA X SEED Think: patches as Qwen's; scaled logits."""
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        return super().hidden_states(*arguments, **named) * self.model.config.text_config.logits_scaling
+
+
+class CohereCompass(QwenVL):
+    """North Vision: patches as Qwen's; windows count tokens, of which an image has more than positions."""
+
+    def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
+        places = mask.sum(-1)[:, 0] - 1  # how many tokens stand before each in its own sequence
+        return self.by_layer(mask, mask & self.nearby(places[None]))
+
+
+class VideoLlava(Packed):
+    """Video-LLaVA: a tower for images, and one for videos, which MR1 leaves alone."""
+
+    vision_modules = ("model.image_tower",)
+
+    def encoder_output(self, features: Sequence[Features]) -> Any:
+        # Where the numbers of tokens are compared features must have three axes.
+        return SimpleNamespace(pooler_output=super().encoder_output(features).pooler_output[None])
+
+    def part_of(self, parameter: str) -> Part:
+        return "vision" if parameter.startswith("model.video_tower.") else super().part_of(parameter)
+
+
+class Lfm3(QwenVL):
+    """LFM3-VL: patches as Qwen's; short convolutions, windows, and layers without a limit."""
+
+    packs = False
+    causal = False
+    plain_because = "has both convolutions, which no mask reaches, and layers with a window"
+
+
+class MistralLarge4(Pixtral):
+    """Mistral Large 4: each layer chooses the keys that a token sees, of all that stand before it in its row."""
+
+    packs = False
+    causal = False
+    plain_because = "chooses the keys that a token sees among those before it in its row"
+
+    def head(self) -> nn.Module:
+        return _capped(super().head(), self.model.config.text_config.final_logit_softcapping)
+
+
 class Capped(nn.Module):
     """A head whose logits come no farther from zero than a limit."""
 
@@ -493,6 +554,24 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "minimax_m3_vl": MiniMaxM3,
     "molmo2": Molmo2,
     "step3p7": Step,
+    "exaone4_5": QwenVL,
+    "hyperclovax_vision_v2": HyperClova,
+    "glm_ocr": Glm4v,
+    "glmga": Glm4v,
+    "cosmos3_omni": QwenVL,
+    "cosmos3_edge": QwenVL,
+    "cohere_compass": CohereCompass,
+    "lfm3_vl": Lfm3,
+    "llava_next_video": LlavaTiles,
+    "video_llava": VideoLlava,
+    "vipllava": Packed,
+    "idefics2": Idefics2,
+    "aria": Packed,
+    "lighton_ocr": Pixtral,
+    "mistral_large4": MistralLarge4,
+    "minicpm_ocr": MiniCPMV,
+    "deepseek_vl": Packed,
+    "janus": Packed,
 }
 
 

@@ -29,7 +29,7 @@ def load_processor(path: str, config: Any, **options: Any) -> Any:
     try:
         return AutoProcessor.from_pretrained(path, **options)
     except (ImportError, OSError):
-        whole = processor_class(type(config))
+        whole = _named_class(path, **options) or processor_class(type(config))
         without_video, without_sound = images_only(whole), images_only(whole, ("video_processor", "feature_extractor"))
         if without_sound is whole:
             raise
@@ -37,6 +37,18 @@ def load_processor(path: str, config: Any, **options: Any) -> Any:
             return without_video.from_pretrained(path, **options)
         except (ImportError, OSError):
             return without_sound.from_pretrained(path, **options)
+
+
+def _named_class(path: str, **options: Any) -> Any:
+    """The class that the processor's own settings name; None where transformers has no such class."""
+    import transformers
+    from transformers.processing_utils import ProcessorMixin
+
+    try:
+        settings, _ = ProcessorMixin.get_processor_dict(path, **options)
+    except OSError:
+        return None
+    return getattr(transformers, settings.get("processor_class") or "", None)
 
 
 def processor_class(config_class: Any) -> Any:

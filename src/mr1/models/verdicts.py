@@ -169,6 +169,8 @@ def _generated(vlm: VLM, group: Group, length: int) -> list[int]:
     prompt = group.prompt
     inputs: Any = vlm.encoded(prompt.sample, prompt.text)
     inputs = vlm.adapter.as_given({name: each for name, each in inputs.items() if isinstance(each, Tensor)})
+    if vlm.adapter.position_axes > 1:
+        inputs.setdefault("mm_token_type_ids", (inputs["input_ids"] == vlm.adapter.image_token_id).long())
     banned = [token for token in vlm.adapter.forbidden_tokens() if token not in vlm.stop_tokens()]
     written = vlm.model.generate(
         **inputs,

@@ -499,4 +499,99 @@ LINES: dict[str, dict[str, Any]] = {
             "max_tiles": 4,
         },
     },
+    "exaone4_5": QWEN
+    | {
+        "text_config": WINDOWS | {"model_type": "exaone4"},
+        "vision_config": {"window_size": 56, "fullatt_block_indexes": [1]},
+    },
+    "hyperclovax_vision_v2": QWEN
+    | {
+        "text_config": {
+            "embedding_multiplier": 10.0,
+            "residual_multiplier": 0.5,
+            "attention_multiplier": 0.1,
+            "logits_scaling": 0.5,
+        },
+        "vision_config": {"window_size": 56, "fullatt_block_indexes": [1], "out_hidden_size": 64},
+    },
+    "glm_ocr": GLM | {"processor_class": "Glm46VProcessor", "image_processor_of": "glm46v"},
+    "glmga": GLM | {"processor_class": "Glm46VProcessor"},
+    "cosmos3_omni": QWEN3 | {"processor_class": "Qwen3VLProcessor"},
+    "cosmos3_edge": QWEN3,
+    "cohere_compass": QWEN3
+    | {
+        "marks": {
+            "image_token": "<|IMAGE_PAD|>",
+            "video_token": "<|VIDEO_PAD|>",
+            "vision_start_token": "<|VISION_START|>",
+            "vision_end_token": "<|VISION_END|>",
+        },
+        "placeholder": "<|VISION_START|><|IMAGE_PAD|><|VISION_END|>",
+        "text_config": WINDOWS
+        | {
+            "rope_parameters": {"sliding_attention": INTERLEAVED, "full_attention": None},
+            "logit_scale": 0.25,
+        },
+    },
+    "lfm3_vl": QWEN3
+    | {
+        "text_config": {
+            "num_hidden_layers": 4,
+            "layer_types": ["conv", "sliding_attention", "conv", "full_attention"],
+        },
+        "vision_config": {"patch_size": 16},
+        "projector_hidden_size": 64,
+    },
+    "llava_next_video": {
+        "first": "<s>",
+        "vision_config": {"patch_size": 28},
+        "image_grid_pinpoints": LONG_TILES,
+        "image_processor": {"image_grid_pinpoints": LONG_TILES},
+        "processor": {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    },
+    "video_llava": {"first": "<s>"},
+    "vipllava": {
+        "first": "<s>",
+        "vision_feature_layer": [-2, -1, 0],
+        "processor": {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    },
+    # Its processor makes every image this large.
+    "aria": {
+        "vision_config": {"patch_size": 140, "image_size": 980},
+        "projector_patch_to_query_dict": {49: 4},
+        "processor": {"size_conversion": {980: 4}},
+    },
+    "idefics2": IDEFICS
+    | {
+        "text_config": {"model_type": "mistral"},
+        "perceiver_config": {"resampler_n_latents": 4, "resampler_n_heads": 4, "resampler_head_dim": 16},
+        "image_processor": {"size": {"shortest_edge": 56, "longest_edge": 112}},
+    },
+    "lighton_ocr": {},
+    "mistral_large4": {
+        "first": "<s>",
+        "template_first": True,
+        "placeholder": "[IMG]",
+        "text_config": {
+            "num_hidden_layers": 4,
+            "index_topk": 12,
+            "index_head_dim": 16,
+            "index_n_heads": 16,  # of fewer ones many scores would be zero, and keys be chosen among equals
+            "kv_source_layers": [0, 1, 1, 3],
+        },
+    },
+    "minicpm_ocr": MINICPM,
+    "deepseek_vl": {"processor": {"num_image_tokens": 16}},
+    "janus": {
+        "vision_config": {"projection_dim": 64},
+        "vq_config": {
+            "num_embeddings": 64,
+            "latent_channels": 32,
+            "base_channels": 32,
+            "channel_multiplier": [1, 1],
+            "projection_dim": 64,
+            "image_token_embed_dim": 64,
+        },
+        "processor": {"num_image_tokens": 16},
+    },
 }
