@@ -219,6 +219,18 @@ class Idefics2(Packed):
         return super().collate_vision(padded)
 
 
+class GraniteDocling(Idefics):
+    """Granite Docling: tiles as Idefics3's; features for several language layers; scaled logits."""
+
+    def encoder_output(self, features: Sequence[Features]) -> Any:
+        output = super().encoder_output(features)
+        output.router_logits = None  # they tell which images to look at again, more closely
+        return output
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        return super().hidden_states(*arguments, **named) / self.model.config.text_config.logits_scaling
+
+
 class Gemma3(Packed):
     """Gemma 3: the tokens of an image see each other, and most layers look back no farther than a window."""
 
@@ -459,11 +471,14 @@ class HyperClova(QwenVL):
 
 
 class CohereCompass(QwenVL):
-    """North Vision: patches as Qwen's; windows count tokens, of which an image has more than positions."""
+    """North Vision: patches as Qwen's; windows count tokens, of which an image has more than positions; scaled logits."""
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
         places = mask.sum(-1)[:, 0] - 1  # how many tokens stand before each in its own sequence
         return self.by_layer(mask, mask & self.nearby(places[None]))
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        return super().hidden_states(*arguments, **named) * (self.model.config.text_config.logit_scale or 1.0)
 
 
 class VideoLlava(Packed):
@@ -477,6 +492,33 @@ class VideoLlava(Packed):
 
     def part_of(self, parameter: str) -> Part:
         return "vision" if parameter.startswith("model.video_tower.") else super().part_of(parameter)
+
+
+class Qwen4(QwenVL):
+    """Qwen4-Exp: patches as Qwen's; recurrent layers with embeddings of runs of tokens, and layers that choose keys."""
+
+    packs = False
+    causal = False
+    plain_because = "has recurrent layers that ask for the tokens before, and layers that choose keys in their row"
+
+
+class NemotronOmni(Packed):
+    """Nemotron 3 Nano Omni: patches, with a grid (height, width) for each image; most layers are recurrent."""
+
+    packs = False
+    causal = False
+    plain_because = "has recurrent layers (Mamba), which no mask reaches"
+    vision_modules = ("vision_model",)
+    projector_modules = ("multi_modal_projector",)
+
+    def without_head(self, model: Any) -> Any:
+        return NemotronWithoutHead(model)
+
+    def head(self) -> nn.Module:
+        return self.model.language_model.lm_head
+
+    def vocabulary(self) -> int:
+        return self.model.language_model.lm_head.out_features
 
 
 class Lfm3(QwenVL):
@@ -496,6 +538,28 @@ class MistralLarge4(Pixtral):
 
     def head(self) -> nn.Module:
         return _capped(super().head(), self.model.config.text_config.final_logit_softcapping)
+
+
+class NemotronWithoutHead:
+    """A Nemotron Omni without its head, as other families have one in `model`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def get_image_features(self, pixel_values: Tensor, image_grid_hw: Tensor, return_dict: bool = True) -> Any:
+        """Its own, projected."""
+        return self.model.get_image_features(pixel_values, image_grid_hw, return_dict=return_dict)
+
+    def forward(self, input_ids: Tensor, mm_encoder_outputs: dict[str, Any] | None = None, **others: Any) -> Any:
+        """Its hidden states, from tokens and projected images."""
+        embedded = self.model.get_input_embeddings()(input_ids)
+        if mm_encoder_outputs:
+            features = torch.cat([*mm_encoder_outputs["image"].pooler_output])
+            places = (input_ids == self.model.config.image_token_id)[..., None]
+            embedded = embedded.masked_scatter(places, features.to(embedded.dtype))
+        return self.model.language_model.model(inputs_embeds=embedded, **others)
+
+    __call__ = forward
 
 
 class Capped(nn.Module):
@@ -560,6 +624,11 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "glmga": Glm4v,
     "cosmos3_omni": QwenVL,
     "cosmos3_edge": QwenVL,
+    "granite_docling": GraniteDocling,
+    "qianfan_ocr": Packed,
+    "perception_lm": Packed,
+    "nemotron_h_omni": NemotronOmni,
+    "qwen4_exp": Qwen4,
     "cohere_compass": CohereCompass,
     "lfm3_vl": Lfm3,
     "llava_next_video": LlavaTiles,

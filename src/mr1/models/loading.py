@@ -163,7 +163,7 @@ def _read_model(name: str, path: str, config: Any, loading: Loading, options: di
             path,
             config=config,
             dtype=getattr(torch, loading.dtype),
-            attn_implementation=loading.attention,
+            attn_implementation=_attention(config, loading),
             use_safetensors=True,
             output_loading_info=True,
             **options,
@@ -185,6 +185,15 @@ def _read_model(name: str, path: str, config: Any, loading: Loading, options: di
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _attention(config: Any, loading: Loading) -> str:
+    """`loading.attention`, but eager where a family has nothing else."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    known = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    only_eager = known and not MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]._supports_sdpa
+    return "eager" if only_eager else loading.attention
+
+
 def _shapes(config: Any, loading: Loading) -> Any:
     """The model without weights, on the meta device."""
     import torch
@@ -194,7 +203,7 @@ def _shapes(config: Any, loading: Loading) -> Any:
         return AutoModelForImageTextToText.from_config(
             config,
             dtype=getattr(torch, loading.dtype),
-            attn_implementation=loading.attention,
+            attn_implementation=_attention(config, loading),
             trust_remote_code=loading.trust_remote_code,
         )
 

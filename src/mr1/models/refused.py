@@ -12,6 +12,7 @@ CROSSED = (
 ENCODES = (
     "an encoder reads the prompt and a decoder writes the answer; MR1 trains models that go on writing behind the prompt"
 )
+FIXED = "its processor takes no prompt without an image, and was made for one prompt alone:"
 QUESTIONED = (
     "what it sees of an image depends on the question, so that images can't be encoded apart; choose a model such as "
     "LLaVA, where they can"
@@ -29,6 +30,7 @@ REFUSED: dict[str, str] = {
     "florence2": ENCODES,
     "fuyu": CAPTIONS,
     "git": CAPTIONS,
+    "got_ocr2": f"{FIXED} to read the text of a page",
     "idefics": CROSSED,
     "instructblip": QUESTIONED,
     "instructblipvideo": QUESTIONED,
@@ -38,6 +40,7 @@ REFUSED: dict[str, str] = {
     "mllama": CROSSED,
     "pi0": "it moves robots, and writes no text",
     "pix2struct": ENCODES,
+    "pp_chart2table": f"{FIXED} to make a table of a chart",
     "pp_formulanet": ENCODES,
     "shieldgemma2": "its processor turns an image into questions of its own, one for each policy; train Gemma 3, which it "
     "was made from",
