@@ -222,6 +222,8 @@ class Idefics2(Packed):
 class GraniteDocling(Idefics):
     """Granite Docling: tiles as Idefics3's; features for several language layers; scaled logits."""
 
+    projector_modules = ("model.vision_model.connector",)
+
     def encoder_output(self, features: Sequence[Features]) -> Any:
         output = super().encoder_output(features)
         output.router_logits = None  # they tell which images to look at again, more closely
@@ -481,6 +483,51 @@ class CohereCompass(QwenVL):
         return super().hidden_states(*arguments, **named) * (self.model.config.text_config.logit_scale or 1.0)
 
 
+class Muse(QwenVL):
+    """Muse Glimmer and Spark: patches as Qwen's; scaled logits that are then capped."""
+
+    projector_modules = ("model.vision_adapter", "model.vision_projection")
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        return super().hidden_states(*arguments, **named) * self.model.config.text_config.output_multiplier
+
+    def head(self) -> nn.Module:
+        return _capped(super().head(), self.model.config.text_config.final_logit_softcapping)
+
+
+class Inkling(Packed):
+    """Inkling 2: short convolutions in every layer, keys weighed by distance; capped logits."""
+
+    packs = False
+    causal = False
+    plain_because = "has short convolutions in every layer, which no mask reaches"
+
+    def head(self) -> nn.Module:
+        return _capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)
+
+
+class Omni(QwenVL):
+    """The part of Qwen's Omni models that reads and writes text."""
+
+    projector_modules = ("visual.merger", "visual.merger_list", "model.visual.merger", "model.visual.merger_list")
+
+    def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
+        if not vision:
+            return super().positions(input_ids, vision)
+        positions, _ = self.inner.get_rope_index(
+            input_ids[None], image_grid_thw=vision["image_grid_thw"], attention_mask=torch.ones_like(input_ids)[None]
+        )
+        return positions[:, 0].long(), int(positions.max()) + 1
+
+
+class Glm5Next(Glm4v):
+    """GLM 5 with vision: patches as GLM-4.1V's; recurrent layers, and layers that choose keys."""
+
+    packs = False
+    causal = False
+    plain_because = "has recurrent layers, and layers that choose the keys that a token sees in its row"
+
+
 class VideoLlava(Packed):
     """Video-LLaVA: a tower for images, and one for videos, which MR1 leaves alone."""
 
@@ -628,6 +675,14 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "qianfan_ocr": Packed,
     "perception_lm": Packed,
     "nemotron_h_omni": NemotronOmni,
+    "muse_glimmer": Muse,
+    "muse_spark": Muse,
+    "glm5_next": Glm5Next,
+    "qwen2_5_omni_thinker": Omni,
+    "qwen3_omni_moe_thinker": Omni,
+    "inkling2": Inkling,
+    "inkling_mm_model": Inkling,
+    "deepseek_vl_hybrid": Packed,
     "qwen4_exp": Qwen4,
     "cohere_compass": CohereCompass,
     "lfm3_vl": Lfm3,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -169,7 +170,7 @@ def _generated(vlm: VLM, group: Group, length: int) -> list[int]:
     prompt = group.prompt
     inputs: Any = vlm.encoded(prompt.sample, prompt.text)
     inputs = vlm.adapter.as_given({name: each for name, each in inputs.items() if isinstance(each, Tensor)})
-    if vlm.adapter.position_axes > 1:
+    if vlm.adapter.position_axes > 1 and "mm_token_type_ids" in signature(vlm.model.forward).parameters:
         inputs.setdefault("mm_token_type_ids", (inputs["input_ids"] == vlm.adapter.image_token_id).long())
     banned = [token for token in vlm.adapter.forbidden_tokens() if token not in vlm.stop_tokens()]
     written = vlm.model.generate(

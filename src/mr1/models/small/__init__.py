@@ -64,6 +64,8 @@ def build_small(
         for file in files.iterdir():
             if file.is_file() and file.name != "config.json" and file.suffix in {".json", ".txt", ".jinja", ".model"}:
                 shutil.copyfile(file, folder / file.name)
+    # Some configurations have no default for a token's id.
+    settings |= {name: tokens[name] for name in line.get("tokens", ()) if name in tokens}
     config = small_config(family, tokens, settings)
     try:
         with torch.device("meta"):

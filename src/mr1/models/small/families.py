@@ -54,6 +54,13 @@ HYBRID = QWEN3 | {
     },
     "vision_config": {"patch_size": 16, "num_position_embeddings": 256},
 }
+OMNI = {
+    "marks": QWEN_MARKS | {"audio_token": "<|AUDIO|>", "audio_bos_token": "<|audio_bos|>", "audio_eos_token": "<|audio_eos|>"},
+    "placeholder": QWEN["placeholder"],
+    "tokens": {"vision_start_token_id": "<|vision_start|>", "audio_start_token_id": "<|audio_bos|>"},
+    "image_processor_of": "qwen2_vl",
+    "audio_config": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32, "output_dim": 64},
+}
 GLM = {
     "marks": {
         "image_token": "<|image|>",
@@ -124,6 +131,28 @@ MINICPM = {
     "text_config": HYBRID["text_config"],
     "vision_config": {"image_size": 112, "patch_size": 7},
     "image_processor": {"scale_resolution": 84, "max_slice_nums": 3},
+}
+MUSE = {
+    "marks": {
+        "image_token": "<|patch|>",
+        "image_start_token": "<|image_start|>",
+        "image_end_token": "<|image_end|>",
+        "video_token": "<|video|>",
+        "video_sep_token": "<|vid_frame_separator|>",
+        "video_start_token": "<|vid_start|>",
+        "video_end_token": "<|vid_end|>",
+    },
+    "placeholder": "<|patch|>",
+    "text_config": {
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "hidden_size": 64,
+        "layer_types": [*["sliding_attention"] * 3, "full_attention"],
+        "initializer_range": 0.02,  # with larger ones rounding shows in gradients
+    },
+    "out_hidden_size": 128,
+    "projector_hidden_size": 64,
+    "image_processor": {"max_image_tokens": 16},
 }
 TILES = [[56, 56], [56, 112], [112, 56], [112, 112]]
 LONG_TILES = [*TILES[1:], [168, 56], [56, 168]]
@@ -661,7 +690,7 @@ LINES: dict[str, dict[str, Any]] = {
         "image_processor": {"size": {"height": 28, "width": 28}},
         "text_config": {
             "num_hidden_layers": 4,
-            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "layer_types": ["hybrid_sliding", "hybrid"] * 2,
             "sliding_window_size": 16,
             "swa_num_attention_heads": 4,
             "swa_num_key_value_heads": 2,
@@ -672,6 +701,91 @@ LINES: dict[str, dict[str, Any]] = {
             "n_layers_per_attn_res_block": 2,
         },
         "vision_config": {"posemb_grid_size": 4, "projection_hidden_dim": 64},
+    },
+    "glm5_next": GLM
+    | {
+        "text_config": {
+            "num_hidden_layers": 4,
+            "layer_types": ["linear_attention", "indexed_attention"] * 2,
+            "mlp_layer_types": ["dense", *["sparse"] * 3],
+            "qk_rope_head_dim": 0,
+            "linear_head_dim": 16,
+            "linear_num_heads": 4,
+            "index_topk": 12,
+            "index_kpool": 4,
+            "index_head_dim": 16,
+            "index_n_heads": 16,
+            "hc_mult": 2,
+        },
+        "vision_config": {"projection_intermediate_size": 64},
+    },
+    "muse_glimmer": MUSE,
+    "muse_spark": MUSE
+    | {
+        "text_config": MUSE["text_config"] | {"moe_hidden_size": 32, "mlp_layer_types": ["dense", *["sparse"] * 3]},
+        "audio_config": {
+            "num_hidden_layers": 4,
+            "hidden_sizes": [8, 8, 8, 8],
+            "depths": [1, 1, 1, 1],
+            "out_hidden_size": 64,
+        },
+    },
+    "dots3_note": {
+        "marks": {
+            "image_token": "<|imgpad|>",
+            "video_token": "<|video_pad|>",
+            "audio_token": "<|audio_comp_pad|>",
+            "image_start_token": "<|img|>",
+            "image_end_token": "<|endofimg|>",
+        },
+        "placeholder": "<|img|><|imgpad|><|endofimg|>",
+        "image_processor": {"temporal_patch_size": 1},
+        "vision_config": {
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "hidden_size": 32,
+            "mlp_layer_types": ["dense", "sparse"],
+            "num_local_experts": 4,
+            "moe_intermediate_size": 32,
+            "adapter_in_dim": 32,
+            "adapter_out_dim": 64,
+        },
+        "audio_config": {
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "adapter_input_size": 32,
+            "adapter_out_dim": 64,
+            "downsample_hidden_size": 8,
+        },
+        "text_config": {
+            "hidden_size": 64,
+            "num_hidden_layers": 4,
+            "layer_types": ["indexed_attention", "sliding_attention"] * 2,
+            "qk_rope_head_dim": 8,
+            "index_topk": 12,
+            "index_head_dim": 16,
+            "index_n_heads": 16,
+            "shared_experts_intermediate_size": 32,
+            "swa_num_attention_heads": 2,
+            "swa_num_key_value_heads": 2,
+            "swa_q_lora_rank": 32,
+            "swa_kv_lora_rank": 16,
+            "swa_head_dim": 24,
+            "swa_qk_nope_head_dim": 16,
+            "swa_v_head_dim": 16,
+        },
+    },
+    "qwen2_5_omni_thinker": OMNI
+    | {
+        "processor_class": "Qwen2_5OmniProcessor",
+        "text_config": {"rope_parameters": SECTIONS},
+        "vision_config": {"window_size": 56, "fullatt_block_indexes": [1]},
+    },
+    "qwen3_omni_moe_thinker": QWEN3 | OMNI | {"processor_class": "Qwen3OmniMoeProcessor"},
+    "deepseek_vl_hybrid": {
+        "high_res_vision_config": {"image_size": 128, "patch_size": 8, "output_channels": 16, "window_size": 4, "global_attn_indexes": [1]},
+        "image_processor": {"high_res_size": {"height": 128, "width": 128}},
+        "processor": {"num_image_tokens": 16},
     },
     "lighton_ocr": {},
     "mistral_large4": {
