@@ -68,6 +68,8 @@ class Adapter:
         "model.vision_encoder",
     )
     """Where the vision tower is; the first that the model has."""
+    more_vision_modules: ClassVar[tuple[str, ...]] = ()
+    """Towers beside that one."""
     projector_modules: ClassVar[tuple[str, ...]] = (
         "model.multi_modal_projector",
         "model.connector",
@@ -271,7 +273,8 @@ class Adapter:
         """The part of the model that a parameter or module belongs to, by its dotted name."""
         if _below(parameter, self._present(self.projector_modules)):
             return "projector"
-        return "vision" if _below(parameter, self._present(self.vision_modules)[:1]) else "language"
+        vision = (*self._present(self.vision_modules)[:1], *self.more_vision_modules)
+        return "vision" if _below(parameter, vision) else "language"
 
     def forbidden_tokens(self) -> list[int]:
         """Token ids that a policy must never sample: they stand for or around images and video, or they pad."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
-from mr1.models.adapter import Adapter, Part
+from mr1.models.adapter import Adapter
 from mr1.models.attention import share_prompts
 from mr1.models.blocks import choose_by_position
 from mr1.models.llama4 import WithoutHead, lengthen_by_position
@@ -473,7 +473,7 @@ class HyperClova(QwenVL):
 
 
 class CohereCompass(QwenVL):
-    """North Vision: patches as Qwen's; windows count tokens, of which an image has more than positions; scaled logits."""
+    """North Vision: patches as Qwen's; windows count tokens, more than an image has positions; scaled logits."""
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
         places = mask.sum(-1)[:, 0] - 1  # how many tokens stand before each in its own sequence
@@ -496,20 +496,53 @@ class Muse(QwenVL):
 
 
 class Inkling(Packed):
-    """Inkling 2: short convolutions in every layer, keys weighed by distance; capped logits."""
+    """Inkling, Inkling 2: short convolutions in every layer, keys weighed by distance; scaled or capped logits."""
 
     packs = False
     causal = False
     plain_because = "has short convolutions in every layer, which no mask reaches"
+    projector_modules = ("model.vision_tower.merger", "model.vision_tower.final_norm")
 
     def head(self) -> nn.Module:
-        return _capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)
+        return _capped(super().head(), getattr(self.model.config.get_text_config(), "final_logit_softcapping", None))
+
+    def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:
+        scale = getattr(self.model.config.get_text_config(), "logits_mup_width_multiplier", 1.0)
+        return super().hidden_states(*arguments, **named) / scale
+
+    def forbidden_tokens(self) -> list[int]:
+        known = self.model.config.get_text_config().unpadded_vocab_size or self.vocabulary()
+        return sorted({*super().forbidden_tokens(), *range(known, self.vocabulary())})
+
+
+class Dots3(Packed):
+    """Dots 3 Note: patches as Qwen's; layers with a window, and layers that choose keys."""
+
+    packs = False
+    causal = False
+    projector_modules = ("model.vision_tower.merger",)
+    plain_because = "has layers with a window, and layers that choose the keys that a token sees in its row"
+
+
+class DeepseekHybrid(Packed):
+    """DeepSeek-VL 7B: a second tower, for larger images, whose features are added to the first's."""
+
+    more_vision_modules = (
+        "model.high_res_vision_model",
+        "model.high_res_vision_neck",
+        "model.high_res_vision_proj",
+        "model.high_res_vision_alpha",
+    )
+
+
+class LightOn(Pixtral):
+    """LightOnOCR: Pixtral's tower under another name."""
+
+    projector_modules = ("model.vision_projection",)
 
 
 class Omni(QwenVL):
     """The part of Qwen's Omni models that reads and writes text."""
-
-    projector_modules = ("visual.merger", "visual.merger_list", "model.visual.merger", "model.visual.merger_list")
 
     def positions(self, input_ids: Tensor, vision: dict[str, Tensor]) -> tuple[Tensor, int]:
         if not vision:
@@ -532,13 +565,11 @@ class VideoLlava(Packed):
     """Video-LLaVA: a tower for images, and one for videos, which MR1 leaves alone."""
 
     vision_modules = ("model.image_tower",)
+    more_vision_modules = ("model.video_tower",)
 
     def encoder_output(self, features: Sequence[Features]) -> Any:
         # Where the numbers of tokens are compared features must have three axes.
         return SimpleNamespace(pooler_output=super().encoder_output(features).pooler_output[None])
-
-    def part_of(self, parameter: str) -> Part:
-        return "vision" if parameter.startswith("model.video_tower.") else super().part_of(parameter)
 
 
 class Qwen4(QwenVL):
@@ -573,6 +604,7 @@ class Lfm3(QwenVL):
 
     packs = False
     causal = False
+    projector_modules = ("model.multi_modal_projector",)
     plain_because = "has both convolutions, which no mask reaches, and layers with a window"
 
 
@@ -585,6 +617,12 @@ class MistralLarge4(Pixtral):
 
     def head(self) -> nn.Module:
         return _capped(super().head(), self.model.config.text_config.final_logit_softcapping)
+
+
+class DeepseekOcr2(Step):
+    """DeepSeek-OCR 2: images as Step's."""
+
+    projector_modules = ("model.multi_modal_projector", "model.view_separator")
 
 
 class NemotronWithoutHead:
@@ -680,9 +718,11 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "glm5_next": Glm5Next,
     "qwen2_5_omni_thinker": Omni,
     "qwen3_omni_moe_thinker": Omni,
+    "deepseek_ocr2": DeepseekOcr2,
+    "dots3_note": Dots3,
     "inkling2": Inkling,
     "inkling_mm_model": Inkling,
-    "deepseek_vl_hybrid": Packed,
+    "deepseek_vl_hybrid": DeepseekHybrid,
     "qwen4_exp": Qwen4,
     "cohere_compass": CohereCompass,
     "lfm3_vl": Lfm3,
@@ -691,7 +731,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "vipllava": Packed,
     "idefics2": Idefics2,
     "aria": Packed,
-    "lighton_ocr": Pixtral,
+    "lighton_ocr": LightOn,
     "mistral_large4": MistralLarge4,
     "minicpm_ocr": MiniCPMV,
     "deepseek_vl": Packed,

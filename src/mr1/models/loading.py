@@ -190,8 +190,8 @@ def _attention(config: Any, loading: Loading) -> str:
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
     known = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    only_eager = known and not MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]._supports_sdpa
-    return "eager" if only_eager else loading.attention
+    model_class: Any = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)] if known else None
+    return "eager" if known and not model_class._supports_sdpa else loading.attention
 
 
 def _shapes(config: Any, loading: Loading) -> Any:

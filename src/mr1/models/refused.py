@@ -9,23 +9,27 @@ CROSSED = (
     "its language model looks at images in layers of its own (cross attention), not as tokens of the prompt; choose a "
     "model that reads images as tokens, such as Qwen/Qwen2-VL-2B-Instruct"
 )
-ENCODES = (
-    "an encoder reads the prompt and a decoder writes the answer; MR1 trains models that go on writing behind the prompt"
+DISCRETE = (
+    "it reads an image as words of a vocabulary of images, which it also writes; MR1 trains models that read images as "
+    "features of a vision tower"
 )
+ENCODES = "an encoder reads the prompt and a decoder writes the answer; choose a model that writes on behind its prompt"
 FIXED = "its processor takes no prompt without an image, and was made for one prompt alone:"
 QUESTIONED = (
     "what it sees of an image depends on the question, so that images can't be encoded apart; choose a model such as "
     "LLaVA, where they can"
 )
 WITHIN = (
-    "in transformers it has no image features apart from its language model (get_image_features, mm_encoder_outputs), so "
-    "that images can't be encoded once and shared; choose a newer model, such as Qwen/Qwen2-VL-2B-Instruct"
+    "in transformers it has no image features apart from its language model (get_image_features, mm_encoder_outputs); "
+    "choose a newer model, such as Qwen/Qwen2-VL-2B-Instruct"
 )
 
 REFUSED: dict[str, str] = {
     "blip": CAPTIONS,
     "blip-2": CAPTIONS,
-    "diffusion_gemma": "it writes whole blocks by diffusion, not token by token; choose Gemma 4, which it was made from",
+    "chameleon": DISCRETE,
+    "diffusion_gemma": "it writes whole blocks by diffusion, not one token after another; choose Gemma 4",
+    "emu3": DISCRETE,
     "evolla": "it reads proteins, not images",
     "florence2": ENCODES,
     "fuyu": CAPTIONS,
@@ -42,10 +46,11 @@ REFUSED: dict[str, str] = {
     "pix2struct": ENCODES,
     "pp_chart2table": f"{FIXED} to make a table of a chart",
     "pp_formulanet": ENCODES,
-    "shieldgemma2": "its processor turns an image into questions of its own, one for each policy; train Gemma 3, which it "
-    "was made from",
+    "shieldgemma2": "its processor asks questions of its own about an image, one for each policy; choose Gemma 3",
     "t5gemma2": ENCODES,
     "udop": ENCODES,
+    "unlimited_ocr": "it sees what it has written through a window while it writes, but as a whole when that is scored: it "
+    "would learn other than it samples; choose DeepSeek-OCR 2",
     "vision-encoder-decoder": ENCODES,
 }
 """By `model_type` in transformers, in words that follow "can't be trained: "."""

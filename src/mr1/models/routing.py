@@ -84,8 +84,10 @@ def _routers(layer: nn.Module) -> list[Any]:
 
 
 def _experts(router: nn.Module) -> int:
-    """How many experts a router knows; 0 for what is no router."""
-    return next((weight.shape[0] for weight in router.parameters() if weight.ndim == 2), 0)
+    """How many experts a router chooses among; 0 for what is no router."""
+    scored = next((weight.shape[0] for weight in router.parameters() if weight.ndim == 2), 0)
+    # Some score experts, too, that every token passes.
+    return min(scored, getattr(router, "num_experts", scored))
 
 
 def _take_off(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -99,7 +99,7 @@ class VLM:
             for header in (True, False)
         )
         encoded = self.encoded(sample, text)
-        vision = {name: encoded[name] for name in self.adapter.vision_arguments if name in encoded}
+        vision = {name: torch.as_tensor(encoded[name]) for name in self.adapter.vision_arguments if name in encoded}
         input_ids = encoded["input_ids"][0]
         positions, following = self.adapter.positions(input_ids, vision)
         prompt = Prompt(sample, text, input_ids, vision, positions, following, opened_by(text, without))

@@ -55,11 +55,18 @@ HYBRID = QWEN3 | {
     "vision_config": {"patch_size": 16, "num_position_embeddings": 256},
 }
 OMNI = {
-    "marks": QWEN_MARKS | {"audio_token": "<|AUDIO|>", "audio_bos_token": "<|audio_bos|>", "audio_eos_token": "<|audio_eos|>"},
+    "marks": QWEN_MARKS
+    | {"audio_token": "<|AUDIO|>", "audio_bos_token": "<|audio_bos|>", "audio_eos_token": "<|audio_eos|>"},
     "placeholder": QWEN["placeholder"],
     "tokens": {"vision_start_token_id": "<|vision_start|>", "audio_start_token_id": "<|audio_bos|>"},
     "image_processor_of": "qwen2_vl",
-    "audio_config": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32, "output_dim": 64},
+    "audio_config": {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "output_dim": 64,
+    },
 }
 GLM = {
     "marks": {
@@ -132,7 +139,7 @@ MINICPM = {
     "vision_config": {"image_size": 112, "patch_size": 7},
     "image_processor": {"scale_resolution": 84, "max_slice_nums": 3},
 }
-MUSE = {
+MUSE: dict[str, Any] = {
     "marks": {
         "image_token": "<|patch|>",
         "image_start_token": "<|image_start|>",
@@ -546,14 +553,15 @@ LINES: dict[str, dict[str, Any]] = {
     "glm_ocr": GLM | {"processor_class": "Glm46VProcessor", "image_processor_of": "glm46v"},
     "glmga": GLM | {"processor_class": "Glm46VProcessor"},
     "cosmos3_omni": QWEN3 | {"processor_class": "Qwen3VLProcessor"},
-    "cosmos3_edge": QWEN3 | {"text_config": {"head_dim": 16, "rope_parameters": INTERLEAVED}, "projector_hidden_size": 64},
+    "cosmos3_edge": QWEN3
+    | {"text_config": {"head_dim": 16, "rope_parameters": INTERLEAVED}, "projector_hidden_size": 64},
     "qwen4_exp": QWEN3
     | {
         "text_config": {
             "num_hidden_layers": 4,
             "layer_types": ["linear_attention", "indexed_attention"] * 2,
             "head_dim": 16,
-            "rope_parameters": HYBRID["text_config"]["rope_parameters"],
+            "rope_parameters": INTERLEAVED | {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5},
             "hc_count": 2,
             "hc_lowrank": 8,
             "ple_layer_ids": [1, 3],
@@ -621,7 +629,11 @@ LINES: dict[str, dict[str, Any]] = {
     },
     "granite_docling": {
         "marks": {f"row_{row}_col_{col}_token": f"<row_{row}_col_{col}>" for row in (1, 2, 3) for col in (1, 2, 3)}
-        | {"image_token": "<image>", "fake_image_token": "<fake_token_around_image>", "global_image_tag": "<global-img>"},
+        | {
+            "image_token": "<image>",
+            "fake_image_token": "<fake_token_around_image>",
+            "global_image_tag": "<global-img>",
+        },
         "placeholder": "<image>",
         "text_config": {"hidden_size": 64},
         "vision_config": {"image_size": 64, "patch_size": 8, "out_hidden_size": 64, "deepstack_visual_indexes": [0]},
@@ -702,6 +714,23 @@ LINES: dict[str, dict[str, Any]] = {
         },
         "vision_config": {"posemb_grid_size": 4, "projection_hidden_dim": 64},
     },
+    "inkling_mm_model": {
+        "image_processor": {"size": {"height": 32, "width": 32}},
+        "text_config": {
+            "num_hidden_layers": 4,
+            "layer_types": ["hybrid_sliding", "hybrid"] * 2,
+            "mlp_layer_types": ["dense", *["sparse"] * 3],
+            "sliding_window_size": 16,
+            "swa_num_attention_heads": 4,
+            "swa_num_key_value_heads": 2,
+            "swa_head_dim": 16,
+            "d_rel": 8,
+            "rel_extent": 32,
+            "log_scaling_n_floor": 16,
+            "logits_mup_width_multiplier": 2.0,
+        },
+        "vision_config": {"patch_size": 32, "num_hidden_layers": 6},
+    },
     "glm5_next": GLM
     | {
         "text_config": {
@@ -761,7 +790,15 @@ LINES: dict[str, dict[str, Any]] = {
             "hidden_size": 64,
             "num_hidden_layers": 4,
             "layer_types": ["indexed_attention", "sliding_attention"] * 2,
+            # Sizes that differ between its layers are not among those that are set for all families.
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "head_dim": 24,
+            "q_lora_rank": 32,
+            "kv_lora_rank": 16,
             "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 16,
+            "v_head_dim": 16,
             "index_topk": 12,
             "index_head_dim": 16,
             "index_n_heads": 16,
@@ -783,9 +820,43 @@ LINES: dict[str, dict[str, Any]] = {
     },
     "qwen3_omni_moe_thinker": QWEN3 | OMNI | {"processor_class": "Qwen3OmniMoeProcessor"},
     "deepseek_vl_hybrid": {
-        "high_res_vision_config": {"image_size": 128, "patch_size": 8, "output_channels": 16, "window_size": 4, "global_attn_indexes": [1]},
+        "high_res_vision_config": {
+            "image_size": 128,
+            "patch_size": 8,
+            "output_channels": 16,
+            "window_size": 4,
+            "global_attn_indexes": [1],
+        },
         "image_processor": {"high_res_size": {"height": 128, "width": 128}},
         "processor": {"num_image_tokens": 16},
+    },
+    # It makes 144 tokens of an image of up to 768 pixels a side, whatever its configuration.
+    "deepseek_ocr2": {
+        "image_token": "<image>",
+        "marks": {"image_token": "<image>"},
+        "text_config": {"num_hidden_layers": 2, "mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
+        "vision_config": {
+            "sam_config": {
+                "image_size": 768,
+                "patch_size": 64,
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "output_channels": 16,
+                "window_size": 4,
+                "global_attn_indexes": [1],
+                "mlp_dim": 64,
+                "downsample_channels": [16, 32],
+            },
+            "encoder_config": {
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+            },
+        },
+        "image_processor": {"size": {"height": 768, "width": 768}},
     },
     "lighton_ocr": {},
     "mistral_large4": {

@@ -95,7 +95,8 @@ def _small(config: Any, tokens: Mapping[str, int], vision: bool = False) -> dict
     if not parts:
         for name, value in (VISION if vision else LANGUAGE).items():
             small |= {name: _like(present, value)} if (present := _present(config, name)) is not None else {}
-    if "kv_lora_rank" in small:  # each head has keys of its own, and a part of its width rotates
+    # Each head has keys of its own, and a part of its width rotates.
+    if {"kv_lora_rank", "num_attention_heads"} <= small.keys():
         small |= {"head_dim": small["qk_rope_head_dim"], "num_key_value_heads": small["num_attention_heads"]}
     rotary = _present(config, "rope_parameters")
     if isinstance(rotary, dict) and "mrope_section" in rotary:
