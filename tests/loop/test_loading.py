@@ -16,7 +16,8 @@ from mr1.config import EVALUATION_PROMPT, PROMPT, Loading
 from mr1.errors import UserError
 from mr1.models import VLM, load_vlm
 from mr1.models.loading import BUNDLED
-from mr1.models.small import build_small
+from mr1.models.refused import REFUSED
+from mr1.models.small import build_small, families
 from mr1.types import Sample
 
 pytestmark = pytest.mark.loop
@@ -121,10 +122,17 @@ def test_a_family_whose_images_can_not_be_encoded_apart(folder: Path) -> None:
     vision |= {"attention_heads": 2, "image_size": 28, "vision_output_dim": 32, "intermediate_layers_indices": [0]}
     config = MllamaConfig(vision_config=vision, text_config=text)
     MllamaForConditionalGeneration(config).save_pretrained(folder)
-    assert _message(folder) == (
-        "model: the family 'mllama' can't be trained: in transformers it has no image features apart from its language "
-        "model (get_image_features, mm_encoder_outputs)"
-    )
+    assert _message(folder) == f"model: the family 'mllama' can't be trained: {REFUSED['mllama']}"
+
+
+def test_families_that_can_not_be_trained_are_refused_in_one_line(tmp_path: Path) -> None:
+    assert REFUSED.keys() <= set(families())
+    for family, reason in REFUSED.items():
+        with pytest.raises(UserError) as caught:
+            build_small(family, tmp_path / family)
+        assert str(caught.value) == f"model: the family '{family}' can't be trained: {reason}"
+        assert "\n" not in reason
+        assert not reason.endswith(".")
 
 
 def test_dtype_and_attention_reach_the_model(folder: Path) -> None:

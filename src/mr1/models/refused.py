@@ -49,8 +49,8 @@ REFUSED: dict[str, str] = {
     "shieldgemma2": "its processor asks questions of its own about an image, one for each policy; choose Gemma 3",
     "t5gemma2": ENCODES,
     "udop": ENCODES,
-    "unlimited_ocr": "it sees what it has written through a window while it writes, but as a whole when that is scored: it "
-    "would learn other than it samples; choose DeepSeek-OCR 2",
+    "unlimited_ocr": "it sees what it has written through a window while it writes, but as a whole when that is "
+    "scored, and would learn other than it samples; choose DeepSeek-OCR 2",
     "vision-encoder-decoder": ENCODES,
 }
 """By `model_type` in transformers, in words that follow "can't be trained: "."""
