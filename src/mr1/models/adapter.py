@@ -39,7 +39,7 @@ VISION_TOKENS = (
 )
 """Where configurations name the token ids that stand for, or around, what is not text."""
 VISION_MARK = re.compile(
-    r"image|img|<im_|res_im_|patch|tile|slice|frame_|vision|video|media_|audio|row_\d+_col_\d+", re.IGNORECASE
+    r"image|img|<im_|res_im_|patch|tile|slice|frame_|vision|video|vid_|media_|audio|<so_|row_\d+_col_\d+", re.IGNORECASE
 )
 """What is in the name of a special token that stands for, or around, what is not text."""
 
