@@ -255,11 +255,15 @@ class Adapter:
 
     def head(self) -> nn.Module:
         """The module that turns hidden states into logits over the vocabulary."""
-        return self.model.get_output_embeddings()
+        return self.output_embeddings()
 
     def vocabulary(self) -> int:
         """V, the number of logits."""
-        return int(self.model.get_output_embeddings().weight.shape[0])
+        return int(self.output_embeddings().weight.shape[0])
+
+    def output_embeddings(self) -> Any:
+        """The linear layer at the model's end."""
+        return self.model.get_output_embeddings()
 
     def vision_tower(self) -> nn.Module:
         """The module that each image passes through."""

@@ -592,11 +592,8 @@ class NemotronOmni(Packed):
     def without_head(self, model: Any) -> Any:
         return NemotronWithoutHead(model)
 
-    def head(self) -> nn.Module:
+    def output_embeddings(self) -> Any:
         return self.model.language_model.lm_head
-
-    def vocabulary(self) -> int:
-        return self.model.language_model.lm_head.out_features
 
 
 class Lfm3(QwenVL):

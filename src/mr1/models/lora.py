@@ -149,7 +149,7 @@ def _without_deprecations() -> Iterator[None]:
 
 def _linear_layers(vlm: VLM, parts: set[Part]) -> list[str]:
     """The linear layers of these parts by their dotted names, without the head."""
-    head = vlm.model.get_output_embeddings()
+    head = vlm.adapter.output_embeddings()
     return [
         name
         for name, module in vlm.model.named_modules()

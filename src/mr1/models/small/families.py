@@ -155,7 +155,7 @@ MUSE: dict[str, Any] = {
         "num_attention_heads": 4,
         "hidden_size": 64,
         "layer_types": [*["sliding_attention"] * 3, "full_attention"],
-        "initializer_range": 0.02,  # with larger ones rounding shows in gradients
+        "initializer_range": 0.005,  # with larger ones rounding shows in gradients
     },
     "out_hidden_size": 128,
     "projector_hidden_size": 64,
@@ -874,6 +874,11 @@ LINES: dict[str, dict[str, Any]] = {
     "minicpm_ocr": MINICPM,
     "deepseek_vl": {"processor": {"num_image_tokens": 16}},
     "janus": {
+        "marks": {
+            "boi_token": "<begin_of_image>",
+            "eoi_token": "<end_of_image>",
+            "image_token": "<image_placeholder>",
+        },
         "vision_config": {"projection_dim": 64},
         "vq_config": {
             "num_embeddings": 64,

@@ -11,7 +11,9 @@ from mr1.errors import MissingPackageError, UserError
 from mr1.models.loading import BUNDLED
 from mr1.models.processors import images_only, processor_class
 
-TEXT_TOKENS = frozenset({"bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "decoder_start_token"})
+TEXT_TOKENS = frozenset(
+    {"bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "decoder_start_token", "user_token"}
+)
 """Tokens that have nothing to do with images."""
 SIDE, LARGE_SIDE = 56, 112
 """What image processors scale to, in pixels."""
