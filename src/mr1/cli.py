@@ -280,7 +280,7 @@ def check(
         checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
     else:
         checks = check_families(Loading(**given), console.say)
-    console.show(check_table(checks))
+    console.show(check_table(checks), whole=True)
 
 
 def _check_all() -> None:
@@ -289,7 +289,7 @@ def _check_all() -> None:
 
     verdicts = list(all_verdicts())
     console = Console()
-    console.show(verdict_table(verdicts))
+    console.show(verdict_table(verdicts), whole=True)
     console.say(in_words(verdicts))
     if not all(each.right for each in verdicts):
         raise typer.Exit(1)

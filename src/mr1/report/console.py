@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mr1.models.check import Check
     from mr1.models.verdicts import Verdict
 
+WHOLE = 1000
+"""More columns than any table has."""
 LOG_WIDTH = 120
 """Columns where there is no terminal, so that the table's cells keep to one line."""
 DESCRIPTION = TextColumn("{task.description}", markup=False)
@@ -40,9 +42,12 @@ class Console:
         """A line."""
         self.rich.print(Text(text), soft_wrap=True)
 
-    def show(self, table: Table) -> None:
-        """A table."""
-        self.rich.print(table)
+    def show(self, table: Table, whole: bool = False) -> None:
+        """A table; where there is no terminal, and it is to be `whole`, as wide as it is."""
+        if whole and not self.rich.is_terminal:
+            self.rich.print(table, width=WHOLE, crop=False)
+        else:
+            self.rich.print(table)
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
