@@ -20,7 +20,6 @@ from mr1.estimate.ledger import LimitExceededError
 from mr1.estimate.measure import measure, widen
 from mr1.estimate.sizes import parse_size
 from mr1.estimate.step import LOOKED_AT, estimate, held_out
-from mr1.models.families import ADAPTERS
 from mr1.models.small import build_small
 from mr1.models.vlm import VLM
 from mr1.tasks import load_task
@@ -73,8 +72,10 @@ def test_each_phase_is_within_a_fifth_of_what_was_measured(
     assert estimated == pytest.approx(measured, rel=0.2)
 
 
-@pytest.mark.parametrize("family", ADAPTERS)
-def test_every_family_is_estimated(
+@pytest.mark.parametrize(
+    "family", ["glm4v_moe", "hunyuan_vl", "gemma4", "minicpmv4_6", "qwen3_vl_moe", "video_llama_3"]
+)
+def test_families_of_all_kinds_are_estimated(
     family: str,
     make_config: Callable[..., Config],
     build_family: Callable[[str, Path], None],

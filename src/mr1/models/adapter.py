@@ -1,7 +1,7 @@
 """What differs between model families, and nothing else.
 
 The rest of MR1 is generic over `AutoModelForImageTextToText`. This class does what holds for all of them; a family
-whose packed rows are known to be exact has a class in `families.py`. One that isn't listed still trains, by plain rows.
+whose packed rows are known to be exact has a class in `families/`. One that isn't listed still trains, by plain rows.
 """
 
 from __future__ import annotations
