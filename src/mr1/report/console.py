@@ -44,10 +44,11 @@ class Console:
 
     def show(self, table: Table, whole: bool = False) -> None:
         """A table; where there is no terminal, and it is to be `whole`, as wide as it is."""
+        width = self.rich.width
         if whole and not self.rich.is_terminal:
-            self.rich.print(table, width=WHOLE, crop=False)
-        else:
-            self.rich.print(table)
+            self.rich.width = WHOLE
+        self.rich.print(table)
+        self.rich.width = width
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
