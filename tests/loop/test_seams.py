@@ -108,12 +108,12 @@ def test_a_critic_is_trained_and_resumed(start: Started, budget: int) -> None:
 
 
 def test_a_methods_modules_are_in_the_estimate(start: Started) -> None:
-    """A head of a width and a bias, twice; one of them learns, with a gradient and two moments."""
+    """A head of a width and a bias, twice; one of them learns, with a gradient, two moments and the number of steps."""
     with_it = estimate(start(f"{OWN}:Critic", name="with").config, "cpu").phases["update"]
     without = estimate(start("grpo", name="without").config, "cpu").phases["update"]
     size = 4 * (192 + 1)
     assert with_it["method's modules"] == 2 * size
-    assert with_it["AdamW moments"] - without["AdamW moments"] == 2 * size
+    assert with_it["AdamW moments"] - without["AdamW moments"] == 2 * size + 2 * 4
     assert "method's modules" not in without
 
 

@@ -61,7 +61,7 @@ class Estimate:
     """Tokens of the longest prompt of the largest evaluation; 0 where the run has none."""
     host: int
     """Bytes of images in the host's memory, where they wait: the next step's, made ahead, beside those of the larger of
-    this step's and an evaluation's batch. They are in no phase, but on a CPU in each."""
+    this step's and an evaluation's batch. They are in no phase."""
 
     @property
     def peak(self) -> int:
@@ -88,9 +88,6 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
     evaluated = held_out(policy, config)
     host = _images_size(prompts) + max(map(_images_size, (prompts, evaluated)))
     with dry_run(device, limit) as ledger:
-        if device == "cpu":  # whose memory is the host's
-            waiting = torch.empty(host // 4, device="meta")
-            ledger.name("images", [waiting])
         make_policy(policy, config)
         policy.model.to("meta")  # peft makes its weights on the CPU
         ledger.name("weights", _tensors(policy.model))

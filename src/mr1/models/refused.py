@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mr1.errors import UserError
 
-CAPTIONS = "it describes images, but was never tuned for a chat and has no chat template; choose a model that was"
+CAPTIONS = "it describes images, and has no chat template; choose a model that was tuned for a chat"
 CROSSED = (
     "its language model looks at images in layers of its own (cross attention), not as tokens of the prompt; choose a "
     "model that reads images as tokens, such as Qwen/Qwen2-VL-2B-Instruct"

@@ -113,7 +113,8 @@ def verdict(family: str, folder: Path) -> Verdict:
         reason = "" if vlm.adapter.packs else vlm.adapter.plain_because
         measured = Verdict(family, vlm.adapter.way, reason, check_model(vlm), conduct(vlm, folder))
     except (UserError, UnusableError) as error:
-        return Verdict(family, REFUSED, str(error).replace(f"{folder}/", ""))
+        reason = str(error).replace(f"{folder}/", "").removeprefix("model: ").removeprefix(f"{family}: ")
+        return Verdict(family, REFUSED, reason.removeprefix(f"the family '{family}' can't be trained: "))
     except Exception as error:  # the table goes on with the next family
         return Verdict(family, FAILED, " ".join(f"{type(error).__name__}: {error}".split()))
     return measured
