@@ -52,7 +52,11 @@ SECTIONS = {"mrope_section": [6, 5, 5]}
 OWN: dict[str, dict[str, Any]] = {
     "qwen2_vl": {"text_config": {"rope_parameters": SECTIONS}, "vision_config": {"hidden_size": WIDTH}},
     "gemma3": {
-        "text_config": {"layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 2, "sliding_window": 512}
+        "text_config": {
+            "num_hidden_layers": 12,
+            "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 2,
+            "sliding_window": 512,
+        }
     },
     "qwen3_5": {
         "text_config": {
