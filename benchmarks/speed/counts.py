@@ -49,8 +49,8 @@ class Counter:
         self.image_processor.preprocess = preprocess
 
     def _vision(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        images = kwargs["grid_thw"] if "grid_thw" in kwargs else [*args, *kwargs.values()][-1]
-        self._add("vision_images", len(images))
+        given = [kwargs[name] for name in ("grid_thw", "pixel_values") if name in kwargs] or args[-1:]
+        self._add("vision_images", len(given[0]))
         self._add("vision_calls", 1)
 
     def _language(self, _: Any, args: tuple[Any, ...]) -> None:
