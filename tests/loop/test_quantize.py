@@ -133,3 +133,10 @@ def test_it_needs_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
     with pytest.raises(UserError, match=r"loading.quantize: needs the package bitsandbytes; .*mr1\[quantize\]"):
         load_vlm("tiny", Loading(quantize="nf4"))
+
+
+def test_the_head_stays_whole_where_its_logits_are_capped(tmp_path: Path) -> None:
+    build_small("gemma4", tmp_path)
+    four = load_vlm(str(tmp_path), Loading(quantize="nf4"))
+    assert type(four.adapter.output_embeddings()).__name__ != "Linear4bit"
+    assert any(type(module).__name__ == "Linear4bit" for module in four.model.modules())

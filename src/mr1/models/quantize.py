@@ -61,7 +61,7 @@ def is_four_bit(layer: nn.Module) -> bool:
 
 
 def _linear_layers(model: Any, adapter: Adapter) -> list[tuple[str, Any]]:
-    head = adapter.head()
+    head = adapter.output_embeddings()  # not `head()`, which some families wrap
     return [
         (name, module)
         for name, module in model.named_modules()

@@ -74,7 +74,8 @@ def watch_routers(model: Any) -> bool:
     for number, (_, router) in enumerate(with_experts):
         turn(router, _watched)
         router.number = number
-    for layer, _ in layers:
+    for layer, routers in layers:
+        layer.mr1_routers = routers  # a list, so that they don't become its modules once more
         layer.register_forward_pre_hook(_take_off, with_kwargs=True)
     return True
 
@@ -90,9 +91,9 @@ def _experts(router: nn.Module) -> int:
     return min(scored, getattr(router, "num_experts", scored))
 
 
-def _take_off(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _take_off(layer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     routing = named.pop("routing", None)
-    for router in _routers(layer):
+    for router in layer.mr1_routers:
         router.routing = routing
     return arguments, named
 

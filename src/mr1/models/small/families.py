@@ -167,6 +167,18 @@ WINDOWS = {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["
 SIGLIP = {"model_type": "siglip_vision_model", "vision_use_head": False}
 OVIS_MARKS = ("START", "GRID", "COL", "ROW", "END")
 
+INKLING = {
+    "num_hidden_layers": 4,
+    "layer_types": ["hybrid_sliding", "hybrid"] * 2,
+    "sliding_window_size": 16,
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 16,
+    "d_rel": 8,
+    "rel_extent": 32,
+    "log_scaling_n_floor": 16,
+}
+
 LINES: dict[str, dict[str, Any]] = {
     "qwen2_vl": QWEN | {"text_config": {"rope_parameters": SECTIONS}, "vision_config": {"hidden_size": 64}},
     "qwen2_5_vl": QWEN
@@ -701,15 +713,7 @@ LINES: dict[str, dict[str, Any]] = {
     "inkling2": {
         "image_processor": {"size": {"height": 28, "width": 28}},
         "text_config": {
-            "num_hidden_layers": 4,
-            "layer_types": ["hybrid_sliding", "hybrid"] * 2,
-            "sliding_window_size": 16,
-            "swa_num_attention_heads": 4,
-            "swa_num_key_value_heads": 2,
-            "swa_head_dim": 16,
-            "d_rel": 8,
-            "rel_extent": 32,
-            "log_scaling_n_floor": 16,
+            **INKLING,
             "n_layers_per_attn_res_block": 2,
         },
         "vision_config": {"posemb_grid_size": 4, "projection_hidden_dim": 64},
@@ -717,16 +721,8 @@ LINES: dict[str, dict[str, Any]] = {
     "inkling_mm_model": {
         "image_processor": {"size": {"height": 32, "width": 32}},
         "text_config": {
-            "num_hidden_layers": 4,
-            "layer_types": ["hybrid_sliding", "hybrid"] * 2,
             "mlp_layer_types": ["dense", *["sparse"] * 3],
-            "sliding_window_size": 16,
-            "swa_num_attention_heads": 4,
-            "swa_num_key_value_heads": 2,
-            "swa_head_dim": 16,
-            "d_rel": 8,
-            "rel_extent": 32,
-            "log_scaling_n_floor": 16,
+            **INKLING,
             "logits_mup_width_multiplier": 2.0,
         },
         "vision_config": {"patch_size": 32, "num_hidden_layers": 6},
