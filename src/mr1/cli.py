@@ -247,10 +247,10 @@ def report(
 def check(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Models; none for a small one of each known family."),
+        typer.Argument(metavar="[MODEL]...", help="Models."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="A small one of every family that the installed transformers has.")
+        bool, typer.Option("--all", help="A small model of every family that the installed transformers has.")
     ] = False,
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
@@ -269,18 +269,16 @@ def check(
     if every:
         _check_all()
         return
-    from mr1.config import Loading
-    from mr1.models.check import check_families, check_model
+    if not models:
+        raise UserError("name a model, or give --all for a small one of every family")
+    from mr1.models.check import check_model
     from mr1.models.loading import load_vlm
     from mr1.models.saved import own_loading
     from mr1.report.console import Console, check_table
 
-    given, console = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles), Console()
-    if models:
-        checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
-    else:
-        checks = check_families(Loading(**given), console.say)
-    console.show(check_table(checks), whole=True)
+    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles)
+    checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
+    Console().show(check_table(checks), whole=True)
 
 
 def _check_all() -> None:

@@ -1,4 +1,4 @@
-"""Does a model do under MR1 what it does under transformers? Measured, for one model or for every family in small.
+"""Does a model do under MR1 what it does under transformers? Measured on one model.
 
 Four groups are scored at once: prompts with one, two, no and three images of several sizes, each with completions of
 unequal lengths. What is compared: log-probs and gradients of the rows that MR1 would use with those of plain rows, and
@@ -8,11 +8,9 @@ What is counted: tokens through the language model, images through the vision to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,11 +18,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mr1.config import Loading
-from mr1.errors import MissingPackageError
-from mr1.models.families import ADAPTERS
-from mr1.models.loading import load_vlm
-from mr1.models.small import build_small
 from mr1.models.vlm import VLM, chat
 from mr1.train.packing import Rows, make_rows, plain_rows
 from mr1.train.scoring import token_logprobs
@@ -34,8 +27,6 @@ SIZES = ((96, 64), (64, 128), (120, 120))
 """Width and height of the images."""
 IMAGES = (1, 2, 0, 3)
 """Images of each group."""
-CHECKED = (*ADAPTERS,)
-"""Families that are measured where none is named."""
 TEMPLATE = "{question}"
 LENGTHS = (5, 9, 2)
 """Tokens of each group's completions."""
@@ -82,23 +73,6 @@ def check_model(vlm: VLM, seed: int = 0) -> Check:
         plain_tokens=_tokens(plain),
         encoded=_encoded(vlm, groups) / once,
     )
-
-
-def check_families(loading: Loading, say: Callable[[str], None] = print) -> list[Check]:
-    """Measure a small random model of every family that has an adapter of its own, and of one that hasn't.
-
-    `say` is told of families that are left out because a package is missing.
-    """
-    checks = []
-    with TemporaryDirectory() as folder:
-        for family in CHECKED:
-            try:
-                build_small(family, Path(folder) / family)
-            except MissingPackageError as error:
-                say(f"left out: {error}")
-                continue
-            checks.append(check_model(load_vlm(str(Path(folder) / family), loading)))
-    return checks
 
 
 def example_groups(vlm: VLM, seed: int = 0) -> list[Group]:
