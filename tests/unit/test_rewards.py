@@ -17,6 +17,7 @@ from mr1.judge.pool import side_by_side
 from mr1.rewards import REWARDS, score_groups
 from mr1.rewards.accuracy import _Count, accuracy, accuracy_r1v, take_undecided
 from mr1.rewards.format import well_formed, well_formed_r1v
+from mr1.rewards.words import other_script, repetition, script_of
 from mr1.types import Group, Sample
 
 
@@ -160,3 +161,56 @@ def test_threads_count_what_was_not_decided_together() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count.add, [1] * 500))
     assert (count.take(), count.take()) == (500, 0)
+
+
+WORDS = [f"word{number}" for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("words", "score"),
+    [
+        ([], 0.0),
+        (["so"] * 19, 0.0),
+        (WORDS, 0.0),
+        # 21 n-grams, of which one is different from the others.
+        (["so"] * 40, -20 / 21),
+        # 41 n-grams: the last is the first again.
+        ([*WORDS, *WORDS[:20]], -1 / 41),
+        ([*WORDS, *map(str.upper, WORDS[:20])], -1 / 41),
+    ],
+)
+def test_repetition(words: list[str], score: float) -> None:
+    assert repetition("\n".join(words)) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "score"),
+    [
+        ("How many items are there?", "<think>two red cubes</think><answer>2</answer>", 0.0),
+        # 4 letters of 16 are another script's.
+        ("How many items are there?", "there are some红色方块", -4 / 16),
+        ("How many items are there?", "Там есть", -1.0),
+        ("How many items are there?", "x = 2, π is 3.14, Δ and ∠ΑΒΓ", 0.0),
+        ("如图，∠ABC=40°，ABCD是圆，求∠BCD", r"<think>因为 \frac{1}{2} AB = 3 cm，sin x，ABCD</think>", 0.0),
+        ("如图，∠ABC=40°，求∠BCD", "因为 therefore 所以", -9 / 13),
+        ("いくつありますか", "三つの赤い球とコーン", 0.0),
+        ("한 개?", "a few хорошо 한", -6 / 7),
+        ("AB = ?", "AB is five", 0.0),
+        ("3 + 4 = ?", "семь", 0.0),
+        ("How many?", "7", 0.0),
+    ],
+)
+def test_other_script(question: str, text: str, score: float) -> None:
+    sample = Sample(id="t/0", images=(), question=question, answer="")
+    assert other_script(text, sample) == pytest.approx(score)
+
+
+def test_a_letter_without_a_name_has_no_script() -> None:
+    assert (script_of("\ue000"), script_of("ー"), script_of("é")) == ("", "CJK", "LATIN")
+
+
+def test_how_a_hostile_text_is_worded_takes_no_time() -> None:
+    start = time.perf_counter()
+    repetition("a " * 200_000)
+    other_script("αa中" * 100_000 + "\\" * 100_000, _sample("1"))
+    assert time.perf_counter() - start < 5.0

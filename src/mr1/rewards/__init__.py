@@ -18,6 +18,7 @@ from mr1.judge.tags import turn
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.format import well_formed, well_formed_r1v
 from mr1.rewards.functions import score_by_function
+from mr1.rewards.words import other_script, repetition
 from mr1.types import Group, Sample
 
 Reward = Callable[[str, Sample], float]
@@ -27,6 +28,8 @@ REWARDS: dict[str, Reward] = {
     "accuracy-r1v": accuracy_r1v,
     "format": well_formed,
     "format-r1v": well_formed_r1v,
+    "other-script": other_script,
+    "repetition": repetition,
 }
 
 
