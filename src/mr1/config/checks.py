@@ -65,10 +65,16 @@ def _check_model(config: Config) -> None:
 
 def _check_rewards(config: Config) -> None:
     from mr1.rewards import REWARDS
+    from mr1.rewards.facts import FACTS
 
     for name in config.rewards:
         if ":" not in name:
             _known("rewards", name, REWARDS)
+    for task in config.tasks:
+        if task in config.sources and (named := [name for name in FACTS if name in config.rewards]):
+            raise UserError(
+                f"rewards: {named[0]} reads the scenes of procedural tasks, and {task} is a source; leave it out"
+            )
 
 
 def _check_steps(config: Config) -> None:

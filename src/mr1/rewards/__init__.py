@@ -16,6 +16,7 @@ from torch import Tensor
 from mr1.judge.pool import side_by_side
 from mr1.judge.tags import turn
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
+from mr1.rewards.facts import facts, false_facts
 from mr1.rewards.format import well_formed, well_formed_r1v
 from mr1.rewards.functions import score_by_function
 from mr1.rewards.words import other_script, repetition
@@ -26,6 +27,8 @@ Reward = Callable[[str, Sample], float]
 REWARDS: dict[str, Reward] = {
     "accuracy": accuracy,
     "accuracy-r1v": accuracy_r1v,
+    "facts": facts,
+    "false-facts": false_facts,
     "format": well_formed,
     "format-r1v": well_formed_r1v,
     "other-script": other_script,

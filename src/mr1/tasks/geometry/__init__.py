@@ -118,8 +118,15 @@ def cases(split: str) -> tuple[Case, ...]:
 
 def describe(problem: Problem) -> dict[str, Any]:
     """The figure and the angles as JSON can hold them; points are in the figure's own, undistorted coordinates."""
+    figure = problem.figure
     return {
-        "points": {name: [point.real, point.imag] for name, point in problem.figure.points.items()},
+        "points": {name: [point.real, point.imag] for name, point in figure.points.items()},
+        "marks": {
+            "equal_sides": list(figure.ticks),
+            "right_angles": list(figure.squares),
+            "equal_angles": list(figure.arcs),
+            "numerals": dict(figure.numbers),
+        },
         "angles": dict(problem.angles),
         "given": dict(problem.given),
         "asked": problem.asked,
