@@ -63,8 +63,8 @@ def _point(estimator: KLEstimator, policy: Tensor, moved: Tensor, ref: Tensor) -
     old = (policy.detach() + moved).log_softmax(-1).flatten()
     numbers, none = torch.arange(len(old)), torch.zeros_like(old)
     inputs = LossInputs(
-        *(logprobs.flatten(), old, of_ref.flatten(), none, old.exp(), none + 1.0),
-        *(numbers, numbers, old),
+        *(logprobs.flatten(), old, of_ref.flatten(), none, old.exp(), old.exp()),
+        *(none + 1.0, numbers, numbers, old),
     )
     # Nothing is clipped: the clip belongs to the advantages.
     (found,) = torch.autograd.grad(grpo_loss(inputs, 1.0, 1e9, estimator).loss, policy)

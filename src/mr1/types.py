@@ -25,6 +25,9 @@ FinishReason = Literal["stop", "length", "string"]
 KLEstimator = Literal["k3", "k2", "k3-ratio", "k1"]
 """How the distance to the reference enters the loss (`algo.objective.grpo_loss`)."""
 
+Aggregation = Literal["completion", "token", "constant"]
+"""How the tokens' terms become one loss (`algo.aggregation`)."""
+
 IMAGE_PLACE = "<image>"
 """In a question: where an image stands in the words."""
 
@@ -188,7 +191,10 @@ class LossInputs:
     advantages: Tensor
     """(N,) float32: each token's advantage."""
     weights: Tensor
-    """(N,) float32: each token's share of the whole batch. They add up to 1 over all micro-batches."""
+    """(N,) float32: each token's weight in the whole batch's loss (`Method.token_weights`)."""
+    shares: Tensor
+    """(N,) float32: each token's share of the batch's means, such as the metrics. They add up to 1 over all
+    micro-batches, whatever the weights do (`Method.token_shares`)."""
     kl_weights: Tensor
     """(N,) float32: beta, each token's completion's."""
     completion: Tensor
@@ -204,6 +210,9 @@ class LossInputs:
     hidden: Tensor | None = None
     """(N, H) hidden states that each token is predicted from, with gradient; None where the method does not ask for
     them (`Method.reads`)."""
+    entropy: Tensor | None = None
+    """(N,) float32 with gradient: the entropy of the distribution that each token is drawn from, in nats; None where
+    the method does not ask for it (`Method.reads`)."""
 
 
 @dataclass
@@ -220,7 +229,7 @@ class MicroBatch:
 
 @dataclass
 class LossOutput:
-    """A micro-batch's part of the batch's loss; parts add up, because the weights are shares of the whole."""
+    """A micro-batch's part of the batch's loss; parts add up, because weights and shares are of the whole batch."""
 
     loss: Tensor
     """Scalar with gradient."""

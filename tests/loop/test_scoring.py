@@ -18,11 +18,12 @@ pytestmark = pytest.mark.loop
 def _score(vlm: VLM, rows: Rows, chunk: int = 2048) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     """Log-probs, entropies, and the gradient of a sum in which every token has another weight."""
     vlm.model.zero_grad()
-    logprobs, entropy = token_logprobs(vlm, rows, temperature=0.7, chunk=chunk)
-    (logprobs * torch.linspace(-1, 1, len(logprobs))).sum().backward()
+    logprobs, entropy = token_logprobs(vlm, rows, temperature=0.7, chunk=chunk, entropies="learned")
+    weights = torch.linspace(-1, 1, len(logprobs))
+    (logprobs * weights + entropy * weights.flip(0)).sum().backward()
     gradient = {name: p.grad.clone() for name, p in vlm.model.named_parameters() if p.grad is not None}
     vlm.model.zero_grad()
-    return logprobs.detach(), entropy, gradient
+    return logprobs.detach(), entropy.detach(), gradient
 
 
 def _assert_equal_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:

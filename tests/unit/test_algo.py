@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mr1.algo.advantage import alike, group_advantage, spread_shares
+from mr1.algo.aggregation import aggregation_weights
 from mr1.algo.kl import dynamic_kl_weight, k3
 from mr1.algo.objective import clipped_surrogate, grpo_loss, nll_loss
 from mr1.types import LossInputs
@@ -109,6 +110,24 @@ def test_clipped_surrogate_by_hand() -> None:
     torch.testing.assert_close(clipped_surrogate(ratios.log(), advantages, 0.2, 0.2), expected)
 
 
+def test_the_dual_clip_by_hand() -> None:
+    # A > 0 is clipped at 1.2 as ever. A < 0: the full loss up to c, and c A without gradient beyond, however far.
+    log_ratio = torch.tensor([1.1, 5.0, 2.9, 5.0, 0.5]).log()
+    log_ratio = torch.cat([log_ratio, torch.tensor([200.0])]).requires_grad_()
+    advantages = torch.tensor([2.0, 2.0, -2.0, -2.0, -2.0, -2.0])
+    values = clipped_surrogate(log_ratio, advantages, 0.2, 0.2, dual=3.0)
+    torch.testing.assert_close(values, torch.tensor([2.2, 2.4, -5.8, -6.0, -1.6, -6.0]))
+    values.sum().backward()
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([2.2, 0.0, -5.8, 0.0, 0.0, 0.0]))
+
+
+def test_what_the_dual_clip_stops_is_counted() -> None:
+    inputs = _inputs(torch.tensor([5.0, 2.0, 5.0]).log(), None, beta=0.0)
+    inputs.old_logprobs = torch.zeros(3)
+    assert grpo_loss(inputs, 0.2, 9.0).metrics["clip_fraction"].item() == 0.0
+    assert grpo_loss(inputs, 0.2, 1.5, dual=3.0).metrics["clip_fraction"].item() == pytest.approx(0.75)
+
+
 def test_each_side_of_the_clip_has_its_own_bound() -> None:
     # Ratios 1.5 and 0.5 with the range [0.9, 1.4]; the sign of the advantage says on which side the clip holds.
     logprobs = torch.tensor([1.5, 1.5, 0.5, 0.5]).log().requires_grad_()
@@ -126,8 +145,8 @@ def test_what_lies_between_the_two_bounds_is_clipped_only_by_its_own(ratio: floa
         logprobs = torch.tensor([ratio]).log().requires_grad_()
         first = torch.zeros(1, dtype=torch.long)
         inputs = LossInputs(
-            *(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), torch.zeros(1)),
-            *(first, first, torch.zeros(1)),
+            *(logprobs, torch.zeros(1), None, torch.tensor([advantage]), torch.ones(1), torch.ones(1)),
+            *(torch.zeros(1), first, first, torch.zeros(1)),
         )
         output = grpo_loss(inputs, low, high)
         bound = 1 + high if advantage > 0 else 1 - low
@@ -145,6 +164,7 @@ def _inputs(logprobs: torch.Tensor, ref: torch.Tensor | None, beta: float) -> Lo
         ref_logprobs=ref,
         advantages=torch.tensor([1.0, -1.0, -1.0]),
         weights=torch.tensor([0.5, 0.25, 0.25]),
+        shares=torch.tensor([0.5, 0.25, 0.25]),
         kl_weights=torch.full((3,), beta),
         completion=torch.tensor([0, 1, 1]),
         group=torch.tensor([0, 0, 0]),
@@ -177,6 +197,33 @@ def test_clip_fraction_counts_tokens_without_gradient() -> None:
     assert output.metrics["clip_fraction"].item() == pytest.approx(0.75)
     assert inputs.logprobs.grad is not None
     assert (inputs.logprobs.grad == 0).tolist() == [True, False, True]
+
+
+def test_weights_make_the_loss_and_shares_the_means() -> None:
+    inputs = _inputs(torch.tensor([0.5, 0.5, 0.5]).log(), torch.tensor([0.25, 0.5, 0.5]).log(), beta=0.1)
+    whole = grpo_loss(inputs, 0.2, 0.2)
+    inputs.weights = inputs.weights / 10
+    part = grpo_loss(inputs, 0.2, 0.2)
+    assert part.loss.item() == pytest.approx(whole.loss.item() / 10, rel=1e-5)
+    assert part.metrics == whole.metrics
+
+
+def test_the_entropy_bonus_by_hand() -> None:
+    inputs = _inputs(torch.zeros(3), None, beta=0.0)
+    inputs.entropy = torch.tensor([1.0, 2.0, 4.0], requires_grad=True)
+    inputs.weights = inputs.weights * 7
+    loss = grpo_loss(inputs, 0.2, 0.2, entropy=0.1).loss
+    assert loss.item() == pytest.approx(-0.1 * (0.5 + 0.25 * 2 + 0.25 * 4))
+    loss.backward()
+    assert inputs.entropy.grad is not None
+    assert inputs.entropy.grad.tolist() == pytest.approx([-0.05, -0.025, -0.025])
+
+
+def test_aggregation_by_hand() -> None:
+    assert aggregation_weights("completion", [1, 3, 0, 4], 8) == pytest.approx([1 / 4, 1 / 12, 1 / 4, 1 / 16])
+    assert aggregation_weights("token", [1, 3, 0, 4], 8) == [1 / 8] * 4
+    assert aggregation_weights("token", [0, 0], 8) == [1.0] * 2  # of no tokens
+    assert aggregation_weights("constant", [1, 3, 0, 4], 8) == [1 / 32] * 4
 
 
 def test_nll_loss_by_hand() -> None:

@@ -39,6 +39,16 @@ def test_a_token_that_cant_come_counts_for_nothing() -> None:
     assert exact_entropy(both).tolist() == pytest.approx([math.log(2), 0.0])
 
 
+def test_the_gradient_of_the_entropy_by_hand() -> None:
+    """By the logits it is -p (log p + H), and 0 for a token that can't come."""
+    logits = torch.tensor([1.0, 0.0, -1.0, NEVER], dtype=torch.float64, requires_grad=True)
+    exact_entropy(logits.log_softmax(-1)).backward()
+    logprobs = logits.detach()[:3].log_softmax(-1)
+    expected = -logprobs.exp() * (logprobs + exact_entropy(logprobs))
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, torch.cat([expected, torch.zeros(1).double()]), atol=1e-12, rtol=0)
+
+
 @given(SHARES, SHARES)
 def test_the_kl_is_what_k3_comes_to_on_average(one: list[float], other: list[float]) -> None:
     p, q = (torch.log_softmax(torch.tensor(each, dtype=torch.float64).log(), 0) for each in (one, other))

@@ -177,7 +177,7 @@ def expected_gradient(estimator: KLEstimator, policy: torch.Tensor, old: torch.T
     logprobs, old, ref = (logits.log_softmax(-1) for logits in (policy, old, ref))
     tokens = torch.arange(len(ref))
     none = torch.zeros_like(ref)
-    inputs = LossInputs(logprobs, old, ref, none, old.exp(), torch.ones_like(ref), tokens, tokens, old)
+    inputs = LossInputs(logprobs, old, ref, none, old.exp(), old.exp(), torch.ones_like(ref), tokens, tokens, old)
     return gradient(grpo_loss(inputs, 1.0, 1e9, estimator).loss, policy)
 
 
@@ -250,8 +250,8 @@ def _inputs(weights: torch.Tensor) -> LossInputs:
     logprobs, old, ref = -3 * torch.rand(3, 50, generator=generator)
     advantages, numbers = torch.randn(50, generator=generator), torch.arange(50)
     return LossInputs(
-        *(logprobs.requires_grad_(), old, ref, advantages, torch.full((50,), 0.02), weights),
-        *(numbers, numbers, old),
+        *(logprobs.requires_grad_(), old, ref, advantages, torch.full((50,), 0.02), torch.full((50,), 0.02)),
+        *(weights, numbers, numbers, old),
     )
 
 

@@ -77,7 +77,7 @@ def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_
         ),
         (
             {"method": "sft", **WITHOUT_SCHEDULE, "clip__low": 0.1},
-            "clip.low: method sft does not use it; leave it out, set it back to 0.2",
+            "clip.low: method sft does not use it; leave it out, set it back to null",
         ),
         ({"method": "sft", **WITHOUT_SCHEDULE, "clip__high": 0.3}, "clip.high: method sft does not use it"),
         ({"method": "sft", **WITHOUT_SCHEDULE, "rewards__format": 0.5}, "rewards: method sft does not use it"),
@@ -130,6 +130,8 @@ def test_a_schedule_that_never_rises_is_allowed_and_one_upside_down_is_not(make_
         ),
         ({**ADAPTIVE, "kl__minimum": 0.2}, "kl.minimum: 0.2 is above kl.maximum=0.1"),
         ({**ADAPTIVE, "kl__target": 0}, "kl.target: input should be greater than 0, got 0"),
+        ({"clip__dual": 1.2}, "clip.dual: 1.2 is not above the end of the clip range, 1 + 0.2; set it higher"),
+        ({"method": "sft", **WITHOUT_SCHEDULE, "loss__entropy": 1}, "loss.entropy: method sft does not use it"),
     ],
 )
 def test_settings_of_another_method_are_refused(

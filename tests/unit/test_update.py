@@ -95,7 +95,7 @@ def _score_with_entropies(vlm: VLM, groups: Sequence[Group]) -> list[tuple[torch
         for completion in group.completions:
             whole = replace(completion, mask=torch.ones(len(completion), dtype=torch.bool))
             rows = plain_rows([Group(group.prompt, [whole])], vlm.adapter)
-            scores.append(token_logprobs(vlm, rows, TEMPERATURE))
+            scores.append(token_logprobs(vlm, rows, TEMPERATURE, entropies="learned"))
     return scores
 
 
@@ -196,6 +196,30 @@ def test_grpo_with_masked_tokens_by_its_equation(
     assert 0.1 < clipped < 0.9
     assert metrics["entropy"] == pytest.approx(entropy, abs=1e-5)
     assert metrics["sampler/logprob_gap"] == pytest.approx(0.25, abs=1e-5)
+    _assert_equal_gradients(optimizer.gradient, expected)
+
+
+@pytest.mark.parametrize("budget", [100_000, 1])
+def test_a_constant_and_an_entropy_bonus_by_their_equations(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM, budget: int
+) -> None:
+    settings = {"tokens_per_microbatch": budget, "loss__aggregation": "constant", "loss__entropy": 0.05}
+    groups, config = masked(), make_config(**GRPO_SETTINGS | settings | {"kl__weight": 0})
+    policy = _policy(config)
+    both = _score_with_entropies(policy, groups)
+    written = sum(int(each.mask.sum()) for each in _completions(groups))
+    advantages = [0.5, -1.5, 1.0, 0.0, 2.0, -0.5, -1.5]
+    gain, entropy = torch.zeros(()), torch.zeros(())
+    for completion, (score, entropies), advantage in zip(_completions(groups), both, advantages, strict=True):
+        gain = gain + advantage * (score - score.detach()).exp()[completion.mask].sum() / (7 * 48)
+        entropy = entropy + entropies[completion.mask].sum() / written
+    loss = -gain - 0.05 * entropy
+    loss.backward()
+    expected = {name: each.grad for name, each in policy.model.named_parameters() if each.grad is not None}
+
+    metrics, optimizer = _updated(config, GRPO(config), groups, tiny)
+    assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    assert metrics["entropy"] == pytest.approx(entropy.item(), abs=1e-5)
     _assert_equal_gradients(optimizer.gradient, expected)
 
 
@@ -311,8 +335,8 @@ def test_the_clip_of_a_recipe_reaches_the_loss(make_config: Callable[..., Config
     method = GRPO(make_config(**GRPO_SETTINGS))
     ratio = torch.tensor([1.2, 0.85, 1.35, 0.7])
     inputs = LossInputs(
-        *(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), torch.zeros(4)),
-        *(torch.arange(4), torch.zeros(4, dtype=torch.long), torch.zeros(4)),
+        *(ratio.log(), torch.zeros(4), None, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.ones(4), torch.ones(4)),
+        *(torch.zeros(4), torch.arange(4), torch.zeros(4, dtype=torch.long), torch.zeros(4)),
     )
     assert method.loss(inputs).loss.item() == pytest.approx(-(1.2 - 0.9 + 1.3 - 0.9))
     assert method.loss(inputs).metrics["clip_fraction"].item() == 3

@@ -1,6 +1,12 @@
-"""Objectives: what a token contributes to the loss."""
+"""Objectives: what a token contributes to the loss.
+
+Each loss is minus the weighted sum over tokens of an objective. They differ in that alone: `regularised_loss` takes the
+KL off, adds the entropy bonus and makes the metrics that all of them have.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -9,7 +15,9 @@ from mr1.algo.kl import k1, k2, k3
 from mr1.types import KLEstimator, LossInputs, LossOutput
 
 
-def clipped_surrogate(log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> Tensor:
+def clipped_surrogate(
+    log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float, dual: float | None = None
+) -> Tensor:
     """The clipped policy gradient objective per token, to be maximised: min(rho A, clip(rho, 1-low, 1+high) A).
 
     Args:
@@ -17,17 +25,28 @@ def clipped_surrogate(log_ratio: Tensor, advantages: Tensor, clip_low: float, cl
         advantages: (N,) each token's advantage.
         clip_low: epsilon below 1.
         clip_high: epsilon above 1.
+        dual: c, above 1 + clip_high: where A < 0 the objective is no less than c A, and from there on without
+            gradient; None for no such limit.
 
     Returns:
         (N,) objective values.
 
-    Source: OThink-MR1 (arXiv 2503.16081), Eq. 4, inside the brackets.
+    Source: OThink-MR1 (arXiv 2503.16081), Eq. 4, inside the brackets; dual clip: arXiv 1912.09729. As c lies above the
+    range, a cap of the ratio at c before the min is the same function: where A > 0 the clip holds first. Such caps are
+    MM-Eureka's clamp to [0, 3] (arXiv 2503.07365) and TRL's `delta`.
     """
-    ratio = torch.exp(log_ratio)
+    ratio = torch.exp(_capped(log_ratio, advantages, dual))
     return torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
 
 
-def grpo_loss(inputs: LossInputs, clip_low: float, clip_high: float, estimator: KLEstimator = "k3") -> LossOutput:
+def grpo_loss(
+    inputs: LossInputs,
+    clip_low: float,
+    clip_high: float,
+    estimator: KLEstimator = "k3",
+    dual: float | None = None,
+    entropy: float = 0.0,
+) -> LossOutput:
     """GRPO's loss: minus the weighted sum over tokens of [clipped surrogate - beta * KL].
 
     With `weights` of 1 / (completions * completion length) this is Eq. 4 averaged over the batch's groups.
@@ -35,28 +54,18 @@ def grpo_loss(inputs: LossInputs, clip_low: float, clip_high: float, estimator: 
     The KL is k3, as in Eq. 4 and 5, or by `estimator`: k2; k3 times the importance ratio pi/pi_old, with the ratio's
     gradient; or k1 in the reward, where beta * k1, without gradient, is taken off the token's advantage instead.
 
-    Metrics are weighted like the loss: `kl`, always by k3, which never is negative (absent where the reference was not
-    run), and `clip_fraction`, the share of tokens whose ratio left the clip range on the side where the clip takes the
-    gradient away.
+    Metrics are means over the batch's tokens by their `shares`: `kl`, always by k3, which never is negative (absent
+    where the reference was not run), and `clip_fraction`, the share of tokens whose ratio left the clip range on the
+    side where the clip takes the gradient away, or is above `dual`.
 
     Source: OThink-MR1 (arXiv 2503.16081), Eq. 4; k3-ratio: DeepSeek-V3.2 (arXiv 2512.02556); k1 in the reward and k2 in
     the loss: arXiv 2510.01555.
     """
-    log_ratio, advantages, ref = inputs.logprobs - inputs.old_logprobs, inputs.advantages, inputs.ref_logprobs
-    if ref is not None and estimator == "k1":
-        advantages = advantages - inputs.kl_weights * k1(inputs.logprobs.detach(), ref)
-    objective = clipped_surrogate(log_ratio, advantages, clip_low, clip_high)
-    metrics = {"clip_fraction": _share(_clipped(log_ratio, advantages, clip_low, clip_high), inputs.weights)}
-    if ref is not None:
-        kl = k3(inputs.logprobs, ref)
-        metrics["kl"] = _share(kl, inputs.weights)
-        if estimator == "k2":
-            kl = k2(inputs.logprobs, ref)
-        elif estimator == "k3-ratio":
-            kl = torch.exp(log_ratio) * kl
-        if estimator != "k1":
-            objective = objective - inputs.kl_weights * kl
-    return LossOutput(loss=-(inputs.weights * objective).sum(), metrics=metrics)
+    log_ratio = inputs.logprobs - inputs.old_logprobs
+    advantages = priced_advantages(inputs, estimator)
+    objective = clipped_surrogate(log_ratio, advantages, clip_low, clip_high, dual)
+    clipped = _clipped(log_ratio, advantages, clip_low, clip_high, dual)
+    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
 
 
 def nll_loss(inputs: LossInputs) -> LossOutput:
@@ -64,12 +73,71 @@ def nll_loss(inputs: LossInputs) -> LossOutput:
     return LossOutput(loss=-(inputs.weights * inputs.logprobs).sum(), metrics={})
 
 
-def _clipped(log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> Tensor:
+def priced_advantages(inputs: LossInputs, estimator: KLEstimator) -> Tensor:
+    """The (N,) advantages, off which beta * k1 of each token is taken, without gradient, where the KL is in the reward.
+
+    Args:
+        inputs: N tokens.
+        estimator: `k1`; with the others the advantages are as they were.
+    """
+    if inputs.ref_logprobs is None or estimator != "k1":
+        return inputs.advantages
+    return inputs.advantages - inputs.kl_weights * k1(inputs.logprobs.detach(), inputs.ref_logprobs)
+
+
+def regularised_loss(
+    inputs: LossInputs,
+    log_ratio: Tensor,
+    objective: Tensor,
+    clipped: Tensor,
+    estimator: KLEstimator = "k3",
+    entropy: float = 0.0,
+) -> LossOutput:
+    """Minus the weighted sum over tokens of [objective - beta * KL], minus the bonus for the mean entropy.
+
+    Args:
+        inputs: N tokens.
+        log_ratio: (N,) log pi_theta - log pi_old of each token by itself.
+        objective: (N,) with gradient, to be maximised.
+        clipped: (N,) bool: the tokens that are limited, for the metric `clip_fraction`.
+        estimator: of the KL; `k1` is in the reward, and the objective's matter.
+        entropy: the weight of the bonus; `inputs.entropy` is there where it isn't 0.
+    """
+    metrics = {"clip_fraction": mean_over_tokens(clipped.float(), inputs)}
+    if inputs.ref_logprobs is not None:
+        kl = k3(inputs.logprobs, inputs.ref_logprobs)
+        metrics["kl"] = mean_over_tokens(kl, inputs)
+        if estimator == "k2":
+            kl = k2(inputs.logprobs, inputs.ref_logprobs)
+        elif estimator == "k3-ratio":
+            kl = torch.exp(log_ratio) * kl
+        if estimator != "k1":
+            objective = objective - inputs.kl_weights * kl
+    loss = -(inputs.weights * objective).sum()
+    if entropy:
+        assert inputs.entropy is not None, "the method asks for it"
+        loss = loss - entropy * (inputs.shares * inputs.entropy).sum()
+    return LossOutput(loss, metrics)
+
+
+def mean_over_tokens(values: Tensor, inputs: LossInputs) -> Tensor:
+    """A micro-batch's part of the batch's mean of (N,) values, without gradient."""
+    return (values.detach() * inputs.shares).sum()
+
+
+def _capped(log_ratio: Tensor, advantages: Tensor, dual: float | None) -> Tensor:
+    """Where the advantage is negative, log rho up to log c. The log, as what exp makes infinite has no gradient."""
+    if dual is None:
+        return log_ratio
+    return torch.where(advantages < 0, log_ratio.clamp(max=math.log(dual)), log_ratio)
+
+
+def _clipped(
+    log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float, dual: float | None = None
+) -> Tensor:
+    """Which tokens the clip takes out of the gradient."""
     ratio = torch.exp(log_ratio)
     above = (ratio > 1 + clip_high) & (advantages > 0)
     below = (ratio < 1 - clip_low) & (advantages < 0)
-    return (above | below).float()
-
-
-def _share(values: Tensor, weights: Tensor) -> Tensor:
-    return (values.detach() * weights).sum()
+    far = (ratio > dual) & (advantages < 0) if dual is not None else torch.zeros_like(above)
+    return above | below | far

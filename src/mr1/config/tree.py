@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
-from mr1.types import KLEstimator
+from mr1.types import Aggregation, KLEstimator
 
 PROMPT = (
     "{question}  Output the thinking process in <think> </think> and final answer (number) in <answer> </answer> tags."
@@ -106,7 +106,7 @@ class KL(Settings):
     """The price of leaving the reference: who decides its weight beta, and how the distance enters the loss."""
 
     controller: Literal["constant", "grpo-d", "linear", "cosine", "adaptive", "accuracy", "difficulty"] | None = None
-    """Who decides beta at each step; null for the method's own: constant for grpo, grpo-d for grpo-d."""
+    """Who decides beta at each step; null for the method's own: grpo-d for grpo-d, constant for the others."""
     estimator: KLEstimator = "k3"
     """k3, k2 and k3-ratio (k3 times the importance ratio) stand in the loss, k1 in the reward."""
     weight: Weight | None = None
@@ -137,10 +137,22 @@ class KL(Settings):
 class Clip(Settings):
     """The range of the ratio between the policy and the one that sampled: [1 - low, 1 + high]."""
 
-    low: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """How far below 1 the ratio still counts."""
-    high: Annotated[float, Field(gt=0, le=HIGH)] = 0.2
-    """How far above 1."""
+    low: Annotated[float, Field(gt=0, le=1)] | None = None
+    """How far below 1 the ratio still counts; null for the method's own, which most have at 0.2."""
+    high: Annotated[float, Field(gt=0, le=HIGH)] | None = None
+    """How far above 1; null for the method's own."""
+    dual: Annotated[float, Field(gt=1, le=HIGH)] | None = None
+    """The most that a ratio counts where the advantage is negative: the dual clip's c; null for no limit."""
+
+
+class Loss(Settings):
+    """How the tokens' terms become one loss, and what is added to it."""
+
+    aggregation: Aggregation | None = None
+    """completion: the mean over each one's tokens, then over completions; token: the mean over the batch's tokens;
+    constant: their sum / (completions * `rollout.max_new_tokens`); null for the method's own."""
+    entropy: Weight = 0.0
+    """Of a bonus for the entropy of what is drawn from, the metric `entropy`, with its gradient."""
 
 
 class Demonstrations(Settings):
@@ -313,6 +325,7 @@ class Config(Settings):
     rollout: Rollout = Rollout()
     kl: KL = KL()
     clip: Clip = Clip()
+    loss: Loss = Loss()
     demonstrations: Demonstrations = Demonstrations()
     optimizer: Optimizer = Optimizer()
     evaluation: Evaluation = Evaluation()

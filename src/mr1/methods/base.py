@@ -52,8 +52,8 @@ class Method(ABC):
     uses: ClassVar[frozenset[str]]
     """Those of `OPTIONAL` that the method reads; it refuses the others."""
 
-    reads: ClassVar[frozenset[Literal["hidden", "features"]]] = frozenset()
-    """What else its losses look at: `LossInputs.hidden`, `MicroBatch.features`."""
+    reads: frozenset[Literal["hidden", "features", "entropy"]] = frozenset()
+    """What else its losses look at: `LossInputs.hidden`, `MicroBatch.features`, `LossInputs.entropy`."""
 
     indivisible: ClassVar[bool] = False
     """Whether a group's completions are always in one micro-batch, as a loss over pairs needs; a large one then takes
@@ -74,13 +74,19 @@ class Method(ABC):
         "kl.reset_patience",
         "clip.low",
         "clip.high",
+        "clip.dual",
+        "loss.aggregation",
+        "loss.entropy",
         "demonstrations.teacher",
         "demonstrations.reasoning",
     )
     """The settings that not every method reads."""
 
-    MAY_BE_NULL: ClassVar[frozenset[str]] = frozenset({"kl.controller"})
-    """Those of `OPTIONAL` whose null leaves the choice to the method; of the others it means that they are missing."""
+    MAY_BE_NULL: ClassVar[frozenset[str]] = frozenset(
+        {"kl.controller", "clip.low", "clip.high", "clip.dual", "loss.aggregation"}
+    )
+    """Those of `OPTIONAL` whose null leaves the choice to the method, or means none; of the others it means that they
+    are missing."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -168,7 +174,14 @@ class Method(ABC):
 
     @abstractmethod
     def token_weights(self, groups: Sequence[Group]) -> list[float]:
-        """For each completion, in the groups' order, the share of the batch's loss that each of its tokens has."""
+        """For each completion, in the groups' order, the weight in the batch's loss that each of its tokens has."""
+
+    def token_shares(self, groups: Sequence[Group]) -> list[float]:
+        """For each completion, in the groups' order, the share of the batch's means that each of its tokens has.
+
+        Over the batch's tokens they add up to 1. A method whose `token_weights` don't has to see to it.
+        """
+        return self.token_weights(groups)
 
     def needs_reference(self, step: int) -> bool:  # noqa: ARG002
         """Whether the reference is run on this step's completions; `LossInputs.ref_logprobs` is None where it isn't.

@@ -6,6 +6,8 @@ for all chunks but the last.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -17,6 +19,9 @@ from mr1.train.packing import Rows
 
 CHUNK = 2048
 """Tokens whose logits exist at once."""
+
+Entropies = Literal["none", "measured", "learned"]
+"""Whether entropies are wanted, which take as many passes over the logits as the log-probs; learned: with gradient."""
 
 
 def predictors(vlm: VLM, rows: Rows, routing: Routing | None = None) -> Tensor:
@@ -39,7 +44,7 @@ def token_logprobs(
     rows: Rows,
     temperature: float,
     chunk: int = CHUNK,
-    entropies: bool = True,
+    entropies: Entropies = "measured",
     hidden: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probs of the rows' N tokens under the distribution that the sampler draws from, and its entropy.
@@ -49,12 +54,12 @@ def token_logprobs(
         rows: packed or plain.
         temperature: the sampler's; logits are divided by it.
         chunk: tokens whose logits exist at once.
-        entropies: whether they are wanted: they take as many passes over the logits as the log-probs.
+        entropies: whether they are wanted, and with gradient.
         hidden: what `predictors` gives for these rows, where it is there already.
 
     Returns:
-        (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats, without, or (0,)
-        where they are not wanted.
+        (N,) float32 log-probs, with gradient where the model has it; (N,) float32 entropies in nats over the whole
+        vocabulary, or (0,) where they are not wanted.
     """
     hidden = predictors(vlm, rows) if hidden is None else hidden
     targets = rows.targets.to(vlm.device)
@@ -63,7 +68,10 @@ def token_logprobs(
 
     def score(hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         logprobs = torch.log_softmax(head(hidden).float() / temperature + bias, dim=-1)
-        entropy = exact_entropy(logprobs.detach()) if entropies else logprobs.new_empty(0)
+        if entropies == "none":
+            entropy = logprobs.new_empty(0)
+        else:
+            entropy = exact_entropy(logprobs if entropies == "learned" else logprobs.detach())
         return logprobs.gather(-1, targets[:, None])[:, 0], entropy
 
     scored = []

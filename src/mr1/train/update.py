@@ -1,6 +1,6 @@
 """One optimiser step on a batch of groups, in micro-batches whose sizes never change the result.
 
-Every token's share of the loss is known before the first backward (`Method.token_weights`), so a micro-batch's loss is
+Every token's weight in the loss is known before the first backward (`Method.token_weights`), so a micro-batch's loss is
 simply its part of a sum.
 """
 
@@ -23,7 +23,7 @@ from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.packing import completion_rows, make_rows, microbatches, rows_size
-from mr1.train.scoring import predictors, token_logprobs
+from mr1.train.scoring import Entropies, predictors, token_logprobs
 from mr1.types import Completion, Group, LossInputs, LossOutput, MicroBatch, Prompt
 
 
@@ -44,7 +44,7 @@ def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> 
     for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter):
         rows = make_rows(batch, reference.adapter)
         with torch.no_grad():
-            logprobs, _ = token_logprobs(reference, rows, config.rollout.temperature, entropies=False)
+            logprobs, _ = token_logprobs(reference, rows, config.rollout.temperature, entropies="none")
         for completion, part in _by_completion(batch, logprobs):
             completion.ref_logprobs = part
 
@@ -99,8 +99,10 @@ class _Place:
 
     completion: int
     group: int
+    weight: float
+    """In the batch's loss, of each of its tokens."""
     share: float
-    """Of the batch's loss, that each of its tokens has."""
+    """Of the batch's means, that each of its tokens has."""
     kl_weight: float
 
 
@@ -110,10 +112,11 @@ _Places = dict[int, _Place]
 
 def _places(groups: Sequence[Group], method: Method, step: int) -> _Places:
     owners = [number for number, group in enumerate(groups) for _ in group.completions]
-    each = zip(_completions(groups), owners, method.token_weights(groups), method.kl_weights(groups, step), strict=True)
+    weights, shares = method.token_weights(groups), method.token_shares(groups)
+    each = zip(_completions(groups), owners, weights, shares, method.kl_weights(groups, step), strict=True)
     return {
-        id(completion): _Place(number, group, share, weight)
-        for number, (completion, group, share, weight) in enumerate(each)
+        id(completion): _Place(number, group, weight, share, kl_weight)
+        for number, (completion, group, weight, share, kl_weight) in enumerate(each)
     }
 
 
@@ -155,14 +158,17 @@ def _losses(
     rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
     routing = Routing(rows.routes, config.rollout.routing == "replay") if rows.routes is not None else None
     hidden = predictors(policy, rows, routing)
-    logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, hidden=hidden)
+    entropies: Entropies = "learned" if "entropy" in method.reads else "measured"
+    logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, entropies=entropies, hidden=hidden)
     _remember_old(batch, logprobs)
     inputs = _loss_inputs(batch, logprobs, places, method, step)
     if "hidden" in method.reads:
         inputs.hidden = hidden
+    if "entropy" in method.reads:
+        inputs.entropy = entropy
     features = policy.features([group.prompt for group in batch]) if "features" in method.reads else []
     of_tokens, extra = method.loss(inputs), method.extra_loss(policy, MicroBatch(batch, inputs, features))
-    of_tokens.metrics["entropy"] = (entropy * inputs.weights).sum()
+    of_tokens.metrics["entropy"] = (entropy.detach() * inputs.shares).sum()
     if routing is not None:
         of_tokens.metrics |= {
             "routed": entropy.new_tensor(routing.known()),
@@ -212,7 +218,8 @@ def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, places: _Places, meth
         old_logprobs=torch.cat(old),
         ref_logprobs=torch.cat(ref) if method.needs_reference(step) else None,
         advantages=written(each.advantages for each in completions),
-        weights=each_token([place.share for place in own], torch.float32),
+        weights=each_token([place.weight for place in own], torch.float32),
+        shares=each_token([place.share for place in own], torch.float32),
         kl_weights=each_token([place.kl_weight for place in own], torch.float32),
         completion=each_token([place.completion for place in own], torch.int64),
         group=each_token([place.group for place in own], torch.int64),
