@@ -77,8 +77,9 @@ def copy(
 
     Example: mr1 recipes copy counting-grpo-d mine.yaml
     """
-    text, path = recipe_text(name), file or Path(f"{name}.yaml")
-    path = path / f"{name}.yaml" if path.is_dir() else path
+    own = f"{Path(name).name}.yaml"
+    text, path = recipe_text(name), file or Path(own)
+    path = path / own if path.is_dir() else path
     try:
         with path.open("x", encoding="utf-8") as written:
             written.write(text)

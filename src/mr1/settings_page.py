@@ -112,6 +112,8 @@ def _takes(schema: dict[str, Any]) -> str:
         return f"list: {_takes(schema['items'])}"
     if kind == "object":
         held = schema.get("additionalProperties", {})
+        if held is True:
+            return "settings by key"
         return "settings by name" if "$ref" in held else f"by name: {_takes(held)}"
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
     return ", ".join([words.get(str(kind), str(kind)), *_bounds(schema)])

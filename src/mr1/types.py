@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mr1.judge.truth import Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL.Image import Image
     from torch import Tensor
 
@@ -225,6 +227,9 @@ class MicroBatch:
     features: list[Features | None]
     """Of each group's images, with gradient where anything that makes them learns; empty where the method does not ask
     for them (`Method.reads`)."""
+    run: Callable[[Any], Tensor]
+    """Runs another model, such as a critic, on the same tokens, with gradient: its (N, H) hidden states that they are
+    predicted from."""
 
 
 @dataclass

@@ -46,7 +46,7 @@ def test_every_recipe_is_listed_with_one_line() -> None:
 
 def test_a_recipe_is_named_as_its_file_and_as_nothing_else() -> None:
     for name in recipe_names():
-        assert load_config(name).name == name
+        assert load_config(name).name == Path(name).name
     assert not {*recipe_names()} & {*preset_names(), *TASKS}
 
 
@@ -69,6 +69,8 @@ def test_shown_and_copied_it_is_the_file(tmp_path: Path) -> None:
     said("recipes", "copy", "counting-lora", "folder")
     for written in ("mine.yaml", "counting-lora.yaml", "folder/counting-lora.yaml"):
         assert (tmp_path / written).read_text() == text
+    said("recipes", "copy", "methods/ppo", "folder")
+    assert (tmp_path / "folder" / "ppo.yaml").read_text() == recipe_text("methods/ppo")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ def check(config: Config) -> None:
     _check_rewards(config)
     _check_steps(config)
     _check_guards(config)
-    if not isinstance(config.method, UnreadMethod):
+    # A run of stages isn't trained by its own settings, but by its stages'.
+    if not config.stages and not isinstance(config.method, UnreadMethod):
         method_class(config.method.name).check(config)
 
 

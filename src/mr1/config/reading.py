@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from mr1.config.checks import check
 from mr1.config.overrides import put_over, put_values, reject_unknown
+from mr1.config.stages import Stage, check_stage, own_settings, stage_seed, starts
 from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.tree import REWARDS, Config, MethodSettings, UnreadMethod
 from mr1.data.settings import Source, preset_names
@@ -89,11 +91,11 @@ def read_settings(
     return settings
 
 
-def _put(settings: dict[Any, Any], values: Mapping[str, Any]) -> None:
+def _put(settings: dict[Any, Any], values: Mapping[str, Any], run_code: bool = True) -> None:
     """Put Python's values over a recipe's settings, in place; those of its method are known by the method."""
     method = values.get("method")
     chosen = str(values["method.name"]) if "method.name" in values else _name_of(method)
-    tree = _tree_of(settings, chosen or _name_of(settings.get("method")), run_code=True)
+    tree = _tree_of(settings, chosen or _name_of(settings.get("method")), run_code)
     given = {
         "method.name" if key == "method" and isinstance(method, str) else key: value for key, value in values.items()
     }
@@ -117,7 +119,36 @@ def make_config(settings: dict[str, Any], overrides: Sequence[str] = (), run_cod
     put_over(settings, overrides, tree)
     config = _validated(resolve(settings), tree)
     check(config)
+    if config.stages:
+        divide(config, run_code)
     return config
+
+
+def divide(config: Config, run_code: bool = True) -> list[Stage]:
+    """A run's stages, each with its settings; the run itself where it has none.
+
+    Args:
+        config: the run's settings.
+        run_code: as in `make_config`.
+
+    Raises:
+        UserError: a stage's settings can't be used.
+    """
+    if not config.stages:
+        return [Stage("", 0, config)]
+    stages = []
+    for number, (name, (first, end)) in enumerate(zip(config.stages, pairwise(starts(config)), strict=True)):
+        settings = _plain(config)
+        del settings["stages"]
+        settings |= {"steps": end - first, "seed": stage_seed(config.seed, number)}
+        try:
+            _put(settings, own_settings(config, name), run_code)
+            stage = make_config(settings, run_code=run_code)
+        except UserError as error:
+            raise UserError(str(error) if str(error).startswith("stages.") else f"stages.{name}: {error}") from error
+        check_stage(config, name, stage)
+        stages.append(Stage(name, first, stage))
+    return stages
 
 
 def read_tree(file: Path, tree: type[Tree], overrides: Sequence[str] = ()) -> Tree:

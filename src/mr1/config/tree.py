@@ -282,6 +282,15 @@ class UnreadMethod(MethodSettings):
     model_config = ConfigDict(extra="allow")
 
 
+class StageSettings(Settings):
+    """A stage of a run: it begins with the policy as the stage before left it, and with all else anew."""
+
+    share: Limit = 1.0
+    """Its part of the run's steps, beside the other stages' shares."""
+    settings: dict[Text, Any] = Field(default={})
+    """What it has otherwise than the run, by key: its tasks, method, rewards, learning rate and more."""
+
+
 class Config(Settings):
     """A run."""
 
@@ -331,6 +340,8 @@ class Config(Settings):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
     guards: Guards = Guards()
+    stages: dict[Name, StageSettings] = Field(default={})
+    """Stages in their order, by name; none for a run that is one."""
 
     @property
     def tasks(self) -> list[str]:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from mr1.config import Config
+from mr1.config import Config, divide
 from mr1.data.prompts import fresh_prompt, usable_prompt
 from mr1.data.source import SourceTask, expected_rows, open_sources
 from mr1.data.unusable import LeftOut
@@ -34,7 +34,7 @@ from mr1.tasks import load_task
 from mr1.train.evaluations import protocol
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
-from mr1.train.update import one_microbatch, score_reference, update
+from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Completion, Group, Prompt
 
 LOOKED_AT = 16
@@ -72,6 +72,8 @@ class Estimate:
 def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -> Estimate:
     """What a run with these settings needs once it is under way, in seconds and without the model's weights.
 
+    Of a run with stages, what the stage needs that needs the most.
+
     Args:
         config: the run.
         device: what it is to run on.
@@ -81,6 +83,9 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         UserError: the model's configuration, its processor or the data can't be had.
         LimitExceededError: more than `limit` bytes would be taken at once.
     """
+    if config.stages:
+        stages = [estimate(stage.config, device, limit) for stage in divide(config)]
+        return max(stages, key=lambda stage: stage.peak)
     open_sources(config)
     policy = load_vlm(config.model, config.loading, weights=False)
     train = [prompt for name in config.tasks for prompt in _looked_at(policy, config, name, "train", config.prompt)]
@@ -112,12 +117,15 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         groups = method.rollout(engine, prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
         method.score(groups)
-        method.assign_advantages(groups)
         groups = _two_microbatches(groups, longest, config, policy.adapter)
         if reference:
             ledger.begin("score")
             with reference() as frozen:
                 score_reference(frozen, groups, config)
+        if method.looks:
+            ledger.begin("score")
+            look(policy, groups, method, config, step)
+        method.assign_advantages(groups)
         ledger.begin("update")
         optimizer.adamw.register_step_pre_hook(lambda *_: ledger.begin("optimizer"))
         update(policy, groups, method, optimizer, config, step)

@@ -11,6 +11,7 @@ from typing import Any
 METHODS = {
     "grpo": "mr1.methods.grpo:GRPO",
     "grpo-d": "mr1.methods.grpo_d:GRPOD",
+    "ppo": "mr1.methods.ppo:PPO",
     "sft": "mr1.methods.sft:SFT",
 }
 """Where each method's class is; imported when it is asked for."""

@@ -28,6 +28,12 @@ More = Callable[[int], list[Prompt]]
 """So many more prompts for the same batch."""
 
 
+Measure = Callable[["VLM", "Callable[[Tensor], Tensor] | None"], "list[Tensor]"]
+"""Run a model on the batch without gradient: what a head makes of the (N, H) hidden states that tokens are predicted
+from, (T,) of each completion's tokens that count, in the groups' order. Of the policy the completions' `old_logprobs`
+are filled in on the way; with None for a head, nothing else is."""
+
+
 def no_more(count: int) -> list[Prompt]:  # noqa: ARG001
     """What a rollout gets that has nobody to ask for more."""
     return []
@@ -58,6 +64,10 @@ class Method(ABC):
     indivisible: ClassVar[bool] = False
     """Whether a group's completions are always in one micro-batch, as a loss over pairs needs; a large one then takes
     more than `tokens_per_microbatch`."""
+
+    looks: ClassVar[bool] = False
+    """Whether it has to look at the completions with the policy, or with a model of its own, before they are given
+    advantages (`look`), as one with a critic has."""
 
     OPTIONAL: ClassVar[tuple[str, ...]] = (
         "rewards",
@@ -92,6 +102,9 @@ class Method(ABC):
         self.config = config
         self.modules: dict[str, nn.Module] = {}
         """What the method owns beside the policy: see `build`."""
+        self.metrics: dict[str, float] = {}
+        """What it has to say of the present batch beside its losses, such as groups that it left out: the loop records
+        it at each step, and empties it before each rollout."""
 
     @classmethod
     def check(cls, config: Config) -> None:
@@ -128,7 +141,7 @@ class Method(ABC):
         return ""
 
     def build(self, policy: VLM) -> None:  # noqa: B027 - most own none
-        """Fill in `modules`, such as a critic's head or a momentum encoder, float32, for a policy that has been loaded.
+        """Fill in `modules`, such as a critic's head or a momentum encoder, for a policy that has been loaded.
 
         Those of their parameters that require a gradient are trained with the policy's; all are in the checkpoint and
         in the estimate of memory. torch's generator has been seeded by the run's seed.
@@ -167,6 +180,12 @@ class Method(ABC):
     @abstractmethod
     def score(self, groups: Sequence[Group]) -> None:
         """Fill in the groups' scores and rewards."""
+
+    def look(self, policy: VLM, groups: Sequence[Group], step: int, measure: Measure) -> None:  # noqa: B027 - most don't
+        """Look at a fresh batch with a model, where the method `looks`; the reference has been run by then.
+
+        What is found of each completion belongs into its `tensors`, (T,) with anything where its `mask` is False.
+        """
 
     @abstractmethod
     def assign_advantages(self, groups: Sequence[Group]) -> None:

@@ -1,4 +1,7 @@
-"""The recipes that come with MR1, each a YAML file of this folder, known by its name; and studies, in `study/`."""
+"""The recipes that come with MR1, each a YAML file of this folder, known by its name; and studies, in `study/`.
+
+Those in `methods/`, one for each method, have the folder in their names: `methods/ppo`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ ENDINGS = (".yaml", ".yml")
 
 def recipe_names(folder: Path = FOLDER) -> list[str]:
     """The names of all recipes, or of all studies, sorted."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    found = [*folder.glob("*.yaml"), *folder.glob("methods/*.yaml")]
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found)
 
 
 def is_recipe(what: str | Path) -> bool:

@@ -112,7 +112,10 @@ def runs_of(cells: list[Cell]) -> Iterator[Cell]:
 
 def digest(config: Config) -> str:
     """Twelve hexadecimal digits that follow from all settings that are not as they are by default, but its place."""
-    return hashlib.sha256(json.dumps(plain_settings(config), sort_keys=True).encode()).hexdigest()[:12]
+    settings = plain_settings(config)
+    if config.stages:
+        settings["stages"] = [*settings["stages"].items()]  # their order matters
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _cell(

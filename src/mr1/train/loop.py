@@ -7,15 +7,16 @@ four are skipped while a batch of rollouts is being used again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from statistics import fmean
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from mr1.config import Config
+from mr1.config import Config, Stage, divide
 from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
 from mr1.errors import GuardError
@@ -43,8 +44,8 @@ from mr1.train.metrics import batch_metrics
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.resets import Resets
 from mr1.train.resume import compare_data, compare_model, find_origin, identities
-from mr1.train.run import Run, Stage
-from mr1.train.update import one_microbatch, score_reference, update
+from mr1.train.run import Run, When
+from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Group
 
 
@@ -70,8 +71,6 @@ class Trainer:
         self.policy = make_policy(
             load_vlm(str(resumed.path) if resumed else config.model, config.loading), config, resumed=bool(resumed)
         )
-        self.method = make_method(config, self.policy)
-        self.optimizer = Optimizer(self.policy, config, self.method.owned())
         self.start = 0
         self.origin = resumed.state["origin"] if resumed else find_origin(self.policy, self.sources)
         if resumed:
@@ -79,31 +78,52 @@ class Trainer:
             compare_data(self.origin["data"], identities(self.sources))
             if config.lora.rank is not None:
                 self._compare_origin(self.policy)
-            self.optimizer.load_state_dict(resumed.state["optimizer"])
-            self.method.load_state_dict(resumed.state["method"])
-            for name, module in self.method.modules.items():
-                module.load_state_dict(resumed.state["modules"][name])
-        self.resets = Resets(config)
-        self.reference: Reference | None = None
-        moved = resumed.state.get("reference") if resumed else None
-        if any(self.method.needs_reference(step) for step in range(self.start, config.steps)):
-            self.reference = Reference(self.policy if moved else self._beginning())
-            if moved:
-                self.reference.load_state_dict(moved)
-        self.cache = PromptCache(self.policy, config.image_cache * 2**20)
-        self.source = PromptSource(
-            config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
-        )
-        if resumed:
-            if config.kl.resets:
-                self.resets.load_state_dict(resumed.state["resets"])
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
-            self.source.load_state_dict(resumed.state["data"]["source"])
-        self.engine: Engine = LocalEngine(self.policy, partial(one_microbatch, self.policy, config))
+        self.cache = PromptCache(self.policy, config.image_cache * 2**20)
+        self.stages = divide(config)
+        last = max(stage.first for stage in self.stages if stage.first <= self.start)
+        self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
+        self.engine: Engine = LocalEngine(
+            self.policy, lambda prompts: one_microbatch(self.policy, self.stage.config, prompts)
+        )
         self.groups: list[Group] = []
         self.guards = Guards(config, run.kept(), console.say)
         self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
+
+    def begin(self, stage: Stage, saved: Mapping[str, Any] | None = None) -> None:
+        """Make all that a stage has of its own, and take up what a checkpoint within it holds."""
+        config, self.stage = stage.config, stage
+        saved = saved if saved and self.start > stage.first else None
+        self.method = make_method(config, self.policy)
+        self.optimizer = Optimizer(self.policy, config, self.method.owned())
+        if saved:
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.method.load_state_dict(saved["method"])
+            for name, module in self.method.modules.items():
+                module.load_state_dict(saved["modules"][name])
+        self.resets = Resets(config)
+        self.reference: Reference | None = None  # the stage's before is let go of before another is made
+        done = max(self.start - stage.first, 0)
+        if any(self.method.needs_reference(step) for step in range(done, config.steps)):
+            self.reference = self._reference(saved.get("reference") if saved else None)
+        self.source = PromptSource(
+            config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
+        )
+        if saved:
+            if config.kl.resets:
+                self.resets.load_state_dict(saved["resets"])
+            self.source.load_state_dict(saved["data"]["source"])
+
+    def _reference(self, moved: Mapping[str, Tensor] | None) -> Reference:
+        """The policy as it was before the stage's first step, or where a checkpoint says that it was last reset."""
+        later = self.stage.first > 0
+        reference = Reference(self.policy if moved or later else self._beginning())
+        if moved:
+            reference.load_state_dict(moved)
+        elif later:
+            reference.reset(self.policy)
+        return reference
 
     def train(self) -> None:
         """Run all steps, with the evaluations before and after them, and write the report.
@@ -126,8 +146,10 @@ class Trainer:
         if self.start == 0:
             self.evaluate_test("before")
         take_undecided()  # of rewards before the run, in the same process
-        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, closing(self.source):
+        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, ExitStack() as last:
+            last.callback(lambda: self.source.close())  # of the stage that is under way by then
             for step in range(self.start, self.config.steps):
+                self.begin_where_due(step)
                 self.train_step(step)
                 self.save_where_due(step, interrupt)
         if self.config.checkpoint.keep_best:
@@ -136,34 +158,50 @@ class Trainer:
         page = write_page(self.run.folder).path
         self.console.summary(self.run.evaluations(), page, len(self.left_out.rows))
 
+    def begin_where_due(self, step: int) -> None:
+        """Begin the stage whose first step this is, and say so."""
+        stage = next((stage for stage in self.stages if stage.first == step), None)
+        if stage is None or not stage.name:
+            return
+        if stage is not self.stage:
+            self.source.close()
+            self.optimizer.close()
+            self.begin(stage)
+        self.console.say(f"step {step}: stage {stage.name}, {stage.config.steps} steps")
+
     def train_step(self, step: int) -> None:
         """The algorithm: one optimiser step, counted from 0, and its record."""
-        config, method = self.config, self.method
+        config, method, at = self.stage.config, self.method, step - self.stage.first
         self.seconds = dict.fromkeys(("rollout", "reward", "score", "update"), 0.0)
         accuracies = self.evaluate_validation(step)
         reset = self.reset_where_due(step, accuracies)
 
-        fresh = step % config.updates_per_rollout == 0
+        fresh = at % config.updates_per_rollout == 0
         if fresh:
+            method.metrics.clear()
             with self.timed("rollout"):
-                prompts = self.source.batch(last=step + config.updates_per_rollout >= config.steps)
-                self.groups = method.rollout(self.engine, self.engine.prepare(prompts), step, self.source.more)
+                prompts = self.source.batch(last=at + config.updates_per_rollout >= config.steps)
+                self.groups = method.rollout(self.engine, self.engine.prepare(prompts), at, self.source.more)
             with self.timed("reward"):
                 method.score(self.groups)
                 self.warn_of_scores()
-                method.assign_advantages(self.groups)
-                self.source.earned(self.groups)
-        if method.needs_reference(step):
+        if method.needs_reference(at):
             assert self.reference is not None, "loaded where any step needs it"
             with self.timed("score"), self.reference() as reference:
                 score_reference(reference, self.groups, config)
+        if fresh:
+            if method.looks:
+                with self.timed("score"):
+                    look(self.policy, self.groups, method, config, at)
+            method.assign_advantages(self.groups)
+            self.source.earned(self.groups)
         with self.timed("update"):
-            results = update(self.policy, self.groups, method, self.optimizer, config, step)
+            results = update(self.policy, self.groups, method, self.optimizer, config, at)
             self.engine.sync(self.policy)
-            method.after_update(step, results)
+            method.after_update(at, results)
 
-        metrics: dict[str, Any] = {"step": step, **results, **reset}
-        rate = config.optimizer.learning_rate * rate_factor(step, config.steps, config.optimizer)
+        metrics: dict[str, Any] = {"step": step, **results, **method.metrics, **reset}
+        rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics["judge/undecided"] = take_undecided()
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
@@ -177,9 +215,9 @@ class Trainer:
         Returns:
             `kl_reset`, 1 where it was done; nothing where the settings never ask for it.
         """
-        if not self.config.kl.resets:
+        if not self.stage.config.kl.resets:
             return {}
-        reason = self.resets.due(step, accuracies)
+        reason = self.resets.due(step - self.stage.first, accuracies)
         if reason:
             if self.reference is not None:
                 self.reference.reset(self.policy)
@@ -234,18 +272,18 @@ class Trainer:
             "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
             "origin": self.origin,
         }
-        if self.config.kl.resets:
+        if self.stage.config.kl.resets:
             state["resets"] = self.resets.state_dict()
         if self.reference is not None and self.reference.moved:
             state["reference"] = self.reference.state_dict()
         return state
 
-    def evaluate_test(self, stage: Stage) -> None:
+    def evaluate_test(self, when: When) -> None:
         """Measure every evaluation task on its test split, and record it."""
         if self.config.evaluation.final_samples:
-            with self.console.status(f"evaluating {stage} training"), self.run.outcomes(stage) as keep:
+            with self.console.status(f"evaluating {when} training"), self.run.outcomes(when) as keep:
                 evaluations = self._evaluate("test", self.config.evaluation.final_samples, keep)
-            self.run.record_evaluation(stage, evaluations)
+            self.run.record_evaluation(when, evaluations)
 
     def evaluate_validation(self, step: int) -> dict[str, float]:
         """`eval/<task>/accuracy` of the policy that is about to make this step, on the steps where it is due."""

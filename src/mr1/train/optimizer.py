@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mr1.config import Config
 from mr1.config import Optimizer as Settings
@@ -28,11 +29,12 @@ class Optimizer:
         Args:
             vlm: the policy.
             config: the run's.
-            owned: the method's modules by name, float32, each with its learning rate at the schedule's top. They decay
+            owned: the method's modules by name, each with its learning rate at the schedule's top. They decay
                 like the policy, and their gradients are clipped by norms of their own.
         """
         self.settings: Settings = config.optimizer
         self.masters: list[tuple[Tensor, Tensor]] = []
+        self._hooks: list[RemovableHandle] = []
         rates, groups = part_rates(config), dict[tuple[str, float, bool], list[Tensor]]()
         for name, parameter in vlm.model.named_parameters():
             if parameter.requires_grad:
@@ -41,8 +43,9 @@ class Optimizer:
         self.clipped = {"grad_norm": [tensor for tensors in groups.values() for tensor in tensors]}
         """What is clipped together, by the metric that its norm is."""
         for name, (module, rate) in (owned or {}).items():
-            if learning := [parameter for parameter in module.parameters() if parameter.requires_grad]:
-                self.clipped[f"grad_norm/{name}"] = [*learning]
+            learning = [self._own(parameter) for parameter in module.parameters() if parameter.requires_grad]
+            if learning:
+                self.clipped[f"grad_norm/{name}"] = learning
             for parameter in learning:
                 groups.setdefault((f"method/{name}", rate, parameter.ndim > 1), []).append(parameter)
         self.adamw = torch.optim.AdamW(
@@ -86,6 +89,11 @@ class Optimizer:
         """Forget AdamW's moments and its count of steps; the learning rate's schedule goes on."""
         self.adamw.state.clear()
 
+    def close(self) -> None:
+        """Leave the parameters to another optimizer: their gradients no longer come here."""
+        for hook in self._hooks:
+            hook.remove()
+
     def state_dict(self) -> dict[str, Any]:
         """AdamW's state and the masters."""
         return {"adamw": self.adamw.state_dict(), "masters": [master.detach() for _, master in self.masters]}
@@ -112,7 +120,7 @@ class Optimizer:
             master.grad = parameter.grad.float() if master.grad is None else master.grad.add_(parameter.grad)
             parameter.grad = None
 
-        parameter.register_post_accumulate_grad_hook(add_up)
+        self._hooks.append(parameter.register_post_accumulate_grad_hook(add_up))
         return master
 
 

@@ -106,6 +106,7 @@ def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Ch
         UserError: one that may not change; names it, and the way out.
     """
     before, after = flat(was.model_dump(mode="json")), flat(now.model_dump(mode="json"))
+    before["stages"], after["stages"] = [*was.stages], [*now.stages]  # their order, which a mapping doesn't tell
     common, either = was.sources.keys() & now.sources.keys(), was.sources.keys() | now.sources.keys()
     changes = []
     for key in before | after:
@@ -176,6 +177,8 @@ def _refusal(change: Change, now: Config, step: int) -> str:
         return ""
     if change.now < change.was:
         return f"it may grow, not shrink ({step} are done)"
+    if now.stages:
+        return "it is divided among the stages"
     return str(method_class(now.method.name).steps_are_fixed(now))
 
 

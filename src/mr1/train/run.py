@@ -39,7 +39,7 @@ from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
 from mr1.types import Completion, Group
 
-Stage = Literal["before", "after"]
+When = Literal["before", "after"]
 
 SETTINGS, CELL = "config.yaml", "cell.json"
 CONTENTS = (
@@ -118,16 +118,16 @@ class Run(Recording):
             with parquet_file(self.folder / "samples" / f"step-{step:06d}.parquet") as write:
                 write(_sample_rows(step, groups))
 
-    def outcomes(self, stage: Stage) -> AbstractContextManager[Callable[[pa.Table], None]]:
-        """Takes the outcomes of an evaluation, table by table, into `samples/<stage>.parquet`."""
-        return parquet_file(self.folder / "samples" / f"{stage}.parquet")
+    def outcomes(self, when: When) -> AbstractContextManager[Callable[[pa.Table], None]]:
+        """Takes the outcomes of an evaluation, table by table, into `samples/<when>.parquet`."""
+        return parquet_file(self.folder / "samples" / f"{when}.parquet")
 
-    def record_evaluation(self, stage: Stage, evaluations: Sequence[Evaluation]) -> None:
+    def record_evaluation(self, when: When, evaluations: Sequence[Evaluation]) -> None:
         """Write the figures to `evaluation.json`."""
         path = self.folder / "evaluation.json"
-        stages = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        stages[stage] = {evaluation.task: evaluation.summary() for evaluation in evaluations}
-        write_text(path, json.dumps(stages, indent=2) + "\n")
+        held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        held[when] = {evaluation.task: evaluation.summary() for evaluation in evaluations}
+        write_text(path, json.dumps(held, indent=2) + "\n")
 
     def record_unusable(self, rows: Sequence[BadRow]) -> None:
         """Write down all of the sources' rows that are left out."""
@@ -168,7 +168,7 @@ class Run(Recording):
         """All that has been recorded so far; a line that can't be read, such as a torn last one, is left out."""
         return Reader(self.folder).lines("metrics.jsonl")
 
-    def evaluations(self) -> dict[Stage, dict[str, dict[str, Any]]]:
+    def evaluations(self) -> dict[When, dict[str, dict[str, Any]]]:
         """What `evaluation.json` holds; empty where nothing was evaluated."""
         path = self.folder / "evaluation.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

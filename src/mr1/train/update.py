@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +23,7 @@ from mr1.models.determinism import repeatable
 from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
 from mr1.train.optimizer import Optimizer, rate_factor
-from mr1.train.packing import completion_rows, make_rows, microbatches, rows_size
+from mr1.train.packing import Rows, completion_rows, make_rows, microbatches, rows_size
 from mr1.train.scoring import Entropies, predictors, token_logprobs
 from mr1.types import Completion, Group, LossInputs, LossOutput, MicroBatch, Prompt
 
@@ -47,6 +48,25 @@ def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> 
             logprobs, _ = token_logprobs(reference, rows, config.rollout.temperature, entropies="none")
         for completion, part in _by_completion(batch, logprobs):
             completion.ref_logprobs = part
+
+
+def look(policy: VLM, groups: Sequence[Group], method: Method, config: Config, step: int) -> None:
+    """Let a method look at a fresh batch before it gives advantages (`Method.look`)."""
+
+    @torch.no_grad()
+    def measure(vlm: VLM, head: Callable[[Tensor], Tensor] | None) -> list[Tensor]:
+        found: list[Tensor] = []
+        for batch in microbatches(groups, config.tokens_per_microbatch, vlm.adapter):
+            rows = make_rows(batch, vlm.adapter)
+            hidden = predictors(vlm, rows, _routing(rows, config))
+            if vlm is policy:
+                logprobs, _ = token_logprobs(vlm, rows, config.rollout.temperature, entropies="none", hidden=hidden)
+                _remember_old(batch, logprobs)
+            if head is not None:
+                found += [part for _, part in _by_completion(batch, head(hidden))]
+        return found
+
+    method.look(policy, groups, step, measure)
 
 
 def update(
@@ -156,7 +176,7 @@ def _losses(
         batch = _with_features(policy, batch)
     prefixes = policy.known_prefixes([group.prompt for group in batch])
     rows = completion_rows(batch, prefixes) if prefixes else make_rows(batch, policy.adapter)
-    routing = Routing(rows.routes, config.rollout.routing == "replay") if rows.routes is not None else None
+    routing = _routing(rows, config)
     hidden = predictors(policy, rows, routing)
     entropies: Entropies = "learned" if "entropy" in method.reads else "measured"
     logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, entropies=entropies, hidden=hidden)
@@ -167,7 +187,8 @@ def _losses(
     if "entropy" in method.reads:
         inputs.entropy = entropy
     features = policy.features([group.prompt for group in batch]) if "features" in method.reads else []
-    of_tokens, extra = method.loss(inputs), method.extra_loss(policy, MicroBatch(batch, inputs, features))
+    of_tokens = method.loss(inputs)
+    extra = method.extra_loss(policy, MicroBatch(batch, inputs, features, partial(_run_beside, batch)))
     of_tokens.metrics["entropy"] = (entropy.detach() * inputs.shares).sum()
     if routing is not None:
         of_tokens.metrics |= {
@@ -175,6 +196,17 @@ def _losses(
             "differ": entropy.new_tensor(routing.differing()),
         }
     return [of_tokens, extra] if extra else [of_tokens]
+
+
+def _routing(rows: Rows, config: Config) -> Routing | None:
+    """What happens with the choices of experts, where they were recorded."""
+    return Routing(rows.routes, config.rollout.routing == "replay") if rows.routes is not None else None
+
+
+def _run_beside(batch: Sequence[Group], vlm: VLM) -> Tensor:
+    """A micro-batch's tokens through another model than the policy (`MicroBatch.run`)."""
+    with vlm.training():
+        return predictors(vlm, make_rows(batch, vlm.adapter))
 
 
 def _with_features(policy: VLM, batch: Sequence[Group]) -> list[Group]:
