@@ -143,7 +143,7 @@ def test_dtype_and_attention_reach_the_model(folder: Path) -> None:
 
 def test_a_limit_in_pixels_is_refused_where_there_is_none(tmp_path: Path) -> None:
     build_small("internvl", tmp_path)
-    assert _message(tmp_path, max_pixels=10000).startswith("loading.max_pixels: the family 'internvl' has no limit")
+    assert _message(tmp_path, min_pixels=10000).startswith("loading.min_pixels: the family 'internvl' has an upper")
 
 
 @pytest.fixture(scope="module")

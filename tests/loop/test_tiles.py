@@ -18,6 +18,7 @@ TILED = [
     "aya_vision",
     "cohere2_vision",
     "granite4_vision",
+    "granite_docling",
     "idefics3",
     "internvl",
     "lfm2_vl",
@@ -27,6 +28,8 @@ TILED = [
     "minicpmv4_6",
     "molmo2",
     "ovis2",
+    "perception_lm",
+    "qianfan_ocr",
     "smolvlm",
 ]
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from mr1.errors import UserError
+from mr1.models.pixels import PixelLimit, WholeTiles, fixed_size
 from mr1.models.recurrent import has_shared_states
 from mr1.models.routing import Routing, watch_routers
 from mr1.models.sharing import FlatRow
-from mr1.models.tiles import limit_number
+from mr1.models.tiles import TileLimit
 from mr1.types import Features, Prompt
 
 Part = Literal["vision", "projector", "language"]
@@ -57,8 +58,12 @@ class Adapter:
     """Whether the processor refuses a prompt without an image."""
     shares: bool = False
     """Whether they may do so without a mask: the language model attends as `sharing.FlatRow` tells it."""
-    tile_limit: ClassVar[str] = ""
-    """What its image processor calls the number of tiles of an image; empty where it has none, or says it otherwise."""
+    tiles: ClassVar[TileLimit | None] = None
+    """How its image processor says into how many tiles it cuts an image; None where it cuts none."""
+    pixels: ClassVar[PixelLimit | None] = None
+    """How its processor says how many pixels an image has; None where its tiles say it, or nothing does."""
+    unlimited_because: ClassVar[str] = ""
+    """Why neither can be set, in words behind the family's name, where that is not to be seen of the processor."""
     generation: ClassVar[dict[str, Any]] = {}
     """What transformers' `generate` has to be told of the family to write what the model is meant to."""
     vision_modules: ClassVar[tuple[str, ...]] = (
@@ -286,16 +291,23 @@ class Adapter:
         special = {id for id, token in self.tokenizer.added_tokens_decoder.items() if VISION_MARK.search(token.content)}
         return sorted({int(token) for token in ids if token is not None} | special)
 
-    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:  # noqa: ARG002
+    def pixel_limit(self, images: Any) -> PixelLimit | None:
+        """How an image processor of the family says how many pixels an image has; None where it doesn't."""
+        return self.pixels or (WholeTiles(self.tiles) if self.tiles and self.tiles.pixels(images) else None)
+
+    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
         """Let the processor make images no smaller and no larger than this, in pixels.
 
         Raises:
             UserError: the family has no such setting, or the limits leave no size between them.
         """
-        raise UserError(
-            f"loading.max_pixels: the family '{self.model.config.model_type}' has no limit in pixels; leave "
-            "loading.min_pixels and loading.max_pixels out"
-        )
+        limit = self.pixel_limit(processor.image_processor)
+        if limit is None:
+            setting = "max_pixels" if maximum else "min_pixels"
+            raise self._without(setting, fixed_size(processor.image_processor) or "has no limit in pixels")
+        if minimum and not limit.lower:
+            raise self._without("min_pixels", "has an upper limit of pixels alone")
+        limit.set(processor, minimum, maximum)
 
     def limit_tiles(self, processor: Any, most: int) -> None:
         """Let the processor cut an image into no more tiles than this, beside the whole image where it gives that too.
@@ -303,11 +315,15 @@ class Adapter:
         Raises:
             UserError: the family cuts no images, or none into so few.
         """
-        if not self.tile_limit:
-            raise UserError(
-                f"loading.max_tiles: the family '{self.model.config.model_type}' cuts no image into tiles; leave it out"
-            )
-        limit_number(processor.image_processor, self.tile_limit, most)
+        if self.tiles is None:
+            raise self._without("max_tiles", "cuts no image into tiles")
+        if most < (least := self.tiles.least(processor.image_processor)):
+            raise UserError(f"loading.max_tiles: an image has at least {least} tiles beside itself; set it no lower")
+        self.tiles.set(processor.image_processor, most)
+
+    def _without(self, setting: str, reason: str) -> UserError:
+        reason = self.unlimited_because or reason
+        return UserError(f"loading.{setting}: the family '{self.model.config.model_type}' {reason}; leave it out")
 
     def follow(self, processor: Any) -> None:
         """Let the model's configuration say the same as its processor's settings, where both have them."""

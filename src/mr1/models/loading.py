@@ -79,10 +79,10 @@ def load_vlm(
             dequantize(model)
     use_faster_layers(model)
     vlm = VLM(model, made, adapter, commit=commit)
-    if loading.min_pixels or loading.max_pixels:
-        vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
     if loading.max_tiles:
         vlm.adapter.limit_tiles(made, loading.max_tiles)
+    if loading.min_pixels or loading.max_pixels:  # where tiles have pixels, too, these lower their number further
+        vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
     vlm.adapter.follow(made)
     return vlm
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mr1.models.adapter import Adapter
 from mr1.models.families.gemma import Gemma3, Gemma3n, Gemma4, Gemma4Unified, PaliGemma
 from mr1.models.families.others import (
+    Aria,
     DeepseekHybrid,
     DeepseekOcr2,
     Dots3,
@@ -42,6 +43,7 @@ from mr1.models.families.tiled import (
     MiniCPMV47,
     MistralLarge4,
     Ovis2,
+    PerceptionLM,
     Pixtral,
     Tiles,
     VideoLlava,
@@ -93,8 +95,8 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "cosmos3_omni": QwenVL,
     "cosmos3_edge": QwenVL,
     "granite_docling": GraniteDocling,
-    "qianfan_ocr": Packed,
-    "perception_lm": Packed,
+    "qianfan_ocr": Tiles,
+    "perception_lm": PerceptionLM,
     "nemotron_h_omni": NemotronOmni,
     "muse_glimmer": Muse,
     "muse_spark": Muse,
@@ -113,7 +115,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "video_llava": VideoLlava,
     "vipllava": Packed,
     "idefics2": Idefics2,
-    "aria": Packed,
+    "aria": Aria,
     "lighton_ocr": LightOn,
     "mistral_large4": MistralLarge4,
     "minicpm_ocr": MiniCPMV,

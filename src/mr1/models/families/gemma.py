@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mr1.errors import UserError
 from mr1.models.families.packed import Packed, capped, same_run
+from mr1.models.pixels import SoftTokens
 
 
 class Gemma3(Packed):
@@ -25,6 +26,7 @@ class Gemma3(Packed):
 class Gemma4(Packed):
     """Gemma 4: an image's tokens see each other in layers with a window alone, and in the larger models alone."""
 
+    pixels = SoftTokens()
     projector_modules = ("model.embed_vision",)
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:
@@ -35,21 +37,6 @@ class Gemma4(Packed):
 
     def text_arguments(self, input_ids: Tensor) -> dict[str, Tensor]:
         return {"mm_token_type_ids": (input_ids == self.image_token_id).long()}
-
-    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
-        from transformers.models.gemma4.image_processing_pil_gemma4 import _SUPPORTED_SOFT_TOKENS as STEPS
-
-        images = processor.image_processor
-        token = (images.patch_size * images.pooling_kernel_size) ** 2
-        fitting = [
-            step for step in STEPS if (minimum or 0) <= step * token <= (maximum or images.max_soft_tokens * token)
-        ]
-        if not fitting:
-            raise UserError(
-                f"loading.max_pixels: images have at most {', '.join(str(step * token) for step in STEPS)} pixels; set "
-                "loading.min_pixels and loading.max_pixels so that one of these is between them"
-            )
-        images.max_soft_tokens = fitting[-1]
 
     def head(self) -> nn.Module:
         return capped(super().head(), self.model.config.get_text_config().final_logit_softcapping)

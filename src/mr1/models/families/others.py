@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mr1.errors import UserError
 from mr1.models.families.packed import Packed, capped
 from mr1.models.families.tiled import Tiles
 from mr1.models.llama4 import WithoutHead, lengthen_by_position
+from mr1.models.pixels import Area, Sides, Tokens
+from mr1.models.tiles import Number
 
 
 class Llama4(Tiles):
@@ -37,6 +38,7 @@ class Llama4(Tiles):
 class Kimi(Packed):
     """Kimi K2.5: keys and values of low rank; images are never made larger, only smaller."""
 
+    pixels = Sides()
     projector_modules = ("model.mm_projector",)
 
     def as_given(self, vision: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -44,18 +46,12 @@ class Kimi(Packed):
         # Its tower, unlike others, brings pixels into no other dtype.
         return given | {name: given[name].to(self.model.dtype) for name in ("pixel_values",) if name in given}
 
-    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
-        if minimum:
-            raise UserError("loading.min_pixels: Kimi K2.5 makes no image larger; leave it out")
-        images = processor.image_processor
-        images.max_patches = (maximum or 0) // images.patch_size**2
-
 
 class Molmo2(Packed):
     """Molmo 2: all that is of images, marks among it, sees all else that is, before and behind it."""
 
     causal = False
-    tile_limit = "max_crops"
+    tiles = Number("max_crops")
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         super().__init__(model, tokenizer)
@@ -81,6 +77,8 @@ class Molmo2(Packed):
 class Step(Packed):
     """Step 3.7: each image as a whole and, where it is large, in patches, which stand apart."""
 
+    unlimited_because = "cuts an image into patches of no fixed size, as many as its shape asks for"
+
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         local = [vision["pixel_values_local"] for vision in prompts if "pixel_values_local" in vision]
         whole = [{name: each for name, each in vision.items() if name != "pixel_values_local"} for vision in prompts]
@@ -89,6 +87,8 @@ class Step(Packed):
 
 class DeepseekOcr2(Step):
     """DeepSeek-OCR 2: images as Step's."""
+
+    unlimited_because = "has a number of tiles that its processor's class sets, whatever its settings say"
 
     projector_modules = ("model.multi_modal_projector", "model.view_separator")
 
@@ -104,8 +104,16 @@ class DeepseekHybrid(Packed):
     )
 
 
+class Aria(Packed):
+    """Aria: an image's size is the processor's class's."""
+
+    unlimited_because = "makes every image 980 x 980 pixels by its processor's class, whatever its settings say"
+
+
 class Inkling(Packed):
     """Inkling, Inkling 2: short convolutions in every layer, keys weighed by distance; scaled or capped logits."""
+
+    unlimited_because = "cuts an image into patches at its own size"
 
     packs = False
     causal = False
@@ -127,6 +135,7 @@ class Inkling(Packed):
 class Dots3(Packed):
     """Dots 3 Note: patches as Qwen's; layers with a window, and layers that choose keys."""
 
+    pixels = Area()
     packs = False
     causal = False
     projector_modules = ("model.vision_tower.merger",)
@@ -136,6 +145,7 @@ class Dots3(Packed):
 class NemotronOmni(Packed):
     """Nemotron 3 Nano Omni: patches, with a grid (height, width) for each image; most layers are recurrent."""
 
+    pixels = Tokens("max_num_patches", "min_num_patches", ("patch_size",))
     packs = False
     causal = False
     plain_because = "has recurrent layers (Mamba), which no mask reaches"

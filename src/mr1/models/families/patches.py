@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mr1.errors import UserError
 from mr1.models.blocks import choose_by_position
 from mr1.models.families.packed import Packed, capped
+from mr1.models.pixels import Area, MostTokens, PixelLimit, Tokens
 
 
 class QwenVL(Packed):
@@ -20,20 +20,7 @@ class QwenVL(Packed):
         "model.visual.deepstack_merger_list",
         "model.projector",
     )
-    frames: ClassVar[int] = 1
-    """How often an image's pixels count in the processor's limits."""
-
-    def limit_pixels(self, processor: Any, minimum: int | None, maximum: int | None) -> None:
-        size = processor.image_processor.size
-        least = minimum or size["shortest_edge"] // self.frames
-        most = maximum or size["longest_edge"] // self.frames
-        if least > most:
-            raise UserError(
-                f"loading.max_pixels: no image has at least {least} and at most {most} pixels; set loading.min_pixels "
-                "and loading.max_pixels accordingly"
-            )
-        # Both names stand for numbers of pixels here, in spite of what they say.
-        processor.image_processor.size = type(size)(shortest_edge=least * self.frames, longest_edge=most * self.frames)
+    pixels: ClassVar[PixelLimit | None] = Area()
 
 
 class Ernie(QwenVL):
@@ -51,12 +38,13 @@ class Glm4v(QwenVL):
     """GLM-4.1V, 4.5V, 4.6V: patches as Qwen's, each of a still image repeated as the second frame of a video."""
 
     projector_modules = ("model.visual.merger", "model.visual.downsample")
-    frames = 2
+    pixels: ClassVar[PixelLimit | None] = Area(frames=2)
 
 
 class Glm5Next(Glm4v):
     """GLM 5 with vision: patches as GLM-4.1V's; recurrent layers, and layers that choose keys."""
 
+    pixels = Tokens("max_image_tokens", "min_image_tokens")
     packs = False
     causal = False
     plain_because = "has recurrent layers, and layers that choose the keys that a token sees in its row"
@@ -104,6 +92,7 @@ class CohereCompass(QwenVL):
 class Muse(QwenVL):
     """Muse Glimmer and Spark: patches as Qwen's; scaled logits that are then capped."""
 
+    pixels = MostTokens()
     projector_modules = ("model.vision_adapter", "model.vision_projection")
 
     def hidden_states(self, *arguments: Any, **named: Any) -> Tensor:

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from mr1.models.families.packed import Packed, capped, pad_axis
-from mr1.models.tiles import limit_edge, limit_grids
+from mr1.models.pixels import Edges, LongestEdge, PixelLimit, WholeAndTiles
+from mr1.models.tiles import Edge, Grids, Number, Quarters, TileLimit
 from mr1.types import Features, Prompt
 
 
 class Tiles(Packed):
     """InternVL, Aya Vision, Command A Vision: an image is cut into so many tiles of one size."""
 
-    tile_limit = "max_patches"
+    tiles: ClassVar[TileLimit | None] = Number("max_patches")
 
 
 class LlavaTiles(Packed):
     """LLaVA-NeXT, LLaVA-OneVision: each prompt's images are padded to its largest number of tiles."""
 
-    def limit_tiles(self, processor: Any, most: int) -> None:
-        limit_grids(processor.image_processor, self.model.config, most)
+    tiles = Grids()
 
     def follow(self, processor: Any) -> None:
         self.model.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints
@@ -79,6 +79,9 @@ class Ovis2(Tiles):
 class Pixtral(Packed):
     """LLaVA, also with Pixtral's tower, and Mistral 3: images are padded to the largest of their batch."""
 
+    def pixel_limit(self, images: Any) -> PixelLimit | None:
+        return LongestEdge() if dict(images.size).get("longest_edge") else None
+
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         for axis in (2, 3):
             most = max(vision["pixel_values"].shape[axis] for vision in prompts)
@@ -106,8 +109,7 @@ class MistralLarge4(Pixtral):
 class Idefics(Packed):
     """Idefics3 and SmolVLM: a row's tiles stand on the second axis, and tiles that are all zeros are padding."""
 
-    def limit_tiles(self, processor: Any, most: int) -> None:
-        limit_edge(processor.image_processor, most)
+    tiles: ClassVar[TileLimit | None] = Edge()
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         most = max(vision["pixel_values"].shape[1] for vision in prompts)
@@ -118,6 +120,9 @@ class Idefics(Packed):
 
 class Idefics2(Packed):
     """Idefics2: images stand on the second axis, and all are padded to the largest of their batch."""
+
+    tiles = Quarters()
+    pixels = Edges()
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         axes = {"pixel_values": (1, 3, 4), "pixel_attention_mask": (1, 2, 3)}
@@ -133,6 +138,7 @@ class Idefics2(Packed):
 class GraniteDocling(Idefics):
     """Granite Docling: tiles as Idefics3's; features for several language layers; scaled logits."""
 
+    tiles = Number("max_patches", also="dense_max_patches")
     projector_modules = ("model.vision_model.connector",)
 
     def encoder_output(self, features: Sequence[Features]) -> Any:
@@ -145,9 +151,16 @@ class GraniteDocling(Idefics):
 
 
 class Lfm2(Packed):
-    """LFM2-VL: an image is cut into so many tiles of one size."""
+    """LFM2-VL: a large image is cut into so many tiles of one size."""
 
-    tile_limit = "max_tiles"
+    tiles = Number("max_tiles")
+    pixels = WholeAndTiles()
+
+
+class PerceptionLM(Packed):
+    """Perception LM: an image is cut into so many tiles of one size."""
+
+    tiles = Number("max_num_tiles")
 
 
 class VideoLlava(Packed):
@@ -165,7 +178,8 @@ class MiniCPMV(Packed):
     """MiniCPM-V 4.6: all images' patches stand on the last axis of one tensor; most layers are recurrent."""
 
     projector_modules = ("model.merger",)
-    tile_limit = "max_slice_nums"
+    tiles = Number("max_slice_nums")
+    unlimited_because = "scales slices by their shape, and takes loading.max_tiles alone"
 
     def collate_vision(self, prompts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         pixels = torch.cat([vision["pixel_values"] for vision in prompts], dim=-1)
