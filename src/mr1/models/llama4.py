@@ -12,38 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mr1.models.headless import WithoutHead
 from mr1.models.subclass import turn
 
 
-class WithoutHead:
-    """A Llama 4 without its head, as other families have one in `model`."""
+class Llama4WithoutHead(WithoutHead):
+    """A Llama 4 without its head; its layers are told positions as `lengthen_by_position` has them ask for."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        super().__init__(model, self.projected)
 
-    def get_image_features(self, pixel_values: Tensor, return_dict: bool = True) -> SimpleNamespace:
-        """(T, 3, height, width) tiles to (T * tokens, H), projected."""
+    def projected(self, pixel_values: Tensor, return_dict: bool = True) -> SimpleNamespace:
+        """(T, 3, height, width) tiles to (T * tokens, H)."""
         states = self.model.get_image_features(pixel_values=pixel_values, return_dict=return_dict).last_hidden_state
         return SimpleNamespace(pooler_output=self.model.multi_modal_projector(states.flatten(0, -2)))
 
     def forward(
-        self,
-        input_ids: Tensor,
-        position_ids: Tensor,
-        mm_encoder_outputs: dict[str, SimpleNamespace] | None = None,
-        **others: Any,
+        self, input_ids: Tensor, mm_encoder_outputs: dict[str, SimpleNamespace] | None = None, **others: Any
     ) -> Any:
-        """Its hidden states, from tokens and projected images."""
-        embedded = self.model.get_input_embeddings()(input_ids)
-        if mm_encoder_outputs:
-            features = mm_encoder_outputs["image"].pooler_output
-            places = (input_ids == self.model.config.image_token_id)[..., None]
-            embedded = embedded.masked_scatter(places, features.to(embedded.dtype))
-        return self.model.language_model.model(
-            inputs_embeds=embedded, position_ids=position_ids, lengthened_by=position_ids, **others
-        )
-
-    __call__ = forward
+        return super().forward(input_ids, mm_encoder_outputs, lengthened_by=others["position_ids"], **others)
 
 
 def lengthen_by_position(model: Any) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mr1.models.families.packed import Packed, capped
 from mr1.models.families.tiled import Tiles
-from mr1.models.llama4 import WithoutHead, lengthen_by_position
+from mr1.models.headless import WithoutHead
+from mr1.models.llama4 import Llama4WithoutHead, lengthen_by_position
 from mr1.models.pixels import Area, Sides, Tokens
 from mr1.models.tiles import Number
 
@@ -27,7 +28,7 @@ class Llama4(Tiles):
         lengthen_by_position(model)
 
     def without_head(self, model: Any) -> Any:
-        return WithoutHead(model)
+        return Llama4WithoutHead(model)
 
     def attention(self, mask: Tensor, input_ids: Tensor, position_ids: Tensor) -> Any:  # noqa: ARG002
         chunk = position_ids[0] // self.model.config.text_config.attention_chunk_size
@@ -153,29 +154,7 @@ class NemotronOmni(Packed):
     projector_modules = ("multi_modal_projector",)
 
     def without_head(self, model: Any) -> Any:
-        return NemotronWithoutHead(model)
+        return WithoutHead(model)
 
     def output_embeddings(self) -> Any:
         return self.model.language_model.lm_head
-
-
-class NemotronWithoutHead:
-    """A Nemotron Omni without its head, as other families have one in `model`."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def get_image_features(self, pixel_values: Tensor, image_grid_hw: Tensor, return_dict: bool = True) -> Any:
-        """Its own, projected."""
-        return self.model.get_image_features(pixel_values, image_grid_hw, return_dict=return_dict)
-
-    def forward(self, input_ids: Tensor, mm_encoder_outputs: dict[str, Any] | None = None, **others: Any) -> Any:
-        """Its hidden states, from tokens and projected images."""
-        embedded = self.model.get_input_embeddings()(input_ids)
-        if mm_encoder_outputs:
-            features = torch.cat([*mm_encoder_outputs["image"].pooler_output])
-            places = (input_ids == self.model.config.image_token_id)[..., None]
-            embedded = embedded.masked_scatter(places, features.to(embedded.dtype))
-        return self.model.language_model.model(inputs_embeds=embedded, **others)
-
-    __call__ = forward

@@ -61,6 +61,8 @@ VISION: dict[str, Any] = {
     "projection_dim": 32,
 }
 """What everything else has: vision towers, and what stands behind them."""
+WINDOWS = {"num_hidden_layers": 3, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]}
+"""Layers of a language model, of which two look back no farther than a window."""
 LANGUAGES = re.compile(r"text|llm|language|decoder|thinker")
 """Names of the configurations that are language models."""
 
