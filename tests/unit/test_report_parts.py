@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mr1.config import Config
+from mr1.config.reading import make_config
 from mr1.report.drawing import binned, smooth, window_of
 from mr1.report.html import signed
 from mr1.report.outline import outline
@@ -45,6 +46,22 @@ def test_names_in_plots_are_shown_as_they_are_and_all_of_them() -> None:
     ):
         texts = [html.unescape(text).strip("\u200b ") for text in re.findall(r"<text[^>]*>([^<]*)</text>", plot.svg)]
         assert {text.partition(" (")[0] for text in texts} >= set(names)
+
+
+def test_every_plot_shows_where_a_stage_begins() -> None:
+    config = make_config(
+        {"name": "a", "steps": 8, "method": "sft", "task": "counting", "stages": {"first": {}, "second": {"share": 3}}}
+    )
+    keys = ("kl", "kl_weight", "reward/total", "entropy", "grad_norm", "time/rollout", "completion/length_mean")
+    metrics = [{"step": step, **dict.fromkeys(keys, 1.0)} for step in range(8)]
+    about = outline(config, metrics, {})
+    assert about.stages == {"first": 0, "second": 2}
+    plots = run_plots(about, metrics, {})
+    assert len(plots) == 5
+    for plot in plots:
+        places = [re.search(rf'x="([\d.]+)"[^>]*>{name}</text>', plot.svg) for name in about.stages]
+        first, second = (float(place[1]) for place in places if place)
+        assert 0 < first < second
 
 
 def test_null_is_a_gap_and_stays_one() -> None:

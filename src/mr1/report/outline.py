@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from mr1.config import Config
+from mr1.config import Config, divide
 
 Metrics = Sequence[Mapping[str, Any]]
 Evaluations = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -27,6 +27,8 @@ class Outline:
     """Of a validation."""
     longest: int | None
     """Completion, in tokens."""
+    stages: Mapping[str, int] = field(default_factory=dict)
+    """The step that each stage begins with, by name; none of a run that is one."""
 
     def role(self, task: str) -> str:
         """What a task was to the run; empty where it isn't known."""
@@ -38,7 +40,8 @@ def outline(config: Config | None, metrics: Metrics, evaluations: Evaluations) -
     if config is not None:
         rewards: dict[str, float | None] = dict(config.rewards)
         evaluation, longest = config.evaluation, config.rollout.max_new_tokens
-        return Outline(config.steps, rewards, evaluation.tasks, config.tasks, evaluation.samples, longest)
+        stages = {stage.name: stage.first for stage in divide(config, run_code=False)} if config.stages else {}
+        return Outline(config.steps, rewards, evaluation.tasks, config.tasks, evaluation.samples, longest, stages)
     keys = dict.fromkeys(key for line in metrics for key in line)
     named = [key.removeprefix("reward/") for key in keys if key.startswith("reward/") and key != "reward/total"]
     watched = [key.removeprefix("eval/").removesuffix("/accuracy") for key in keys if key.startswith("eval/")]

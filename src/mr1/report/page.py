@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mr1.config import Config, read_config
+from mr1.config import Config, divide, read_config
 from mr1.errors import UserError
 from mr1.report.guards import spoken
 from mr1.report.html import Result, read_result, render_page, signed
@@ -97,14 +97,17 @@ def _facts(config: Config | None, metrics: Metrics) -> dict[str, str]:
     done = len(metrics)
     facts = {"Steps": f"{done:,}"}
     if config is not None:
+        stages = divide(config, run_code=False)
         facts = {
-            "Method": config.method.name,
+            "Method": ", then ".join(dict.fromkeys(stage.config.method.name for stage in stages)),
             "Model": config.model,
             "Trained on": ", ".join(config.tasks),
             "Steps": f"{done:,}" if done == config.steps else f"{done:,} of {config.steps:,}",
             "Batch": f"{config.prompts_per_step} prompts",
             "Seed": str(config.seed),
         }
+        if config.stages:
+            facts["Stages"] = ", ".join(f"{stage.name} ({stage.config.steps:,} steps)" for stage in stages)
         if any(line.get("reward/total") is not None for line in metrics):
             facts["Batch"] += f" × {config.rollout.group_size} completions"
     seconds = sum(value or 0 for line in metrics for key, value in line.items() if key.startswith("time/"))

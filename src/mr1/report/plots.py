@@ -47,12 +47,12 @@ def run_plots(run: Outline, metrics: Metrics, evaluations: Evaluations) -> list[
         return []
     drawn = [
         _rewards(run, metrics),
-        _loss(metrics),
-        _kl(metrics),
+        _loss(run, metrics),
+        _kl(run, metrics),
         _held_out(run, metrics, evaluations),
         _lengths(run, metrics),
-        _health(metrics),
-        _times(metrics),
+        _health(run, metrics),
+        _times(run, metrics),
     ]
     return [plot for plot in drawn if plot is not None]
 
@@ -95,10 +95,13 @@ def _smoothing(metrics: Metrics) -> str:
     return f" Thin: {thin}; thick: the mean of {size * window} steps." if window > 1 else ""
 
 
-def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]], None], legend: int = 0) -> Plot:
+def _plot(
+    run: Outline, title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]], None], legend: int = 0
+) -> Plot:
     """Make a plot.
 
     Args:
+        run: whose stages are marked.
         title: stands above it.
         reading: stands below it.
         panels: panels one above the other, with one axis of steps.
@@ -109,6 +112,7 @@ def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]
         figure = Figure(figsize=(WIDTH, 2.9 if panels == 1 else 0.7 + 1.15 * panels), layout="constrained")
         axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
         paint(axes)
+        _mark_stages(run, axes)
         axes[-1].set_xlabel("step")
         axes[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True))
         if legend:
@@ -116,6 +120,16 @@ def _plot(title: str, reading: str, panels: int, paint: Callable[[Sequence[Axes]
         figure.align_ylabels()
         svg = inline_svg(svg_of(figure), title)
     return Plot(title, reading, svg)
+
+
+def _mark_stages(run: Outline, axes: Sequence[Axes]) -> None:
+    """A line where each stage begins, and its name at the top."""
+    for name, first in run.stages.items():
+        for panel in axes:
+            if first:
+                panel.axvline(first - 0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
+        place = max(first - 0.5, axes[0].get_xlim()[0])
+        axes[0].text(place, 1.0, name, transform=axes[0].get_xaxis_transform(), fontsize=8, va="bottom", ha="left")
 
 
 def _rewards(run: Outline, metrics: Metrics) -> Plot | None:
@@ -134,10 +148,10 @@ def _rewards(run: Outline, metrics: Metrics) -> Plot | None:
         f"What the sampled completions of each step earned{total}. "
         "If only format rises, the policy has learned the form and not the task." + _smoothing(metrics)
     )
-    return _plot("Rewards", reading, 1, paint, legend=4)
+    return _plot(run, "Rewards", reading, 1, paint, legend=4)
 
 
-def _loss(metrics: Metrics) -> Plot | None:
+def _loss(run: Outline, metrics: Metrics) -> Plot | None:
     if _has(metrics, "reward/total"):
         return None  # The loss of a policy gradient says nothing about progress.
 
@@ -146,10 +160,10 @@ def _loss(metrics: Metrics) -> Plot | None:
         axes[0].set_ylabel("loss (nats per token)")
 
     reading = "How badly the policy predicts the teacher's text on samples that it has not seen yet; lower is better."
-    return _plot("Loss", reading + _smoothing(metrics), 1, paint)
+    return _plot(run, "Loss", reading + _smoothing(metrics), 1, paint)
 
 
-def _kl(metrics: Metrics) -> Plot | None:
+def _kl(run: Outline, metrics: Metrics) -> Plot | None:
     if not _has(metrics, "kl"):
         return None
 
@@ -166,7 +180,7 @@ def _kl(metrics: Metrics) -> Plot | None:
         "Above, how far the policy has moved from the model it began with; below, what moving costs. "
         "A gap is a step whose weight was 0: the reference was not run." + _smoothing(metrics)
     )
-    return _plot("KL and its weight", reading, 2, paint)
+    return _plot(run, "KL and its weight", reading, 2, paint)
 
 
 def _held_out(run: Outline, metrics: Metrics, evaluations: Evaluations) -> Plot | None:
@@ -202,7 +216,7 @@ def _held_out(run: Outline, metrics: Metrics, evaluations: Evaluations) -> Plot 
             "If the dotted line (training samples, drawn at the rollout's temperature) climbs while the trained task's "
             "held-out accuracy does not, the run overfits."
         )
-    return _plot("Held-out accuracy", " ".join(reading), 1, paint, legend=2)
+    return _plot(run, "Held-out accuracy", " ".join(reading), 1, paint, legend=2)
 
 
 def _draw_validation(axes: Axes, metrics: Metrics, task: str, samples: int | None, colour: str) -> None:
@@ -240,10 +254,10 @@ def _lengths(run: Outline, metrics: Metrics) -> Plot:
         f"How long the completions are, and the share that was cut off{limit}; "
         "what is cut off states no answer, so the share should stay near 0." + _smoothing(metrics)
     )
-    return _plot("Completion length", reading, 2, paint)
+    return _plot(run, "Completion length", reading, 2, paint)
 
 
-def _health(metrics: Metrics) -> Plot:
+def _health(run: Outline, metrics: Metrics) -> Plot:
     panels = {"entropy": "entropy\n(nats per token)", "grad_norm": "gradient norm"}
     reading = (
         "Entropy near 0 means that the policy no longer explores; peaks of the gradient norm (before clipping) mean "
@@ -261,10 +275,10 @@ def _health(metrics: Metrics) -> Plot:
         if len(axes) > 2:
             axes[2].set_ylim(-0.03, 1.03)
 
-    return _plot("Exploration and stability", reading + "." + _smoothing(metrics), len(panels), paint)
+    return _plot(run, "Exploration and stability", reading + "." + _smoothing(metrics), len(panels), paint)
 
 
-def _times(metrics: Metrics) -> Plot | None:
+def _times(run: Outline, metrics: Metrics) -> Plot | None:
     phases = [phase for phase in PHASES if np.nansum(column(metrics, f"time/{phase}")) > 0]
     if not phases:
         return None
@@ -286,4 +300,4 @@ def _times(metrics: Metrics) -> Plot | None:
         f"{bars}: sampling (rollout), scoring by the rewards (reward) and by the reference (score), the gradient step "
         "(update), and validation where it was due; the tallest part is where time can be saved."
     )
-    return _plot("Time per step", reading, 1, paint, legend=5)
+    return _plot(run, "Time per step", reading, 1, paint, legend=5)
