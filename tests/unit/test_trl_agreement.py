@@ -13,10 +13,11 @@ from torch import Tensor
 
 from mr1.algo.advantage import group_advantage
 from mr1.algo.aggregation import aggregation_weights
-from mr1.algo.objective import grpo_loss
+from mr1.algo.objective import cispo_loss, grpo_loss, gspo_loss, rloo_loss
 from mr1.types import Aggregation, KLEstimator, LossInputs, LossOutput
 
 trl_grpo = pytest.importorskip("trl.trainer.grpo_trainer", reason="TRL is a development extra")
+trl_rloo = pytest.importorskip("trl.trainer.rloo_trainer", reason="TRL is a development extra")
 
 GROUPS, SIZE, LONGEST, BUDGET = 3, 4, 7, 9
 COUNT = GROUPS * SIZE
@@ -187,3 +188,61 @@ def test_the_entropy_bonus_is_trls(aggregation: Aggregation) -> None:
     torch.testing.assert_close(entropies.grad, their_entropies.grad, atol=1e-8, rtol=0)
     assert entropies.grad is not None
     assert entropies.grad.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize("moved", [0.0, 0.3])
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("aggregation", LOSS_TYPES)
+def test_gspo_is_trls_importance_sampling_of_sequences(
+    beta: float, moved: float, holes: bool, aggregation: Aggregation
+) -> None:
+    batch = _batch(holes, moved)
+    theirs, unused = batch.leaves()
+    clip: dict[str, Any] = {"low": 0.1, "high": 0.15, "loss_type": LOSS_TYPES[aggregation]}
+    expected = _trl_loss(batch, theirs, unused, beta=beta, level="sequence", **clip)
+    ours, unused = batch.leaves()
+    output = gspo_loss(batch.inputs(ours, unused, beta, aggregation), 0.1, 0.15)
+    if moved:
+        assert 0.05 < output.metrics["clip_fraction"] < 0.95
+    _assert_equal(output, ours, expected, theirs)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.5])
+def test_cispo_is_trls(moved: float) -> None:
+    batch = _batch(moved=moved)
+    theirs, unused = batch.leaves()
+    expected = _trl_loss(batch, theirs, unused, beta=0.04, high=1.4, loss_type="cispo")
+    ours, unused = batch.leaves()
+    output = cispo_loss(batch.inputs(ours, unused, 0.04, "token"), 1.0, 0.4)
+    assert bool(output.metrics["clip_fraction"] > 0.05) is (moved > 0)
+    _assert_equal(output, ours, expected, theirs)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.3])
+def test_rloo_is_trls(moved: float) -> None:
+    batch = _batch(moved=moved)
+    theirs, unused = batch.leaves()
+    trainer: Any = SimpleNamespace(
+        _get_per_token_logps_and_entropies=lambda *_, **__: (theirs, unused, None),
+        aux_loss_enabled=False,
+        epsilon_low=0.2,
+        epsilon_high=0.3,
+        model=SimpleNamespace(training=True),
+        _metrics={"train": defaultdict(list)},
+        accelerator=SimpleNamespace(gather=lambda x: x, reduce=lambda x, **_: x),
+    )
+    empty = torch.zeros(COUNT, 0, dtype=torch.long)
+    given = {
+        "prompt_ids": empty,
+        "prompt_mask": empty,
+        "completion_ids": torch.zeros(COUNT, LONGEST, dtype=torch.long),
+        "completion_mask": batch.mask.long(),
+        "advantages": batch.advantages,
+        "old_logps": (batch.old * batch.mask).sum(1),
+    }
+    expected = trl_rloo.RLOOTrainer._compute_loss(trainer, None, given)
+    ours, unused = batch.leaves()
+    output = rloo_loss(batch.inputs(ours, unused, 0.0, "completion"), 0.2, 0.3)
+    assert bool(output.metrics["clip_fraction"] > 0.1) is (moved > 0)
+    _assert_equal(output, ours, expected, theirs)

@@ -1,8 +1,9 @@
-"""Advantages: what a completion is worth beside the others of its group."""
+"""Advantages: what a completion is worth beside the others of its group, or of its batch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -24,18 +25,58 @@ def group_advantage(rewards: Tensor, epsilon: float = 1e-4) -> Tensor:
 
     Source: OThink-MR1 (arXiv 2503.16081), Eq. 2; the unbiased std and 1e-4 are R1-V's.
     """
-    if rewards.shape[-1] < 2:
-        raise ValueError(f"a group needs at least two rewards to be compared, got {rewards.shape[-1]}")
-    applies = ~rewards.isnan()
+    centred, applies = _centred(rewards), ~rewards.isnan()
     if applies.all():
-        centred = rewards - rewards.mean(dim=-1, keepdim=True)
         std = rewards.std(dim=-1, keepdim=True)
     else:
         count = applies.sum(dim=-1, keepdim=True)
-        centred = (rewards - rewards.nanmean(dim=-1, keepdim=True)).masked_fill(~applies, 0.0)
         std = (centred.square().sum(dim=-1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
-    # The mean of equal fractions is rounded, and so may not be exactly they: 0.1, 0.1, 0.1 in float32.
-    return (centred / (std + epsilon)).masked_fill(alike(rewards)[..., None], 0.0)
+    return _unless_alike(centred / (std + epsilon), rewards)
+
+
+def mean_advantage(rewards: Tensor) -> Tensor:
+    """Rewards without their group's mean, and not divided by its spread: A_i = r_i - mean(r).
+
+    Args, Returns and Raises: as for `group_advantage`; advantages are in the rewards' unit.
+
+    Source: Dr. GRPO (arXiv 2503.20783); REINFORCE with the group's mean as its baseline.
+    """
+    return _unless_alike(_centred(rewards), rewards)
+
+
+def leave_one_out_advantage(rewards: Tensor) -> Tensor:
+    """RLOO: a reward less the mean of the group's others, A_i = r_i - mean of r_j over j != i.
+
+    It is the group's mean advantage times n / (n - 1), of n rewards that apply: the baseline does not depend on the
+    completion itself, so the gradient is that of the expected reward.
+
+    Args, Returns and Raises: as for `mean_advantage`; 0 where no other reward applies.
+
+    Source: RLOO (arXiv 2402.14740).
+    """
+    count = (~rewards.isnan()).sum(dim=-1, keepdim=True)
+    return mean_advantage(rewards) * (count / (count - 1).clamp(min=1))
+
+
+def batch_advantages(rewards: Sequence[Tensor], baseline: bool) -> list[Tensor]:
+    """REINFORCE++: normalised over the batch, A = (x - mean(x)) / (std(x) + 1e-4), mean and std over all completions.
+
+    Args:
+        rewards: (G,) float of each group, NaN where no reward applies; two in all at least.
+        baseline: x is the reward less the mean of its group: the paper's form with a baseline, for groups. Else x is
+            the reward itself, as in the paper's form without groups: a prompt that is hard for all of its completions
+            gives them all a negative advantage.
+
+    Returns:
+        (G,) advantages of each group without unit; 0 where no reward applies. With a baseline they are exactly 0 in a
+        group whose rewards are alike; all are where the whole batch's are.
+
+    Source: REINFORCE++ (arXiv 2501.03262). By what others write of it (its text was not at hand) it normalises each
+    token's advantage over the batch's tokens, so that long completions count for more in mean and std; here each
+    completion counts once, as in TRL's RLOO.
+    """
+    values = torch.cat([_baselined(each) if baseline else each for each in rewards])
+    return [*group_advantage(values).split([*map(len, rewards)])]
 
 
 def spread_shares(scores: Tensor, weights: Tensor) -> Tensor:
@@ -70,3 +111,23 @@ def alike(rewards: Tensor) -> Tensor:
     lowest = rewards.nan_to_num(nan=math.inf, posinf=math.inf, neginf=-math.inf).amin(dim=-1)
     highest = rewards.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf).amax(dim=-1)
     return lowest >= highest
+
+
+def _centred(rewards: Tensor) -> Tensor:
+    """Without the mean of those that apply; 0 where none does."""
+    if rewards.shape[-1] < 2:
+        raise ValueError(f"a group needs at least two rewards to be compared, got {rewards.shape[-1]}")
+    applies = ~rewards.isnan()
+    if applies.all():
+        return rewards - rewards.mean(dim=-1, keepdim=True)
+    return (rewards - rewards.nanmean(dim=-1, keepdim=True)).masked_fill(~applies, 0.0)
+
+
+def _unless_alike(advantages: Tensor, rewards: Tensor) -> Tensor:
+    """0 in groups that are alike: the mean of equal fractions is rounded, and so may not be exactly they, as of 0.1."""
+    return advantages.masked_fill(alike(rewards)[..., None], 0.0)
+
+
+def _baselined(rewards: Tensor) -> Tensor:
+    """`mean_advantage`, but NaN where no reward applies."""
+    return mean_advantage(rewards).masked_fill(rewards.isnan(), torch.nan)

@@ -20,8 +20,8 @@ def aggregation_weights(aggregation: Aggregation, lengths: Sequence[int], longes
     Returns:
         C weights. Multiplied by the lengths they add up to 1, but for `constant`, and for completions of no tokens.
 
-    Source: `completion`: DeepSeekMath (arXiv 2402.03300), Eq. 3; `token`: DAPO (arXiv 2503.14476), Eq. 8; `constant`:
-    Dr. GRPO (arXiv 2503.20783), whose code divides by the longest generation.
+    Source: `completion`: DeepSeekMath (arXiv 2402.03300); `token`: DAPO (arXiv 2503.14476); `constant`: Dr. GRPO
+    (arXiv 2503.20783), with the constant that TRL takes.
     """
     count = len(lengths)
     if aggregation == "completion":

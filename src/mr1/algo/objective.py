@@ -7,12 +7,16 @@ KL off, adds the entropy bonus and makes the metrics that all of them have.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mr1.algo.kl import k1, k2, k3
 from mr1.types import KLEstimator, LossInputs, LossOutput
+
+DRIFT_LIMIT = 2.0
+"""How far above 1 a ratio still adds to the gradient of `policy_drift`."""
 
 
 def clipped_surrogate(
@@ -68,6 +72,121 @@ def grpo_loss(
     return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
 
 
+def gspo_loss(
+    inputs: LossInputs,
+    clip_low: float,
+    clip_high: float,
+    estimator: KLEstimator = "k3",
+    dual: float | None = None,
+    entropy: float = 0.0,
+) -> LossOutput:
+    """GSPO's loss: GRPO's with one ratio for a whole completion, s = exp(mean over its tokens of log rho).
+
+    It is the paper's GSPO-token: a token's ratio is sg[s] pi / sg[pi], whose value is s and whose gradient is the
+    token's own. Where a completion's tokens have one advantage, value, clip and gradient are those of GSPO.
+
+    Args, metrics: as for `grpo_loss`; the clip takes whole completions. `k3-ratio` has each token's own ratio, where
+    TRL's has the completion's.
+
+    Source: GSPO (arXiv 2507.18071).
+    """
+    log_ratio = inputs.logprobs - inputs.old_logprobs
+    of_completion = over_completion(log_ratio, inputs.completion, "mean").detach() + log_ratio - log_ratio.detach()
+    advantages = priced_advantages(inputs, estimator)
+    objective = clipped_surrogate(of_completion, advantages, clip_low, clip_high, dual)
+    clipped = _clipped(of_completion, advantages, clip_low, clip_high, dual)
+    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
+
+
+def rloo_loss(
+    inputs: LossInputs,
+    clip_low: float,
+    clip_high: float,
+    estimator: KLEstimator = "k3",
+    dual: float | None = None,
+    entropy: float = 0.0,
+) -> LossOutput:
+    """RLOO's loss: the clipped surrogate of whole completions, whose ratio is the product of their tokens'.
+
+    The gradient of a completion is its advantage times the sum of its tokens' gradients: long completions are not held
+    back. Every token has its completion's term, so `weights` are 1 / (completions * completion length).
+
+    Args, metrics: as for `grpo_loss`, but that with `k1` the KL is in the advantages already.
+
+    Source: RLOO (arXiv 2402.14740); with a ratio and its clip for later updates as in TRL's trainer.
+    """
+    log_ratio = inputs.logprobs - inputs.old_logprobs
+    of_completion = over_completion(log_ratio, inputs.completion, "sum")
+    objective = clipped_surrogate(of_completion, inputs.advantages, clip_low, clip_high, dual)
+    clipped = _clipped(of_completion, inputs.advantages, clip_low, clip_high, dual)
+    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
+
+
+def cispo_loss(
+    inputs: LossInputs, clip_low: float, clip_high: float, estimator: KLEstimator = "k3", entropy: float = 0.0
+) -> LossOutput:
+    """CISPO's loss: REINFORCE whose importance weight is clipped, sg[clip(rho, 1 - low, 1 + high)] A log pi.
+
+    Every token keeps a gradient, however far its ratio is; `clip_fraction` is the share whose weight is clipped.
+
+    Source: MiniMax-M1 (arXiv 2506.13585).
+    """
+    log_ratio = inputs.logprobs - inputs.old_logprobs
+    ratio = torch.exp(log_ratio.detach())
+    weight = ratio.clamp(1 - clip_low, 1 + clip_high)
+    objective = weight * priced_advantages(inputs, estimator) * inputs.logprobs
+    return regularised_loss(inputs, log_ratio, objective, weight != ratio, estimator, entropy)
+
+
+def cpgd_loss(
+    inputs: LossInputs,
+    clip_low: float,
+    clip_high: float,
+    drift: float,
+    estimator: KLEstimator = "k3",
+    entropy: float = 0.0,
+) -> LossOutput:
+    """CPGD's loss: a clipped policy gradient without a ratio, and a price for the way from the policy that sampled.
+
+    The objective is min(x A, clip(x, log(1 - low), log(1 + high)) A) - alpha * drift, x = log rho: the gradient of x A
+    is that of A log pi, whatever the ratio is.
+
+    Args: as for `grpo_loss`.
+        drift: alpha.
+
+    Metrics: as for `grpo_loss`, and `policy_drift`, the mean of `policy_drift`.
+
+    Source: CPGD (arXiv 2505.12504); A log pi is written there, which has the same gradient.
+    """
+    x = inputs.logprobs - inputs.old_logprobs
+    advantages = priced_advantages(inputs, estimator)
+    floor = math.log(1 - clip_low) if clip_low < 1 else -math.inf
+    gain = torch.minimum(x * advantages, x.clamp(floor, math.log1p(clip_high)) * advantages)
+    away = policy_drift(x)
+    clipped = _clipped(x, advantages, clip_low, clip_high)
+    output = regularised_loss(inputs, x, gain - drift * away, clipped, estimator, entropy)
+    return LossOutput(output.loss, output.metrics | {"policy_drift": mean_over_tokens(away, inputs)})
+
+
+def policy_drift(log_ratio: Tensor) -> Tensor:
+    """A stable estimate of KL(pi_old || pi_theta), per token: rho - 1 - log rho, on a straight line above rho = 3.
+
+    Its gradient is min(rho - 1, 2) times that of log pi, so that one token can't blow it up. Up to rho = 3 its mean
+    over what the old policy samples is the KL.
+
+    Args:
+        log_ratio: (...) log rho = log pi_theta - log pi_old of sampled tokens.
+
+    Returns:
+        (...) estimates in nats, never negative.
+
+    Source: CPGD (arXiv 2505.12504), whose estimator was not at hand in the paper's own text: the gradient is that of
+    siiRL's code, a third party's.
+    """
+    near = log_ratio.clamp(max=math.log(DRIFT_LIMIT + 1))
+    return torch.exp(near) - 1 - near + DRIFT_LIMIT * (log_ratio - near)
+
+
 def nll_loss(inputs: LossInputs) -> LossOutput:
     """Negative log-likelihood, weighted: supervised fine-tuning."""
     return LossOutput(loss=-(inputs.weights * inputs.logprobs).sum(), metrics={})
@@ -118,6 +237,22 @@ def regularised_loss(
         assert inputs.entropy is not None, "the method asks for it"
         loss = loss - entropy * (inputs.shares * inputs.entropy).sum()
     return LossOutput(loss, metrics)
+
+
+def over_completion(values: Tensor, completion: Tensor, how: Literal["mean", "sum"]) -> Tensor:
+    """For each token the mean, or the sum, over the tokens of its completion.
+
+    Args:
+        values: (N,) of tokens, each completion's one after another.
+        completion: (N,) the number of each token's completion.
+        how: to put them together.
+
+    Returns:
+        (N,), with gradient to all tokens of the completion.
+    """
+    counts = torch.unique_consecutive(completion, return_counts=True)[1].tolist()
+    parts = values.split(counts)
+    return torch.cat([(part.mean() if how == "mean" else part.sum()).expand_as(part) for part in parts])
 
 
 def mean_over_tokens(values: Tensor, inputs: LossInputs) -> Tensor:

@@ -12,6 +12,13 @@ METHODS = {
     "grpo": "mr1.methods.grpo:GRPO",
     "grpo-d": "mr1.methods.grpo_d:GRPOD",
     "ppo": "mr1.methods.ppo:PPO",
+    "dr-grpo": "mr1.methods.dr_grpo:DrGRPO",
+    "reinforce": "mr1.methods.reinforce:Reinforce",
+    "reinforce++": "mr1.methods.reinforce_pp:ReinforcePP",
+    "rloo": "mr1.methods.rloo:RLOO",
+    "gspo": "mr1.methods.gspo:GSPO",
+    "cispo": "mr1.methods.cispo:CISPO",
+    "cpgd": "mr1.methods.cpgd:CPGD",
     "sft": "mr1.methods.sft:SFT",
 }
 """Where each method's class is; imported when it is asked for."""

@@ -65,7 +65,7 @@ class Method(ABC):
     """Whether a group's completions are always in one micro-batch, as a loss over pairs needs; a large one then takes
     more than `tokens_per_microbatch`."""
 
-    looks: ClassVar[bool] = False
+    looks: bool = False
     """Whether it has to look at the completions with the policy, or with a model of its own, before they are given
     advantages (`look`), as one with a critic has."""
 
