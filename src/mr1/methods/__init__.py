@@ -20,6 +20,7 @@ METHODS = {
     "cispo": "mr1.methods.cispo:CISPO",
     "cpgd": "mr1.methods.cpgd:CPGD",
     "sft": "mr1.methods.sft:SFT",
+    "vl-cogito": "mr1.methods.vl_cogito:VLCogito",
 }
 """Where each method's class is; imported when it is asked for."""
 

@@ -62,7 +62,7 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
                 group.scores[name], group.not_finite[name] = score_by_function(name, group)
             else:
                 group.scores[name] = torch.tensor([*islice(said, len(group.completions))])
-        group.rewards = _total(group, weights)
+        group.rewards = total_reward(group, weights)
 
 
 def not_finite(groups: Iterable[Group]) -> dict[str, str]:
@@ -79,7 +79,8 @@ def not_finite(groups: Iterable[Group]) -> dict[str, str]:
     }
 
 
-def _total(group: Group, weights: dict[str, float]) -> Tensor:
+def total_reward(group: Group, weights: dict[str, float]) -> Tensor:
+    """(G,) weighted sums of a group's scores, as `score_groups` makes them."""
     count = len(group.completions)
     total, applies = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
     unknown = torch.zeros(count, dtype=torch.bool)
