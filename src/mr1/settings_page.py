@@ -82,7 +82,11 @@ def _row(key: str, info: FieldInfo) -> str:
     meaning = _inline(info.description or "")
     if key in Method.OPTIONAL:
         for kind, known in (("Method", _methods()), ("Controller", CONTROLLERS)):
-            if users := [name for name, user in known.items() if key in user.uses]:
+            users = [name for name, user in known.items() if key in user.uses]
+            others = [name for name in known if name not in users]
+            if len(users) > 3 * len(others):
+                meaning += f" {kind}s: all but {', '.join(others)}."
+            elif users:
                 meaning += f" {kind}{'s' if len(users) > 1 else ''} {', '.join(users)}."
     takes = ", ".join(f"`{name}`" for name in METHODS) + METHOD if key == "method" else _takes(schema)
     cells = (f"`{key}`", takes, _default(info), rule_of(key.replace("sources.NAME.", "sources.*.")).value, meaning)

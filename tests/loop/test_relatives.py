@@ -43,6 +43,7 @@ CASES: dict[str, dict[str, object]] = {
     "gspo": {"kl__estimator": "k3-ratio"},
     "cispo": {"kl__weight": 0, "clip__high": 0.01},
     "cpgd": {},
+    "dapo": {"rollout__group_size": 2},
 }
 
 
@@ -54,7 +55,7 @@ def start(make_config: Callable[..., Config], tmp_path: Path) -> Iterator[Starte
     reward.write_text("def reward(completions, **_):\n    return [sum(map(ord, text)) % 7 for text in completions]\n")
 
     def make(method: str, mode: Mode = "new", **settings: object) -> Trainer:
-        own = {"method": method, "rewards": f"{{'{reward}:reward': 1}}"}
+        own: dict[str, object] = {"method": method, "rewards": f"{{'{reward}:reward': 1}}"}
         runs.append(Run(make_config(**SHORT | own | CASES[method] | settings), mode))
         return Trainer(runs[-1].config, runs[-1], Console(RichConsole(file=io.StringIO(), width=500)))
 
@@ -84,6 +85,9 @@ def test_a_relatives_run_that_is_resumed_equals_one_that_was_not(start: Started,
     assert lines[0]["clip_fraction"] == lines[2]["clip_fraction"] == 0
     assert max(line["clip_fraction"] for line in lines) > 0
     assert all((line["kl"] is None) is (method == "cispo") for line in lines)
+    if method == "dapo":  # of whose groups some earned the same
+        assert sum(line["sampling/dull"] for line in lines) > 0
+        assert all(line["sampling/missing"] == line["advantage/zero_std_fraction"] == 0 for line in lines)
     if method == "cpgd":
         assert [line["policy_drift"] > 0 for line in lines] == [False, True] * 2
 
@@ -96,6 +100,6 @@ def test_a_relatives_run_that_is_resumed_equals_one_that_was_not(start: Started,
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("method", ["rloo", "cpgd"])
+@pytest.mark.parametrize("method", ["rloo", "dapo"])
 def test_a_relatives_memory_is_estimated(start: Started, method: str) -> None:
     assert estimate(start(method).config, "cpu").peak > 0

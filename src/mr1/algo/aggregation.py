@@ -28,4 +28,4 @@ def aggregation_weights(aggregation: Aggregation, lengths: Sequence[int], longes
         return [1.0 / (count * max(length, 1)) for length in lengths]
     if aggregation == "token":
         return [1.0 / max(sum(lengths), 1)] * count
-    return [1.0 / (count * longest)] * count
+    return [1.0 / (max(count, 1) * longest)] * count

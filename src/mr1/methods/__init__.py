@@ -13,6 +13,7 @@ METHODS = {
     "grpo-d": "mr1.methods.grpo_d:GRPOD",
     "ppo": "mr1.methods.ppo:PPO",
     "dr-grpo": "mr1.methods.dr_grpo:DrGRPO",
+    "dapo": "mr1.methods.dapo:DAPO",
     "reinforce": "mr1.methods.reinforce:Reinforce",
     "reinforce++": "mr1.methods.reinforce_pp:ReinforcePP",
     "rloo": "mr1.methods.rloo:RLOO",
