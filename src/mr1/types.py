@@ -174,7 +174,8 @@ class Group:
     scores: dict[str, Tensor] = field(default_factory=dict)
     """Each reward's raw score, (G,) float32, by the reward's name."""
     not_finite: dict[str, Tensor] = field(default_factory=dict)
-    """(G,) bool, of rewards of one's own: where one gave NaN or infinity. Its score is NaN there, as for None."""
+    """(G,) bool, of rewards of one's own: where one gave NaN or infinity; of a judge's: where it failed. The score is
+    NaN there, as where a reward does not apply."""
     rewards: Tensor | None = None
     """(G,) float32: the weighted sum of the scores; NaN for a completion that does not count."""
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
+from mr1.endpoint.settings import Endpoint
 from mr1.types import Aggregation, KLEstimator
 
 PROMPT = (
@@ -332,6 +333,7 @@ class Config(Settings):
     rewards: dict[Text, Annotated[float, Field(ge=-HIGH, le=HIGH)]] = REWARDS
     """Weight of each reward in the total; Eq. 1's alpha is `rewards.format`."""
     rollout: Rollout = Rollout()
+    endpoint: Endpoint = Endpoint()
     kl: KL = KL()
     clip: Clip = Clip()
     loss: Loss = Loss()

@@ -21,7 +21,7 @@ from mr1.data.rows import Row, Rows
 from mr1.data.settings import Source, Split
 from mr1.data.truths import unreadable
 from mr1.data.unusable import BadRow, name_rows, refuse_many
-from mr1.errors import UnusableError, UserError
+from mr1.errors import UnusableError, UserError, nearest
 from mr1.tasks.base import Demonstration, Teacher, generator
 from mr1.types import Sample
 
@@ -360,17 +360,25 @@ def open_sources(config: Config) -> list[SourceTask]:
 
 
 def require_answers(config: Config, task: SourceTask) -> None:
-    """Raise where a run compares with answers that a source has not.
+    """Raise where a run compares with answers, or asks for facts, that a source has not.
 
     Raises:
-        UserError: the source's rows have no answers.
+        UserError: the source's rows have none.
     """
-    trained = task.name in config.tasks and any(name.startswith("accuracy") for name in config.rewards)
+    from mr1.rewards.judgements import COMPARING, PRESENCE
+
+    trained = task.name in config.tasks and any(name.startswith(COMPARING) for name in config.rewards)
     evaluated = task.name in config.evaluation.tasks and config.measured_splits
     if not task.answered and (trained or evaluated):
         raise UserError(
             f"sources.{task.name}.columns.answer: the rows have no answers, which reward accuracy and evaluation "
             "compare with; name their column, or do without both"
+        )
+    column = config.endpoint.facts
+    if PRESENCE in config.rewards and task.name in config.tasks and column not in task.reader.known:
+        raise UserError(
+            f"endpoint.facts: source {task.name} has no column '{column}', whose facts reward {PRESENCE} asks for"
+            f"{nearest(column, task.reader.known)}"
         )
 
 

@@ -84,15 +84,16 @@ def run(config: Config, mode: Mode, console: Console, file: Path | None = None) 
         file: where the settings were read from; a run that goes on by its own `config.yaml` is where that is now.
 
     Raises:
-        UserError: the folder, the data or the model can't be had.
+        UserError: the folder, the data, the model or the endpoint can't be had.
     """
+    from mr1.rewards.judged import opened
     from mr1.train.loop import Trainer
     from mr1.train.run import Run
 
     if mode == "resume" and file and read_mark(file.parent).get("kind") == "run":
         moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
         config = config.model_copy(update=moved)
-    with Run(config, mode) as recording:
+    with Run(config, mode) as recording, opened(config.endpoint):
         Trainer(config, recording, console).train()
     return RunResult(config.folder)
 

@@ -1,8 +1,8 @@
 """Rewards: functions from the assistant's turn and its sample to a score.
 
-A reward is registered by name in `REWARDS`; a recipe's `rewards` gives each the weight with which it enters the total
-(OThink-MR1, Eq. 1: total = accuracy + alpha * format, where alpha is the weight of `format`). A name with a colon is a
-function of the user's own (see `functions.py`).
+A reward is registered by name in `REWARDS`, or where a language model gives it in `judgements.JUDGEMENTS`; a recipe's
+`rewards` gives each the weight with which it enters the total (OThink-MR1, Eq. 1: total = accuracy + alpha * format,
+where alpha is the weight of `format`). A name with a colon is a function of the user's own (see `functions.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.facts import facts, false_facts
 from mr1.rewards.format import well_formed, well_formed_r1v
 from mr1.rewards.functions import score_by_function
+from mr1.rewards.judged import score_by_judge
+from mr1.rewards.judgements import JUDGEMENTS
 from mr1.rewards.words import other_script, repetition
 from mr1.types import Group, Sample
 
@@ -41,24 +43,28 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
 
     A score is NaN where a function of the user's own says that it does not apply; the sum is of the others, and NaN
     where there is no other: such a completion does not count. Nor does one for which a function gives NaN or infinity,
-    as nobody knows what it is worth. A reward of weight 0 decides nothing of this. The sum is added up in float64 and
-    rounded once, so that totals that are equal on paper, such as 0.1 + 0.2 and 0.3, are equal.
+    or a language model fails, as nobody knows what it is worth. A reward of weight 0 decides nothing of this. The sum
+    is added up in float64 and rounded once, so that totals that are equal on paper, such as 0.1 + 0.2 and 0.3, are
+    equal.
 
     The rewards of `REWARDS` are asked for all completions side by side; functions of the user's own group by group, in
-    order, in the thread of the caller.
+    order, in the thread of the caller; a language model is asked for all completions at once.
     """
     asked = [
         (REWARDS[name], turn(group.prompt, completion), group.prompt.sample)
         for group in groups
         for name in weights
-        if ":" not in name
+        if ":" not in name and name not in JUDGEMENTS
         for completion in group.completions
     ]
     said = iter(side_by_side(lambda each: each[0](each[1], each[2]), asked))
-    for group in groups:
+    judged = score_by_judge([name for name in weights if name in JUDGEMENTS], groups)
+    for group, by_judge in zip(groups, judged, strict=True):
         group.scores, group.not_finite = {}, {}
         for name in weights:
-            if ":" in name:
+            if name in by_judge:
+                group.scores[name], group.not_finite[name] = by_judge[name]
+            elif ":" in name:
                 group.scores[name], group.not_finite[name] = score_by_function(name, group)
             else:
                 group.scores[name] = torch.tensor([*islice(said, len(group.completions))])
@@ -66,14 +72,14 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
 
 
 def not_finite(groups: Iterable[Group]) -> dict[str, str]:
-    """By the name of each function that gave NaN or infinity for a completion: what is to be said of it, in a line."""
+    """By the name of each reward that gave no score for a completion: what is to be said of it, in a line."""
     found: dict[str, list[Group]] = {}
     for group in groups:
         for name, where in group.not_finite.items():
             found.setdefault(name, []).extend([group] * int(where.sum()))
     return {
-        name: f"rewards: {name} gave NaN or infinity for {len(of)} completions, the first of them to "
-        f"{of[0].prompt.sample.id}; they don't count"
+        name: f"rewards: {name} {'failed' if name in JUDGEMENTS else 'gave NaN or infinity'} for {len(of)} "
+        f"completions, the first of them to {of[0].prompt.sample.id}; they don't count"
         for name, of in found.items()
         if of
     }

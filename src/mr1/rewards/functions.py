@@ -12,16 +12,15 @@ are counted; such a completion does not count.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mr1.awaiting import finished
 from mr1.errors import UserError
 from mr1.rewards.handed import PLACE, held_function
 from mr1.rewards.loading import load_named, reason
@@ -78,7 +77,7 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
     try:
         result = function(**arguments)
         if inspect.isawaitable(result):
-            result = _finished(result)
+            result = finished(result)
         # Of a mapping, a set or a text nobody can say which of its parts is whose score.
         ordered = not isinstance(result, Mapping | Set | str | bytes)
         scores = list(result) if ordered else []
@@ -91,20 +90,6 @@ def _called(name: str, arguments: dict[str, Any]) -> list[Any]:
             f"rewards: {name} returned a {type(result).__name__}; return a list of a number or None for each completion"
         )
     return scores
-
-
-def _finished(result: Awaitable[Any]) -> Any:
-    """What is awaited; in a thread of its own where this one has a loop that runs, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(_awaited(result))
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _awaited(result)).result()
-
-
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result
 
 
 def _arguments(group: Group) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from mr1.report.console import Console
 from mr1.report.write import write_page
 from mr1.rewards import not_finite
 from mr1.rewards.accuracy import take_undecided
+from mr1.rewards.judged import take_counts
 from mr1.rollout.engine import Engine
 from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
@@ -203,7 +204,7 @@ class Trainer:
         metrics: dict[str, Any] = {"step": step, **results, **method.metrics, **reset}
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
-        metrics["judge/undecided"] = take_undecided()
+        metrics |= {"judge/undecided": take_undecided(), **take_counts()}
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
         metrics |= self.guards.look(metrics)
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mr1.algo.advantage import alike, spread_shares
+from mr1.rewards.judgements import JUDGEMENTS
 from mr1.types import Group
 
 
@@ -21,7 +22,8 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
 
     Returns:
         `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
-        `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity;
+        `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity, and of a
+        judge's, those for which it failed;
         `spread/<name>` of each reward with a weight, where several have one: the mean of its `spread_shares` over the
         groups in which at least two differ (None where there is none);
         `advantage/zero_std_fraction`, the share of groups whose completions all got the same total and teach nothing;
@@ -36,7 +38,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
     for name in rewards:
         scores = [group.scores[name] for group in groups if name in group.scores]
         metrics[f"reward/{name}"] = _mean(scores)
-        if ":" in name:
+        if ":" in name or name in JUDGEMENTS:
             metrics[f"not_finite/{name}"] = sum(
                 int(group.not_finite[name].sum()) for group in groups if group.not_finite
             )

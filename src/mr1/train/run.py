@@ -1,6 +1,7 @@
 """The run's folder: everything that a run leaves behind.
 
     config.yaml         the resolved settings, a recipe that can be run again
+    judge.json          where a language model gives rewards: which, and what it is asked
     metrics.jsonl       an object for each optimiser step
     unusable.jsonl      where rows of the sources can't be used: an object for each, with the reason
     changes.jsonl       where settings were changed on a resume: an object for each time
@@ -34,6 +35,7 @@ from mr1.judge import strict
 from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
 from mr1.report.reading import Reader
+from mr1.rewards.judged import describe
 from mr1.tables import encode_images, make_table, numbered, parquet_file, sync, write_text
 from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
@@ -41,9 +43,10 @@ from mr1.types import Completion, Group
 
 When = Literal["before", "after"]
 
-SETTINGS, CELL = "config.yaml", "cell.json"
+SETTINGS, JUDGE, CELL = "config.yaml", "judge.json", "cell.json"
 CONTENTS = (
     SETTINGS,
+    JUDGE,
     "metrics.jsonl",
     "unusable.jsonl",
     "changes.jsonl",
@@ -96,6 +99,7 @@ class Run(Recording):
         (self.folder / "samples").mkdir()
         (self.folder / "checkpoints").mkdir()
         write_text(self.folder / SETTINGS, dump_config(self.config))
+        self._describe_judge()
         (self.folder / "metrics.jsonl").touch()
         return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
 
@@ -152,11 +156,16 @@ class Run(Recording):
                 sample.unlink()
         if self.changes:
             write_text(self.folder / SETTINGS, dump_config(self.config))
+            self._describe_judge()
             changes = {change.key: [change.was, change.now] for change in self.changes}
             with (self.folder / "changes.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": checkpoint.step, "changes": changes}, ensure_ascii=False) + "\n")
             said += [f"from step {checkpoint.step} on, {change}" for change in self.changes]
         return said
+
+    def _describe_judge(self) -> None:
+        if self.config.endpoint.base_url:
+            write_text(self.folder / JUDGE, json.dumps(describe(self.config.endpoint), indent=2) + "\n")
 
     def kept(self) -> list[dict[str, Any]]:
         """What was recorded of the steps before the checkpoint that the run goes on from, in order."""
