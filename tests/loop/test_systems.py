@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,13 @@ def by_letters(tmp_path: Path) -> str:
     return f"{path}:reward"
 
 
-def trained(config: Config, mode: Mode = "new", until: int | None = None) -> tuple[list[dict[str, Any]], Trainer]:
-    """Train a run up to a step, with a checkpoint behind the first batch of rollouts; its lines, and its trainer."""
+def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], Trainer]:
+    """Train a run, with a checkpoint behind the first batch of rollouts; its lines, and its trainer."""
     with Run(config, mode) as run:
         trainer = Trainer(config, run, Console(RichConsole(file=io.StringIO(), width=500)))
         run.open()
         take_undecided()  # of tests before this one
-        for step in range(trainer.start, until or config.steps):
+        for step in range(trainer.start, config.steps):
             trainer.train_step(step)
             if step == 1:
                 run.save_checkpoint(2, trainer.policy, trainer.state())
@@ -57,6 +58,7 @@ def trained(config: Config, mode: Mode = "new", until: int | None = None) -> tup
     ("method", "settings"),
     [
         ("name: vl-cogito, difficulty: hard, length: 1", LORA | {"rewards__repetition": 0.5, "kl__weight": 0.1}),
+        ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1", {}),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",
 )
@@ -68,8 +70,9 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
     whole, one = trained(config)
     assert any(line["grad_norm"] for line in whole)
     parts = config.model_copy(update={"name": "parts"})
-    trained(parts, until=3)
+    shutil.copytree(config.folder, parts.folder)
     resumed, other = trained(parts, "resume")
+    assert other.start == 2
     assert resumed == whole
     for mine, theirs in zip(one.policy.model.parameters(), other.policy.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)

@@ -1,4 +1,4 @@
-"""VL-Cogito's weights and lengths against numbers worked by hand."""
+"""VL-Cogito's weights and lengths, and ADORA's weight, against numbers worked by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mr1.algo.difficulty import difficulty_weight, dynamic_length
+from mr1.algo.difficulty import adora_weight, difficulty_weight, dynamic_length
 
 HALF_ROOT = math.sqrt(0.5)
 """sin(pi / 4)."""
@@ -59,3 +59,21 @@ def test_where_none_is_right_the_target_is_fixed_and_the_price_half() -> None:
     lengths = torch.tensor([0, 375, 749, 750, 4095, 4096, 9000])
     expected = torch.tensor([-0.25, -0.125, 0.0, 0.0, 0.0, -0.25, -0.25])
     torch.testing.assert_close(dynamic_length(torch.zeros(7, dtype=torch.bool), lengths), expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("correct", "cut", "weight"),
+    [
+        ("1001", "0000", 1.0),  # 40 is longer than the mean of 20 and 30
+        ("1100", "0000", 0.1),  # 20 is not longer than that of 30 and 40
+        ("0100", "0001", 0.1),  # 20 is just as long as that of 10 and 30; what was cut off does not count
+        ("0100", "0010", 0.1),
+        ("0010", "0001", 1.0),
+        ("0000", "0000", 1.0),
+        ("1111", "0000", 0.1),  # there is no wrong one to be longer than
+        ("1000", "0111", 0.1),
+    ],
+)
+def test_a_group_counts_less_where_thinking_longer_did_not_help(correct: str, cut: str, weight: float) -> None:
+    right, whole = (torch.tensor([mark == which for mark in marks]) for marks, which in ((correct, "1"), (cut, "0")))
+    assert adora_weight(right, torch.tensor([10, 20, 30, 40]), whole, 0.1) == weight

@@ -1,4 +1,4 @@
-"""What a group's accuracy and lengths are worth: VL-Cogito's terms (arXiv 2507.22607), by its released code."""
+"""What a group's accuracy and lengths are worth: VL-Cogito's terms (arXiv 2507.22607) and ADORA's, by released code."""
 
 from __future__ import annotations
 
@@ -68,6 +68,28 @@ def dynamic_length(correct: Tensor, lengths: Tensor) -> Tensor:
         return 0.5 * torch.where(lengths < ALL_WRONG_TARGET, short, long)
     target = lengths[correct].mean()
     return torch.where(lengths < 2 * target, _cosine(lengths, target), -0.5).masked_fill(correct, 0.0)
+
+
+def adora_weight(correct: Tensor, lengths: Tensor, whole: Tensor, least: float) -> float:
+    """The factor of a group's advantages by whether thinking longer helped.
+
+    Args:
+        correct: (G,) bool, which completions of a group are right.
+        lengths: (G,) their tokens.
+        whole: (G,) bool, which ended by themselves; wrong ones that were cut off don't count.
+        least: lambda; the code's is 0.1.
+
+    Returns:
+        1 where the longest right completion is longer than the wrong ones' mean, and where none is right; else `least`,
+        also where no wrong one counts.
+
+    Source: `weight_func` in the code of ADORA (github.com/ShadeCloak/ADORA), which MM-Eureka has as well; there a wrong
+    completion counts below 4094 tokens.
+    """
+    wrong = lengths[~correct & whole].float()
+    if not correct.any() or (len(wrong) and lengths[correct].max() > wrong.mean()):
+        return 1.0
+    return least
 
 
 def _cosine(lengths: Tensor, target: Tensor) -> Tensor:

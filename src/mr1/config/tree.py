@@ -143,7 +143,8 @@ class Clip(Settings):
     high: Annotated[float, Field(gt=0, le=HIGH)] | None = None
     """How far above 1; null for the method's own."""
     dual: Annotated[float, Field(gt=1, le=HIGH)] | None = None
-    """The most that a ratio counts where the advantage is negative: the dual clip's c; null for no limit."""
+    """The most that a ratio counts where the advantage is negative: the dual clip's c; null for the method's
+    own, which most don't have."""
 
 
 class Loss(Settings):

@@ -21,6 +21,7 @@ METHODS = {
     "cispo": "mr1.methods.cispo:CISPO",
     "cpgd": "mr1.methods.cpgd:CPGD",
     "sft": "mr1.methods.sft:SFT",
+    "mm-eureka": "mr1.methods.mm_eureka:MMEureka",
     "vl-cogito": "mr1.methods.vl_cogito:VLCogito",
 }
 """Where each method's class is; imported when it is asked for."""

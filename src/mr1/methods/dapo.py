@@ -29,10 +29,13 @@ from mr1.config import MethodSettings
 from mr1.errors import UserError
 from mr1.methods.base import More, no_more
 from mr1.methods.grpo import GRPO
+from mr1.methods.refill import fill
 from mr1.rewards import score_groups
 from mr1.types import Completion, Group, Prompt
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mr1.config import Config
     from mr1.rollout.engine import Engine
 
@@ -63,23 +66,19 @@ class DAPO(GRPO):
             raise UserError(f"method.overlong_buffer: {buffer} is above rollout.max_new_tokens={longest}")
 
     def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:
-        wanted, kept, dull = len(prompts), list[Group](), list[Group]()
-        totals = []
-        for attempt in range(_own(self.config).refills + 1):
-            for group in self._scored(super().rollout(engine, prompts, step)):
-                assert group.rewards is not None, "just filled in"
-                totals.append(group.rewards)
-                (dull if alike(group.rewards) else kept).append(group)
-            missing = wanted - len(kept)
-            prompts = more(missing) if missing and attempt < _own(self.config).refills else []
-            if not prompts:
-                break
-            for group in (*kept, *dull):
-                group.prompt.ahead = None  # made for one batch; those of two could be more than memory holds
-        self.metrics |= {"sampling/prompts": len(totals), "sampling/dull": len(dull), "sampling/missing": missing}
-        if not (known := torch.cat(totals)).isnan().all():
+        def sample(asked: Sequence[Prompt]) -> list[Group]:
+            return self._scored(super(DAPO, self).rollout(engine, asked, step))
+
+        filled = fill(sample, prompts, more, _own(self.config).refills, lambda group: not alike(_totals(group)))
+        sampled = [*filled.kept, *filled.dropped]
+        self.metrics |= {
+            "sampling/prompts": len(sampled),
+            "sampling/dull": len(filled.dropped),
+            "sampling/missing": filled.missing,
+        }
+        if not (known := torch.cat([_totals(group) for group in sampled])).isnan().all():
             self.metrics["sampling/reward"] = known.nanmean().item()
-        return self._penalised(kept or dull[:wanted])
+        return self._penalised(filled.kept or filled.dropped[: len(prompts)])
 
     def score(self, groups: Sequence[Group]) -> None:
         """Score those that the rollout has not scored."""
@@ -100,10 +99,9 @@ class DAPO(GRPO):
         longest, buffer = self.config.rollout.max_new_tokens, _own(self.config).overlong_buffer
         penalties = []
         for group in groups:
-            assert group.rewards is not None, "scored before"
             lengths = [len(completion) for completion in group.completions]
             penalties.append(overlong_penalty(lengths, longest, longest // 5 if buffer is None else buffer))
-            group.rewards = group.rewards + penalties[-1]
+            group.rewards = _totals(group) + penalties[-1]
         if groups:
             cut = sum(self._left_out(completion) for group in groups for completion in group.completions)
             self.metrics |= {"overlong/penalty": torch.cat(penalties).mean().item(), "overlong/left_out": cut}
@@ -111,6 +109,11 @@ class DAPO(GRPO):
 
     def _left_out(self, completion: Completion) -> bool:
         return _own(self.config).overlong_filter and completion.finish_reason == "length"
+
+
+def _totals(group: Group) -> Tensor:
+    assert group.rewards is not None, "scored before"
+    return group.rewards
 
 
 def _own(config: Config) -> DAPOSettings:

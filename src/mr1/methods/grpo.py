@@ -50,11 +50,15 @@ class GRPO(Method):
     own_clip: ClassVar[tuple[float, float]] = (0.2, 0.2)
     """How far below and above 1 the ratio counts where `clip.low` and `clip.high` are null."""
 
+    own_dual: ClassVar[float | None] = None
+    """The most that it counts, where the advantage is negative and `clip.dual` is null."""
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.kl: KLController = self.controller(config).of(config)
         self.aggregation = config.loss.aggregation or self.own_aggregation
         self.clip = self.clip_range(config)
+        self.dual = config.clip.dual or self.own_dual
         if config.loss.entropy:
             self.reads |= {"entropy"}
 
@@ -73,7 +77,7 @@ class GRPO(Method):
             raise UserError(f"kl.{key}: beta is 0 at every step, so there is no reference to reset; leave it out")
         if not any(config.rewards.values()):
             raise UserError("rewards: none has a weight other than 0; nothing would be learned")
-        dual, (_, high) = config.clip.dual, cls.clip_range(config)
+        dual, (_, high) = config.clip.dual or cls.own_dual, cls.clip_range(config)
         if dual is not None and dual <= 1 + high:
             raise UserError(f"clip.dual: {dual:g} is not above the end of the clip range, 1 + {high:g}; set it higher")
 
@@ -130,7 +134,7 @@ class GRPO(Method):
 
     def loss(self, inputs: LossInputs) -> LossOutput:
         config = self.config
-        return grpo_loss(inputs, *self.clip, config.kl.estimator, config.clip.dual, config.loss.entropy)
+        return grpo_loss(inputs, *self.clip, config.kl.estimator, self.dual, config.loss.entropy)
 
     def after_update(self, step: int, metrics: Mapping[str, float | None]) -> None:  # noqa: ARG002
         if (kl := metrics["kl"]) is not None:
