@@ -52,7 +52,7 @@ def sampled(make_groups: Callable[[int], list[Group]], monkeypatch: pytest.Monke
             return given
 
         prompts = [replace(made.prompt, text=right) for right in first]
-        groups = method.rollout(SimpleNamespace(sample=engine), prompts, step, more)  # type: ignore[arg-type]
+        groups = method.rollout(SimpleNamespace(sample=engine), prompts, step, more)
         method.score(groups)
         method.assign_advantages(groups)
         return groups
@@ -123,9 +123,16 @@ def test_the_ratio_is_capped_at_3(make: Made) -> None:
     logprobs = ratios.log().requires_grad_()
     zeros = torch.zeros(6)
     inputs = LossInputs(
-        **{"logprobs": logprobs, "old_logprobs": zeros, "ref_logprobs": None, "kl_weights": zeros},
-        **{"advantages": torch.tensor([1.0] * 3 + [-1.0] * 3), "weights": torch.ones(6), "shares": torch.ones(6) / 6},
-        **{"completion": zeros.long(), "group": zeros.long(), "behaviour_logprobs": zeros},
+        logprobs=logprobs,
+        old_logprobs=zeros,
+        ref_logprobs=None,
+        advantages=torch.tensor([1.0] * 3 + [-1.0] * 3),
+        weights=torch.ones(6),
+        shares=torch.ones(6) / 6,
+        kl_weights=zeros,
+        completion=zeros.long(),
+        group=zeros.long(),
+        behaviour_logprobs=zeros,
     )
     output = make().loss(inputs)
     # min(min(rho, 3) A, clip(rho) A): 0.5, 1.2, 1.2 where A is 1, -0.8, -2, -3 where it is -1.
