@@ -57,15 +57,19 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
 @pytest.mark.parametrize(
     ("method", "settings"),
     [
-        ("name: vl-cogito, difficulty: hard, length: 1", LORA | {"rewards__repetition": 0.5, "kl__weight": 0.1}),
-        ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1", {}),
+        ("name: rl-plus, uniform: vocabulary", LORA | {"rollout__max_new_tokens": 60}),
+        (
+            "name: vl-cogito, difficulty: hard, length: 1, right: LETTERS",
+            LORA | {"rewards__repetition": 0.5, "kl__weight": 0.1},
+        ),
+        ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1, right: LETTERS", {}),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",
 )
 def test_a_resumed_run_equals_one_that_was_not_stopped(
     make_config: Callable[..., Config], by_letters: str, method: str, settings: dict[str, object]
 ) -> None:
-    own = {"method": f"{{{method}, right: '{by_letters}'}}", "rewards": f"{{'{by_letters}': 1}}"}
+    own = {"method": f"{{{method.replace('LETTERS', repr(by_letters))}}}", "rewards": f"{{'{by_letters}': 1}}"}
     config = make_config(**SHORT | own | settings)
     whole, one = trained(config)
     assert any(line["grad_norm"] for line in whole)

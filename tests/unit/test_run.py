@@ -240,6 +240,7 @@ def test_a_step_is_a_line_and_a_table(
             "completion": completion.text,
             "tokens": len(completion),
             "finish_reason": completion.finish_reason,
+            "origin": "policy",
             "judged": strict.told(completion.text, sample.truth),
             "reward/accuracy": float(index),
             "reward/format": 1.0,

@@ -158,7 +158,7 @@ class Loss(Settings):
 
 
 class Demonstrations(Settings):
-    """What method sft learns from."""
+    """What method sft learns from, and what an external completion of rl-plus is."""
 
     teacher: Literal["perfect", "hasty"] = "perfect"
     """`perfect` solves every sample; `hasty` has the habits that its task's page describes."""

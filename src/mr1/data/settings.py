@@ -86,7 +86,7 @@ class Columns(Settings):
     id: Text | None = None
     """What names a row; null for its number."""
     reasoning: Text | None = None
-    """A correct reasoning that ends in the answer, for method sft."""
+    """A correct reasoning that ends in the answer, for methods sft and rl-plus."""
     subject: Text | None = None
     """What accuracy is also counted by."""
     difficulty: Text | None = None

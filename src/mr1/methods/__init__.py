@@ -20,6 +20,7 @@ METHODS = {
     "gspo": "mr1.methods.gspo:GSPO",
     "cispo": "mr1.methods.cispo:CISPO",
     "cpgd": "mr1.methods.cpgd:CPGD",
+    "rl-plus": "mr1.methods.rl_plus:RLPlus",
     "sft": "mr1.methods.sft:SFT",
     "mm-eureka": "mr1.methods.mm_eureka:MMEureka",
     "vl-cogito": "mr1.methods.vl_cogito:VLCogito",

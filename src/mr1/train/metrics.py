@@ -22,6 +22,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
 
     Returns:
         `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
+        what a teacher wrote beside the policy counts neither in these nor in `completion/*`;
         `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity, and of a
         judge's, those for which it failed;
         `spread/<name>` of each reward with a weight, where several have one: the mean of its `spread_shares` over the
@@ -31,23 +32,23 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
         and of the completions.
     """
     completions = [completion for group in groups for completion in group.completions]
-    totals = [group.rewards for group in groups if group.rewards is not None and group.scores]
+    written = [group.completions[place] for group in groups for place in _own(group)]
+    scored = [(group, group.rewards) for group in groups if group.rewards is not None and group.scores]
     metrics: dict[str, float | int | None] = {
-        "reward/total": _mean(totals),
+        "reward/total": _mean([total[_own(group)] for group, total in scored]),
     }
     for name in rewards:
-        scores = [group.scores[name] for group in groups if name in group.scores]
-        metrics[f"reward/{name}"] = _mean(scores)
+        metrics[f"reward/{name}"] = _mean([group.scores[name][_own(group)] for group in groups if name in group.scores])
         if ":" in name or name in JUDGEMENTS:
             metrics[f"not_finite/{name}"] = sum(
                 int(group.not_finite[name].sum()) for group in groups if group.not_finite
             )
     metrics |= _spreads(groups, rewards)
-    equal = [bool(alike(total)) for total in totals]
+    equal = [bool(alike(total)) for _, total in scored]
     metrics["advantage/zero_std_fraction"] = sum(equal) / len(equal) if equal else None
-    metrics["completion/length_mean"] = sum(map(len, completions)) / len(completions)
-    truncated = sum(completion.finish_reason == "length" for completion in completions)
-    metrics["completion/truncated_fraction"] = truncated / len(completions)
+    metrics["completion/length_mean"] = sum(map(len, written)) / len(written)
+    truncated = sum(completion.finish_reason == "length" for completion in written)
+    metrics["completion/truncated_fraction"] = truncated / len(written)
     metrics["tokens"] = sum(len(group.prompt) for group in groups) + sum(map(len, completions))
     return metrics
 
@@ -63,6 +64,12 @@ def _spreads(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict[str,
     ]
     shares = [spread_shares(scores, torch.tensor([*weights.values()])) for scores in scored]
     return {f"spread/{name}": _mean([share[[place]] for share in shares]) for place, name in enumerate(weights)}
+
+
+def _own(group: Group) -> list[int]:
+    """The places of the completions that no teacher wrote; of all where a teacher wrote all."""
+    places = [place for place, each in enumerate(group.completions) if each.origin != "expert"]
+    return places or [*range(len(group.completions))]
 
 
 def _mean(values: Sequence[Tensor]) -> float | None:

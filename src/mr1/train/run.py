@@ -206,6 +206,7 @@ def _sample_rows(step: int, groups: Sequence[Group]) -> pa.Table:
                 "completion": turn(group.prompt, completion),
                 "tokens": len(completion),
                 "finish_reason": completion.finish_reason,
+                "origin": completion.origin,
                 "judged": strict.told(turn(group.prompt, completion), sample.truth),
             }
             row |= {f"reward/{name}": score[index].item() for name, score in group.scores.items()}

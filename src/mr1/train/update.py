@@ -77,7 +77,8 @@ def update(
     Returns:
         The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm` and the
         method's own, of the policy as it is before this step; and `sampler/logprob_gap`, the mean distance between what
-        the sampler and the batch's first update said of the same tokens, under the policy that sampled them;
+        the sampler and the batch's first update said of the same tokens, under the policy that sampled them (absent
+        where a teacher wrote all of them);
         `routing/differs`, the share of choices of experts that are not the sampler's, where these were recorded;
         `kl_weight`, the completions' mean, and `kl_weight/min` and `kl_weight/max` where they may differ.
 
@@ -108,8 +109,8 @@ def update(
     gap = sums.pop("gap")
     if routed := sums.pop("routed", 0):
         metrics["routing/differs"] = sums.pop("differ") / routed
-    if all(completion.logprobs is not None for completion in _completions(groups)):
-        metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in _completions(groups)), 1)
+    if sampled := [each for each in _completions(groups) if each.logprobs is not None]:
+        metrics["sampler/logprob_gap"] = gap / max(sum(int(each.mask.sum()) for each in sampled), 1)
     return metrics | dict(sums) | norms | _kl_weights(places.values(), method)
 
 
