@@ -38,7 +38,7 @@ SHORT: dict[str, object] = {
 CASES: dict[str, dict[str, object]] = {
     "rloo": {"kl__estimator": "k1"},
     "reinforce": {"loss__entropy": 0.01},
-    "reinforce++": {"kl__estimator": "k2"},
+    "reinforce++": {"kl__estimator": "k1", "method": "{name: reinforce++, baseline: false}"},
     "dr-grpo": {"clip__dual": 3},
     "gspo": {"kl__estimator": "k3-ratio"},
     "cispo": {"kl__weight": 0, "clip__high": 0.01},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from mr1.algo.advantage import batch_advantages, group_advantage, leave_one_out_advantage, mean_advantage
+from mr1.algo.advantage import group_advantage, leave_one_out_advantage, mean_advantage
 from mr1.algo.objective import cispo_loss, cpgd_loss, gspo_loss, over_completion, policy_drift, rloo_loss
 from mr1.config import Config
 from mr1.methods import METHODS, method_class
@@ -67,23 +67,6 @@ def test_a_group_of_one_is_refused(advantage: object) -> None:
     assert callable(advantage)
     with pytest.raises(ValueError, match="at least two"):
         advantage(torch.tensor([1.0]))
-
-
-def test_the_batch_normalises_by_hand() -> None:
-    rewards = [torch.tensor([0.0, 2.0]), torch.tensor([4.0, NAN, 6.0]), torch.tensor([7.0, 7.0])]
-    # Less the groups' means: -1, 1, -1, 1, 0, 0, of mean 0 and unbiased std sqrt(4/5).
-    one, two, three = batch_advantages(rewards, baseline=True)
-    size = 1 / (math.sqrt(0.8) + 1e-4)
-    assert one.tolist() == pytest.approx([-size, size])
-    assert two.tolist() == pytest.approx([-size, 0.0, size])
-    assert three.tolist() == [0.0, 0.0]
-    # As they are: 0, 2, 4, 6, 7, 7, of mean 13/3 and squares about it of 41 1/3 in all.
-    plain = torch.cat(batch_advantages(rewards, baseline=False))
-    std = math.sqrt((41 + 1 / 3) / 5) + 1e-4
-    expected = [0.0 if value is None else (value - 13 / 3) / std for value in (0, 2, 4, None, 6, 7, 7)]
-    assert plain.tolist() == pytest.approx(expected, rel=1e-5)
-    # A batch that is alike teaches nothing, whatever rounding makes of its mean.
-    assert torch.cat(batch_advantages([torch.full((3,), 0.1)] * 5, baseline=False)).abs().max() == 0
 
 
 def test_over_completions_by_hand() -> None:
@@ -193,17 +176,60 @@ def test_the_kl_of_a_whole_completion_is_taken_off_its_reward_before_the_baselin
     assert not method_class("rloo")(make_config(method="rloo", kl__weight=0.1, **WITHOUT_SCHEDULE)).looks
 
 
-def test_what_the_batch_normalises_by_is_a_setting(
+def _counted(groups: list[Group]) -> list[float]:
+    """The advantages of all tokens that count."""
+    completions = [each for group in groups for each in group.completions]
+    return [float(worth) for each in completions if each.advantages is not None for worth in each.advantages[each.mask]]
+
+
+def _batch(make_groups: Callable[[int], list[Group]], rewards: list[list[float]], tokens: list[int]) -> list[Group]:
+    """Groups whose completions have written so many tokens, and others that they are not answerable for."""
+    groups, numbers = make_groups(2), iter(tokens)
+    for group, given in zip(groups, rewards, strict=True):
+        group.rewards = torch.tensor(given)
+        for completion in group.completions:
+            completion.mask = torch.arange(len(completion)) < next(numbers)
+    return groups
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_reinforce_pp_normalises_over_the_batchs_tokens(
+    make_config: Callable[..., Config], make_groups: Callable[[int], list[Group]], baseline: bool
+) -> None:
+    own = f"{{name: reinforce++, baseline: {str(baseline).lower()}}}"
+    method = method_class("reinforce++")(make_config(method=own, kl__weight=0, **WITHOUT_SCHEDULE))
+    groups = _batch(make_groups, [[0.0, 2.0, NAN, 4.0], [7.0, 7.0, 7.0]], [1, 3, 2, 2, 1, 1, 2])
+    method.assign_advantages(groups)
+    # Less the groups' means: -2, 0, 2, and 0; by tokens -2, 0 0 0, 2 2, 0 0 0 0, of mean 0.2 and variance 1.16.
+    worth = [-2, 0, 0, 0, None, None, 2, 2, 0, 0, 0, 0] if baseline else [0, 2, 2, 2, None, None, 4, 4, 7, 7, 7, 7]
+    known = [each for each in worth if each is not None]
+    mean = sum(known) / 10
+    std = math.sqrt(sum((each - mean) ** 2 for each in known) / 10)
+    if baseline:
+        assert (mean, std**2) == pytest.approx((0.2, 1.16))
+    expected = [0.0 if each is None else (each - mean) / std for each in worth]
+    assert _counted(groups) == pytest.approx(expected, abs=1e-5)
+    # A batch that is alike teaches nothing, whatever rounding makes of its mean.
+    groups = _batch(make_groups, [[0.1] * 4, [0.1] * 3], [1] * 7)
+    method.assign_advantages(groups)
+    assert _counted(groups) == [0.0] * 7
+
+
+def test_a_token_of_plain_reinforce_pp_pays_for_what_follows_it(
     make_config: Callable[..., Config], make_groups: Callable[[int], list[Group]]
 ) -> None:
-    groups = make_groups(2)
-    groups[0].rewards, groups[1].rewards = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([5.0, 5.0, 8.0])
-    for baseline in (True, False):
-        own = f"{{name: reinforce++, baseline: {str(baseline).lower()}}}"
-        method_class("reinforce++")(make_config(method=own, kl__weight=0, **WITHOUT_SCHEDULE)).assign_advantages(groups)
-        found = [each.advantages[0] for group in groups for each in group.completions if each.advantages is not None]
-        expected = torch.cat(batch_advantages([groups[0].rewards, groups[1].rewards], baseline))
-        torch.testing.assert_close(torch.stack(found), expected)
+    settings = WITHOUT_SCHEDULE | {"kl__weight": 0.1, "kl__estimator": "k1"}
+    method = method_class("reinforce++")(make_config(method="{name: reinforce++, baseline: false}", **settings))
+    groups = _batch(make_groups, [[1.0, NAN, NAN, NAN], [NAN, NAN, NAN]], [3] * 7)
+    for group in groups:
+        for completion in group.completions:
+            completion.old_logprobs, completion.ref_logprobs = torch.tensor([0.0, 2.0, -4.0]), torch.zeros(3)
+    method.look(None, groups, 0, lambda *_: [])
+    method.assign_advantages(groups)
+    # 1 less 0.1 times (-2, -2, -4): 1.2, 1.2, 1.4, of mean 3.8 / 3 and variance 0.08 / 9.
+    size = math.sqrt(0.08) / 3
+    assert _counted(groups)[:3] == pytest.approx([-0.2 / 3 / size, -0.2 / 3 / size, 0.4 / 3 / size], rel=1e-4)
+    assert _counted(groups)[3:] == [0.0] * 18
 
 
 @pytest.mark.invariant

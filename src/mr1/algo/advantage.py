@@ -1,9 +1,8 @@
-"""Advantages: what a completion is worth beside the others of its group, or of its batch."""
+"""Advantages: what a completion is worth beside the others of its group."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -58,27 +57,6 @@ def leave_one_out_advantage(rewards: Tensor) -> Tensor:
     return mean_advantage(rewards) * (count / (count - 1).clamp(min=1))
 
 
-def batch_advantages(rewards: Sequence[Tensor], baseline: bool) -> list[Tensor]:
-    """REINFORCE++: normalised over the batch, A = (x - mean(x)) / (std(x) + 1e-4), mean and std over all completions.
-
-    Args:
-        rewards: (G,) float of each group, NaN where no reward applies; two in all at least.
-        baseline: x is the reward less the mean of its group: the paper's form with a baseline, for groups. Else x is
-            the reward itself, as in the paper's form without groups: a prompt that is hard for all of its completions
-            gives them all a negative advantage.
-
-    Returns:
-        (G,) advantages of each group without unit; 0 where no reward applies. With a baseline they are exactly 0 in a
-        group whose rewards are alike; all are where the whole batch's are.
-
-    Source: REINFORCE++ (arXiv 2501.03262). By what others write of it (its text was not at hand) it normalises each
-    token's advantage over the batch's tokens, so that long completions count for more in mean and std; here each
-    completion counts once, as in TRL's RLOO.
-    """
-    values = torch.cat([_baselined(each) if baseline else each for each in rewards])
-    return [*group_advantage(values).split([*map(len, rewards)])]
-
-
 def spread_shares(scores: Tensor, weights: Tensor) -> Tensor:
     """Each reward's share of what makes a group's totals differ: |w_k| std_k / sum over j of |w_j| std_j.
 
@@ -126,8 +104,3 @@ def _centred(rewards: Tensor) -> Tensor:
 def _unless_alike(advantages: Tensor, rewards: Tensor) -> Tensor:
     """0 in groups that are alike: the mean of equal fractions is rounded, and so may not be exactly they, as of 0.1."""
     return advantages.masked_fill(alike(rewards)[..., None], 0.0)
-
-
-def _baselined(rewards: Tensor) -> Tensor:
-    """`mean_advantage`, but NaN where no reward applies."""
-    return mean_advantage(rewards).masked_fill(rewards.isnan(), torch.nan)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mr1.algo.advantage import alike
+
 
 def gae(rewards: Tensor, values: Tensor, discount: float, trace: float) -> tuple[Tensor, Tensor]:
     """Advantages and returns of one completion's tokens.
@@ -60,9 +62,14 @@ def whitened(values: list[Tensor], epsilon: float = 1e-8) -> list[Tensor]:
 
     Args:
         values: (T,) of each completion.
-        epsilon: keeps values that are all alike at zero.
+        epsilon: keeps what hardly differs small.
+
+    Returns:
+        (T,) of each; exactly 0 where all are alike, whatever rounding makes of their mean.
     """
     flat = torch.cat(values)
+    if alike(flat):
+        return [torch.zeros_like(each) for each in values]
     mean, std = flat.mean(), flat.std(correction=0)
     return [(each - mean) / (std + epsilon) for each in values]
 
