@@ -28,6 +28,8 @@ SHORT: dict[str, object] = {
     **{"rollout__group_size": 3, "rollout__max_new_tokens": 4, "rollout__temperature": 4},
     **{"optimizer__learning_rate": 1e-3, "evaluation__every": 0, "evaluation__final_samples": 0},
 }
+WHOLE: dict[str, object] = {"rollout__max_new_tokens": 32, "rollout__temperature": 1}
+"""So that what is written ends by itself."""
 LORA: dict[str, object] = {"lora__rank": 2, "lora__targets": "[q_proj]"}
 
 
@@ -63,6 +65,7 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
             LORA | {"rewards__repetition": 0.5, "kl__weight": 0.1},
         ),
         ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1, right: LETTERS", {}),
+        ("name: srpo, epoch: 1, right: format", {"task": "[counting, geometry]", "rollout__group_size": 2} | WHOLE),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",
 )
@@ -73,6 +76,8 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
     config = make_config(**SHORT | own | settings)
     whole, one = trained(config)
     assert any(line["grad_norm"] for line in whole)
+    if "srpo" in method:
+        assert whole[-1]["history/dropped"] > 0
     parts = config.model_copy(update={"name": "parts"})
     shutil.copytree(config.folder, parts.folder)
     resumed, other = trained(parts, "resume")

@@ -40,6 +40,14 @@ class Curriculum(ABC):
     def earned(self, groups: Sequence[Group]) -> None:  # noqa: B027 - most orders don't depend on it
         """Be told a batch's groups with their rewards, where the curriculum `waits`."""
 
+    def metrics(self) -> dict[str, float]:
+        """What it has to say of itself, for each step's line of metrics."""
+        return {}
+
+    def news(self) -> list[str]:
+        """Lines for whoever watches the run; each is given once."""
+        return []
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on behind the batches that were used."""

@@ -23,6 +23,7 @@ METHODS = {
     "rl-plus": "mr1.methods.rl_plus:RLPlus",
     "sft": "mr1.methods.sft:SFT",
     "mm-eureka": "mr1.methods.mm_eureka:MMEureka",
+    "srpo": "mr1.methods.srpo:SRPO",
     "vl-cogito": "mr1.methods.vl_cogito:VLCogito",
 }
 """Where each method's class is; imported when it is asked for."""

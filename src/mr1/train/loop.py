@@ -182,6 +182,8 @@ class Trainer:
             method.metrics.clear()
             with self.timed("rollout"):
                 prompts = self.source.batch(last=at + config.updates_per_rollout >= config.steps)
+                for line in self.source.curriculum.news():
+                    self.console.say(f"step {step}: {line}")
                 self.groups = method.rollout(self.engine, self.engine.prepare(prompts), at, self.source.more)
             with self.timed("reward"):
                 method.score(self.groups)
@@ -201,7 +203,13 @@ class Trainer:
             self.engine.sync(self.policy)
             method.after_update(at, results)
 
-        metrics: dict[str, Any] = {"step": step, **results, **method.metrics, **reset}
+        metrics: dict[str, Any] = {
+            "step": step,
+            **results,
+            **method.metrics,
+            **self.source.curriculum.metrics(),
+            **reset,
+        }
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics |= {"judge/undecided": take_undecided(), **take_counts()}
