@@ -13,16 +13,12 @@ import torch
 from mr1.algo.advantage import group_advantage, leave_one_out_advantage, mean_advantage
 from mr1.algo.objective import cispo_loss, cpgd_loss, gspo_loss, over_completion, policy_drift, rloo_loss
 from mr1.config import Config
-from mr1.methods import METHODS, method_class
-from mr1.methods.grpo import GRPO
-from mr1.methods.ppo import PPO
+from mr1.methods import method_class
 from mr1.types import Group, LossInputs
 
 NAN = math.nan
 WITHOUT_SCHEDULE = dict.fromkeys(("kl__minimum", "kl__maximum", "kl__exploration"), "null")
-RELATIVES = [
-    name for name in METHODS if issubclass(method_class(name), GRPO) and not issubclass(method_class(name), PPO)
-]
+RELATIVES = ["grpo", "grpo-d", "reinforce", "dr-grpo", "rloo", "reinforce++", "gspo", "cispo", "cpgd"]
 
 
 def _inputs(ratios: list[float], advantages: list[float]) -> LossInputs:
