@@ -55,7 +55,7 @@ class FailedError(Exception):
 class Client:
     """One server and one model."""
 
-    def __init__(self, settings: Endpoint) -> None:
+    def __init__(self, settings: Endpoint, give_up: int = GIVE_UP) -> None:
         """Raises MissingPackageError where the package `openai` is not installed."""
         try:
             import openai
@@ -66,7 +66,7 @@ class Client:
         self._openai = openai
         self.settings = settings
         self.cache = Cache(settings.cache)
-        self.in_a_row = 0
+        self.give_up, self.in_a_row = give_up, 0
         self._counts: Counter[str] = Counter()
         self._random = Random()  # its own: pauses must not move anybody else's
 
@@ -179,7 +179,7 @@ class Client:
         """Count a question that failed. Raises UserError where there were too many in a row."""
         self._counts["failures"] += 1
         self.in_a_row += 1
-        if self.in_a_row >= GIVE_UP:
+        if self.in_a_row >= self.give_up:
             raise UserError(
                 f"endpoint: {self.in_a_row} questions to {self.settings.model} at {self.settings.base_url} failed one "
                 f"after another, the last with {why}"

@@ -1,7 +1,8 @@
 """What a language model is asked about a completion, and how its reply becomes a score.
 
 Each judgement is a system's turn, a template of the user's, and a reader of the reply. A reader gives numbers, or None
-where a reply doesn't say what was asked for. What is judged stands between tags that it can't close.
+where a reply doesn't say what was asked for. What is judged stands between tags that it can't close, and behind it the
+form of the reply, which small models don't keep to otherwise.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ class Judgement(ABC):
     def score(self, said: Sequence[Numbers]) -> float:
         """What the numbers of all calls come to."""
 
-    def question(self, read: Callable[[str], Numbers | None], **material: str) -> Question:
-        """A call about some material, which can't close the tags that it stands between."""
+    def question(self, read: Callable[[str], Numbers | None], form: str = "", **material: str) -> Question:
+        """A call about some material, which can't close the tags that it stands between; a form is taken as it is."""
         kept = {name: text.replace("</", "< /") for name, text in material.items()}
-        return Question(self.system, self.template.format(**kept), read)
+        return Question(self.system, self.template.format(form=form, **kept), read)
 
 
 JUDGED = (
@@ -75,12 +76,16 @@ class Presence(Judgement):
         "An example. Facts: 1. AB = 5 2. angle C = 90° 3. D is on BC. Text: The right angle is at C and AB has length "
         "5, so the circle's radius is 2.5. Reply:\n<info1>1</info1>\n<info2>1</info2>\n<info3>0</info3>"
     )
-    template = "<facts>\n{facts}\n</facts>\n<text>{text}</text>"
+    template = (
+        "<facts>\n{facts}\n</facts>\n<text>{text}</text>\n"
+        "Fill in 1 for each fact that the text states, and 0 for each other one:\n{form}"
+    )
 
     def questions(self, text: str, sample: Sample, column: str) -> list[Question]:
         facts = facts_of(sample, column)
         numbered = "\n".join(f"{number}. {fact}" for number, fact in enumerate(facts, 1))
-        return [self.question(partial(self.read, len(facts)), facts=numbered, text=text)] if facts else []
+        form = "\n".join(f"<info{number}>?</info{number}>" for number in range(1, len(facts) + 1))
+        return [self.question(partial(self.read, len(facts)), form, facts=numbered, text=text)] if facts else []
 
     def score(self, said: Sequence[Numbers]) -> float:
         return fmean(said[0])
@@ -105,7 +110,10 @@ class Pairwise(Judgement):
         f"complete. Their order, length and style don't matter. {JUDGED}Reply with nothing but <verdict>1</verdict> if "
         "the first is better, <verdict>2</verdict> if the second is, <verdict>0</verdict> if neither is."
     )
-    template = "<question>{question}</question>\n<answer1>{first}</answer1>\n<answer2>{second}</answer2>"
+    template = (
+        "<question>{question}</question>\n<answer1>{first}</answer1>\n<answer2>{second}</answer2>\n"
+        "Fill in 1, 2 or 0: <verdict>?</verdict>"
+    )
 
     def questions(self, text: str, sample: Sample, column: str) -> list[Question]:  # noqa: ARG002
         own, other = final(text), sample.answer
@@ -138,7 +146,10 @@ class Tiers(Judgement):
         f"says nothing. Its wording, length and style don't matter. {JUDGED}Reply with nothing but the grade, such as "
         "<score>0.75</score>."
     )
-    template = "<question>{question}</question>\n<reference>{reference}</reference>\n<answer>{answer}</answer>"
+    template = (
+        "<question>{question}</question>\n<reference>{reference}</reference>\n<answer>{answer}</answer>\n"
+        "Fill in the grade: <score>?</score>"
+    )
 
     def questions(self, text: str, sample: Sample, column: str) -> list[Question]:  # noqa: ARG002
         return [self.question(self.read, question=sample.question, reference=sample.answer, answer=final(text))]
