@@ -298,17 +298,25 @@ def export_(
     checkpoint: Annotated[str, typer.Argument(help="A run's checkpoint, such as runs/NAME/checkpoints/step-000100.")],
     folder: Annotated[Path, typer.Argument(help="The folder to write.")],
     dtype: Annotated[Dtype | None, typer.Option(help="Of the weights; as stored where it is left out.")] = None,
+    average: Annotated[
+        list[str] | None, typer.Option(help="Another checkpoint, to average the weights with; may be given again.")
+    ] = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Write a checkpoint as an ordinary Hugging Face model folder, low-rank weights merged in.
 
-    Example: mr1 export runs/demo/checkpoints/step-000100 counting-model
+    Examples:
+
+      mr1 export runs/demo/checkpoints/step-000100 counting-model
+
+      mr1 export runs/counting/checkpoints/best merged --average runs/geometry/checkpoints/best
     """
     from mr1.models.export import export
     from mr1.models.saved import own_loading
 
-    written = export(checkpoint, folder, own_loading(checkpoint, **_given(dtype, revision, trust_remote_code)), dtype)
+    loading = own_loading(checkpoint, **_given(dtype, revision, trust_remote_code))
+    written = export(checkpoint, folder, loading, dtype, average or ())
     typer.echo(f"{folder}: {str(written).removeprefix('torch.')}")
 
 

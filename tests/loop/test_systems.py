@@ -65,6 +65,7 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
             LORA | {"rewards__repetition": 0.5, "kl__weight": 0.1},
         ),
         ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1, right: LETTERS", {}),
+        ("name: omni-thinker, rewards: {geometry: {format: 1, LETTERS: 2}}", {"task": "[counting, geometry]"} | LORA),
         ("name: srpo, epoch: 1, right: format", {"task": "[counting, geometry]", "rollout__group_size": 2} | WHOLE),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",

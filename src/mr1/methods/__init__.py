@@ -23,6 +23,7 @@ METHODS = {
     "rl-plus": "mr1.methods.rl_plus:RLPlus",
     "sft": "mr1.methods.sft:SFT",
     "mm-eureka": "mr1.methods.mm_eureka:MMEureka",
+    "omni-thinker": "mr1.methods.omni_thinker:OmniThinker",
     "srpo": "mr1.methods.srpo:SRPO",
     "vl-cogito": "mr1.methods.vl_cogito:VLCogito",
 }
