@@ -14,6 +14,7 @@ from mr1.data.source import SourceTask, require_answers
 from mr1.endpoint.client import Numbers, Question
 from mr1.endpoint.settings import Endpoint
 from mr1.errors import UserError
+from mr1.estimate.step import estimate
 from mr1.held import while_open
 from mr1.rewards import not_finite, score_groups
 from mr1.rewards.judged import _OPEN, JUDGE, describe, opened, take_counts
@@ -233,3 +234,10 @@ def test_rows_without_what_a_judge_needs_are_refused(make_config: Callable[..., 
     for name in ("judge-tiers", "judge-pairwise"):
         with pytest.raises(UserError, match=r"sources\.own\.columns\.answer: the rows have no answers"):
             require('{"question": "How many?"}\n', rewards=f"{{{name}: 1}}")
+
+
+def test_an_estimate_asks_nobody(make_config: Callable[..., Config]) -> None:
+    """There is no server at the address, and none is needed to know the run's memory."""
+    asking = make_config(**ADDRESS, rewards="{judge-tiers: 1}", evaluation__every=0, evaluation__final_samples=0)
+    without = asking.model_copy(update={"rewards": {"accuracy": 1.0}})
+    assert estimate(asking, "cpu").peak == estimate(without, "cpu").peak

@@ -26,6 +26,7 @@ from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, make_policy
 from mr1.models.vlm import VLM
+from mr1.rewards.judged import nobody_asked
 from mr1.rollout.cache import kept_states
 from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
@@ -116,7 +117,8 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         longest = engine.prepare([replace(prompts[0]) for _ in prompts])
         groups = method.rollout(engine, prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
-        method.score(groups)
+        with nobody_asked(config.endpoint):
+            method.score(groups)
         groups = _two_microbatches(groups, longest, config, policy.adapter)
         if reference:
             ledger.begin("score")

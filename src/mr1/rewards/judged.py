@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mr1.endpoint.client import PARAMETERS, Client, Numbers
+from mr1.endpoint.client import PARAMETERS, Client, Numbers, Question
 from mr1.endpoint.settings import Endpoint
 from mr1.errors import UserError
 from mr1.held import while_open
@@ -40,6 +40,23 @@ def opened(settings: Endpoint) -> Iterator[None]:
     client.take_counts()
     with while_open(_OPEN, {JUDGE: client}):
         yield
+
+
+@contextmanager
+def nobody_asked(settings: Endpoint) -> Iterator[None]:
+    """While open, the rewards of `JUDGEMENTS` ask nobody, and all fail: for an estimate, which needs no scores."""
+    with while_open(_OPEN, {JUDGE: _Nobody(settings)}):
+        yield
+
+
+class _Nobody(Client):
+    """Has no reply to anything."""
+
+    def __init__(self, settings: Endpoint) -> None:
+        self.settings = settings
+
+    def ask(self, questions: Sequence[Question]) -> list[Numbers | None]:
+        return [None] * len(questions)
 
 
 def take_counts() -> dict[str, int]:
