@@ -212,7 +212,8 @@ def test_the_resolved_config_can_be_run_again(make_config: Callable[..., Config]
         ),
         (
             {"task": "{a: 1}"},
-            "task: unknown '{a: 1}'; known: counting, counting-3-5, counting-6-8, counting-9-10, geometry",
+            "task: unknown '{a: 1}'; "
+            "known: counting, counting-3-5, counting-6-8, counting-9-10, counting-words, geometry",
         ),
         (
             {"lora__rank": "x"},

@@ -17,6 +17,7 @@ TASKS = {
     "counting-3-5": "mr1.tasks.counting:few",
     "counting-6-8": "mr1.tasks.counting:some",
     "counting-9-10": "mr1.tasks.counting:many",
+    "counting-words": "mr1.tasks.counting.words:WordsTask",
     "geometry": "mr1.tasks.geometry:GeometryTask",
 }
 """Where what makes each task is; imported when it is asked for."""

@@ -7,6 +7,7 @@ The picture is drawn here, by ray casting, so every sample carries the truth abo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from mr1.tasks.base import Baseline, Demonstration, Teacher, generator
@@ -15,6 +16,7 @@ from mr1.tasks.counting.questions import (
     ALL_QUESTION,
     ALL_SHARE,
     ATTRIBUTES,
+    Described,
     ask,
     counted,
     draw_attributes,
@@ -83,18 +85,26 @@ class CountingTask:
 
     def demonstrate(self, sample: Sample, teacher: Teacher) -> Demonstration:
         """`perfect` lists every counted object; `hasty` overlooks some small ones and counts what it listed."""
-        if teacher == "perfect":
-            return Demonstration(sample.reasoning, sample.answer)
-        if teacher != "hasty":
-            raise ValueError(f"unknown teacher {teacher!r}: expected perfect or hasty")
-        rng = generator("teacher", sample.id)
-        matching = counted(sample.meta["scene"]["objects"], sample.meta["query"])
-        noticed = [item for item in matching if item["size"] != "small" or rng.random() >= OVERLOOKED]
-        return Demonstration(enumerate_objects(noticed), str(len(noticed)))
+        return solve(sample, counted(sample.meta["scene"]["objects"], sample.meta["query"]), teacher)
 
     def baseline(self, split: str) -> Baseline:  # noqa: ARG002
         """The most that a rule which knows the words alone can get right."""
         return Baseline(WORDS_ALONE, WORDS_SHARES[self.name])
+
+
+def solve(sample: Sample, asked: Sequence[Described], teacher: Teacher) -> Demonstration:
+    """A sample's solution by a teacher (see `CountingTask.demonstrate`), with the objects that are asked for in order.
+
+    Raises:
+        ValueError: there is no such teacher.
+    """
+    if teacher == "perfect":
+        return Demonstration(sample.reasoning, sample.answer)
+    if teacher != "hasty":
+        raise ValueError(f"unknown teacher {teacher!r}: expected perfect or hasty")
+    rng = generator("teacher", sample.id)
+    noticed = [item for item in asked if item["size"] != "small" or rng.random() >= OVERLOOKED]
+    return Demonstration(enumerate_objects(noticed), str(len(noticed)))
 
 
 few = partial(CountingTask, name="counting-3-5")

@@ -14,7 +14,8 @@ import numpy as np
 
 from mr1.tasks.counting.scene import MATERIALS, SIZE_NAMES, World
 
-ALL_QUESTION = "How many different items are there in the image?"
+IN_IMAGE = " in the image"
+ALL_QUESTION = f"How many different items are there{IN_IMAGE}?"
 ALL_SHARE = 0.6
 """The share of samples that ask for all objects."""
 NONE_SHARE = 0.1
@@ -59,12 +60,12 @@ def _absent_query(objects: Sequence[Described], world: World, rng: np.random.Gen
             return query
 
 
-def ask(query: Mapping[str, str]) -> str:
+def ask(query: Mapping[str, str], where: str = IN_IMAGE) -> str:
     """Word a query."""
     if not query:
-        return ALL_QUESTION
+        return ALL_QUESTION.replace(IN_IMAGE, where)
     words = [query[name] for name in ATTRIBUTES if name in query and name != "shape"]
-    return f"How many {' '.join([*words, query.get('shape', 'object') + 's'])} are there in the image?"
+    return f"How many {' '.join([*words, query.get('shape', 'object') + 's'])} are there{where}?"
 
 
 def matching(objects: Sequence[Described], query: Mapping[str, str]) -> list[Described]:
