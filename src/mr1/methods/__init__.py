@@ -25,6 +25,7 @@ METHODS = {
     "mm-eureka": "mr1.methods.mm_eureka:MMEureka",
     "omni-thinker": "mr1.methods.omni_thinker:OmniThinker",
     "srpo": "mr1.methods.srpo:SRPO",
+    "wethink": "mr1.methods.wethink:WeThink",
     "vl-cogito": "mr1.methods.vl_cogito:VLCogito",
 }
 """Where each method's class is; imported when it is asked for."""

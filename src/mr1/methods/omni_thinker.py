@@ -21,7 +21,7 @@ from mr1.config import MethodSettings
 from mr1.data.settings import Text
 from mr1.errors import UserError, nearest
 from mr1.methods.grpo import GRPO
-from mr1.rewards import score_groups
+from mr1.rewards import fill_in, score_groups
 from mr1.types import Group
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ class OmniThinker(GRPO):
             self.metrics[f"task/{task}/groups"] = len(own)
             if not totals.isnan().all():
                 self.metrics[f"task/{task}/reward"] = totals.nanmean().item()
-        for group in groups:
-            size = len(group.completions)
-            unasked, none = torch.full((size,), torch.nan), torch.zeros(size, dtype=torch.bool)
-            group.scores = {name: group.scores.get(name, unasked) for name in self.config.rewards}
-            group.not_finite = {name: group.not_finite.get(name, none) for name in self.config.rewards}
+        fill_in(groups, self.config.rewards)
 
 
 def _own(config: Config) -> OmniThinkerSettings:

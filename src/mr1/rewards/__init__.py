@@ -71,6 +71,15 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
         group.rewards = total_reward(group, weights)
 
 
+def fill_in(groups: Sequence[Group], names: Iterable[str]) -> None:
+    """Give each group a score of every name, in their order: NaN where it was not asked for, as it does not apply."""
+    for group in groups:
+        size = len(group.completions)
+        unasked, none = torch.full((size,), torch.nan), torch.zeros(size, dtype=torch.bool)
+        group.scores = {name: group.scores.get(name, unasked) for name in names}
+        group.not_finite = {name: group.not_finite.get(name, none) for name in names}
+
+
 def not_finite(groups: Iterable[Group]) -> dict[str, str]:
     """By the name of each reward that gave no score for a completion: what is to be said of it, in a line."""
     found: dict[str, list[Group]] = {}
