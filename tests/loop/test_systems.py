@@ -15,6 +15,7 @@ from rich.console import Console as RichConsole
 from mr1.config import Config
 from mr1.estimate.step import estimate
 from mr1.folders import Mode
+from mr1.methods.grpo import GRPO
 from mr1.report.console import Console
 from mr1.rewards.accuracy import take_undecided
 from mr1.train.loop import Trainer
@@ -23,7 +24,7 @@ from mr1.train.run import Run
 pytestmark = pytest.mark.loop
 
 SHORT: dict[str, object] = {
-    **{"steps": 6, "prompts_per_step": 2, "updates_per_rollout": 2, "samples_every": 6},
+    **{"steps": 4, "prompts_per_step": 2, "updates_per_rollout": 2, "samples_every": 6},
     **{"kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null", "kl__weight": 0},
     **{"rollout__group_size": 3, "rollout__max_new_tokens": 4, "rollout__temperature": 4},
     **{"optimizer__learning_rate": 1e-3, "evaluation__every": 0, "evaluation__final_samples": 0},
@@ -67,7 +68,10 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
         ),
         ("name: mm-eureka, lowest: 0.4, highest: 0.6, refills: 1, adora: 0.1, right: LETTERS", {}),
         ("name: omni-thinker, rewards: {geometry: {format: 1, LETTERS: 2}}", {"task": "[counting, geometry]"} | LORA),
-        ("name: srpo, epoch: 1, right: format", {"task": "[counting, geometry]", "rollout__group_size": 2} | WHOLE),
+        (
+            "name: srpo, epoch: 1, right: format",
+            {"task": "[counting, geometry]", "rollout__group_size": 2, "steps": 6} | WHOLE,
+        ),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",
 )
@@ -87,4 +91,5 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
     assert resumed == whole
     for mine, theirs in zip(one.policy.model.parameters(), other.policy.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    assert estimate(config, "cpu").peak > 0
+    if type(one.method).rollout is not GRPO.rollout:  # an estimate's has nobody to ask for more prompts
+        assert estimate(config, "cpu").peak > 0
