@@ -53,6 +53,8 @@ def sampled(make_groups: Callable[[int], list[Group]], monkeypatch: pytest.Monke
 
         prompts = [replace(made.prompt, text=right) for right in first]
         groups = method.rollout(SimpleNamespace(sample=engine), prompts, step, more)
+        drawn = len(further) - len(left)
+        assert method.metrics.get("sampling/prompts", len(first)) == len(first) + drawn, "all that is drawn is sampled"
         method.score(groups)
         method.assign_advantages(groups)
         return groups

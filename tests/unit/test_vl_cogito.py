@@ -61,27 +61,27 @@ def test_wrong_completions_alone_pay_for_length_and_repetition(
 @pytest.mark.parametrize(
     ("own", "weights"),
     [
-        ("", [1, 1, 1]),
-        ("difficulty: easy", [0, math.sqrt(0.5), 1]),
-        ("difficulty: hard", [0.25, 1, math.sqrt(0.5)]),
-        ("difficulty: medium, hard_cut: true", [0, 1, 1]),
+        ("", [1, 1, 1, 1]),
+        ("difficulty: easy", [0, math.sqrt(0.5), 1, 1]),
+        ("difficulty: hard", [0.25, 1, math.sqrt(0.5), 0]),
+        ("difficulty: medium, hard_cut: true", [0, 1, 1, 0]),
     ],
 )
 def test_groups_count_by_how_many_are_right(
     make: Callable[..., VLCogito], group: Callable[..., Group], own: str, weights: list[float]
 ) -> None:
-    """0, 1 and 3 of 4 are right; rewards of 0 and 1 have advantages of 3/2 and -1/2 where one is right."""
+    """0, 1, 3 and 4 of 4 are right; rewards of 0 and 1 have advantages of 3/2 and -1/2 where one is right."""
     method = make(own)
-    groups = [group(*["right"] * count, *["no"] * (4 - count)) for count in (0, 1, 3)]
+    groups = [group(*["right"] * count, *["no"] * (4 - count)) for count in (0, 1, 3, 4)]
     method.score(groups)
     groups[0].rewards = torch.tensor([1.0, 0, 0, 0])  # as by another reward
     method.assign_advantages(groups)
     found = [[each.advantages[0].item() for each in of.completions if each.advantages is not None] for of in groups]
     one, three = [1.5, -0.5, -0.5, -0.5], [0.5, 0.5, 0.5, -1.5]
-    for mine, plain, weight in zip(found, (one, one, three), weights, strict=True):
+    for mine, plain, weight in zip(found, (one, one, three, [0.0] * 4), weights, strict=True):
         assert mine == pytest.approx([weight * each for each in plain], abs=1e-5)
-    assert method.metrics["difficulty/weight"] == pytest.approx(sum(weights) / 3)
-    assert method.metrics["difficulty/unused"] == pytest.approx((weights[0] == 0) / 3)
+    assert method.metrics["difficulty/weight"] == pytest.approx(sum(weights) / 4)
+    assert method.metrics["difficulty/unused"] == pytest.approx((weights[0] == 0) / 4)
 
 
 def test_what_has_no_effect_or_is_missing_is_refused(make: Callable[..., VLCogito], tmp_path: Path) -> None:
