@@ -60,7 +60,7 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
 @pytest.mark.parametrize(
     ("method", "settings"),
     [
-        ("name: wethink", {"updates_per_rollout": 1, "rewards__accuracy": 1}),
+        ("name: wethink", {"rewards__accuracy": 1}),
         ("name: rl-plus, uniform: vocabulary", LORA | {"rollout__max_new_tokens": 60}),
         (
             "name: vl-cogito, difficulty: hard, length: 1, right: LETTERS",
