@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 
 from mr1.config import Rollout
 from mr1.models.vlm import VLM
-from mr1.rollout.local import LocalEngine
+from mr1.rollout.local import Decoder, LocalEngine
 from mr1.train.packing import packed_rows
 from mr1.train.scoring import token_logprobs
 from mr1.types import Group, Prompt
@@ -54,6 +54,25 @@ def test_what_is_sampled_does_not_depend_on_what_else_is_in_the_batch(tiny: VLM,
     assert together != _tokens(engine.sample(prompts, SETTINGS, (1, 5)))
     larger = SETTINGS.model_copy(update={"group_size": 5})
     assert together == [group[:3] for group in _tokens(engine.sample(prompts, larger, (0, 5)))]
+
+
+def test_rows_that_cant_be_padded_are_decoded_beside_those_of_their_length(
+    tiny: VLM, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [prompts[0], prompts[0], *prompts]
+    engine = LocalEngine(tiny)
+    padded, decoded = _tokens(engine.sample(prompts, SETTINGS, (0, 5))), list[list[int]]()
+    decoder = engine.decoder
+
+    def watched(batch: Sequence[Prompt], copies: int, length: int) -> Decoder:
+        decoded.append([*map(len, batch)])
+        return decoder(batch, copies, length)
+
+    monkeypatch.setattr(type(tiny.adapter), "pads", False)
+    monkeypatch.setattr(engine, "decoder", watched)
+    assert _tokens(engine.sample(prompts, SETTINGS, (0, 5))) == padded
+    assert [len({*lengths}) for lengths in decoded] == [1, 1, 1]
+    assert [*map(len, decoded)] == [3, 1, 1]
 
 
 def test_completions_end_at_a_stop_token_or_at_the_limit(tiny: VLM, prompts: list[Prompt]) -> None:

@@ -52,6 +52,8 @@ class Adapter:
     """Whether a group's completions may stand behind one prompt in one row, by a mask of our own making."""
     plain_because: str = "is not known to be packed exactly"
     """Why a family does not pack: what it does, or is."""
+    pads: ClassVar[bool] = True
+    """Whether a row that is padded at its left is the same row, for the rollout."""
     two_way: ClassVar[bool] = False
     """Whether all of a prompt's tokens see each other."""
     needs_images: ClassVar[bool] = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
@@ -31,7 +32,7 @@ IsFree = Callable[[Sequence[Prompt]], bool]
 """Whether running these prompts ahead of the rollout takes no more memory than the update does in any case."""
 
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Prompt | Begun)
 
 
 class Decoder(Protocol):
@@ -128,7 +129,7 @@ class LocalEngine:
     def sample(self, prompts: Sequence[Prompt], settings: Rollout, key: Key) -> list[Group]:
         size, length = settings.group_size, settings.max_new_tokens
         groups = []
-        for batch in _batches(prompts, max(1, settings.batch_size // size)):
+        for batch in self._batches(prompts, max(1, settings.batch_size // size)):
             numbers = [
                 uniform_numbers(key, prompt.sample.id, number, length, prompt.attempt)
                 for prompt in batch
@@ -143,7 +144,7 @@ class LocalEngine:
     def greedy(self, prompts: Sequence[Prompt], max_new_tokens: int, batch_size: int = 128) -> list[Completion]:
         return [
             completion
-            for batch in _batches(prompts, batch_size)
+            for batch in self._batches(prompts, batch_size)
             for completion in self._complete(batch, 1, [max_new_tokens] * len(batch), _likeliest)
         ]
 
@@ -152,13 +153,20 @@ class LocalEngine:
     ) -> list[Completion]:
         return [
             completion
-            for batch in _batches(begun, settings.batch_size)
+            for batch in self._batches(begun, settings.batch_size)
             for completion in self._extend(batch, settings, key, stop)
         ]
 
     def sync(self, policy: VLM) -> None:
         """Nothing: the policy's weights are the ones that are sampled from."""
         assert policy is self.vlm, "an engine of another model"
+
+    def _batches(self, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+        """Neighbours that are decoded side by side; of one length each where the family's rows can't be padded."""
+        alike = [items] if self.vlm.adapter.pads else [[*same] for _, same in groupby(items, key=_length)]
+        for part in alike:
+            for start in range(0, len(part), size):
+                yield part[start : start + size]
 
     def _extend(
         self, begun: Sequence[Begun], settings: Rollout, key: Key | None, stop: Sequence[str]
@@ -298,6 +306,6 @@ def _joined(there: Completion, added: Completion, tokenizer: Any) -> Completion:
     )
 
 
-def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _length(item: Prompt | Begun) -> int:
+    """Tokens that are there."""
+    return len(item) if isinstance(item, Prompt) else len(item.prompt) + len(item.completion)

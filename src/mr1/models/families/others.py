@@ -118,6 +118,7 @@ class Inkling(Packed):
 
     packs = False
     causal = False
+    pads = False  # queries are made longer by the token's place in the row, padding counted
     plain_because = "has short convolutions in every layer, which no mask reaches"
     projector_modules = ("model.vision_tower.merger", "model.vision_tower.final_norm")
 
