@@ -30,17 +30,21 @@ class KLInReward(GRPO):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.looks = config.kl.estimator == "k1"
+        self.in_reward = self.looks = config.kl.estimator == "k1"
         self.prices: list[list[Tensor]] = []
         """By group and completion, what the KL costs each of its tokens that count; none where it is in the loss."""
 
     def look(self, policy: VLM, groups: Sequence[Group], step: int, measure: Measure) -> None:
         measure(policy, None)
+        self.price(groups, step)
+
+    def price(self, groups: Sequence[Group], step: int) -> None:
+        """Fill in `prices` for a fresh batch, which the policy has looked at."""
         weights = iter(self.kl.weights(step, groups))
         self.prices = [[_price(completion, next(weights)) for completion in group.completions] for group in groups]
 
     def loss(self, inputs: LossInputs) -> LossOutput:
-        if self.looks:  # it has been paid
+        if self.in_reward:  # it has been paid
             inputs = replace(inputs, kl_weights=torch.zeros_like(inputs.kl_weights))
         return super().loss(inputs)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
@@ -25,15 +26,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mr1.algo.gae import explained, gae, value_loss, whitened
-from mr1.algo.kl import k1
 from mr1.config import MethodSettings
-from mr1.methods.base import Measure, More, no_more
-from mr1.methods.grpo import GRPO
-from mr1.types import Completion, Group, LossInputs, LossOutput, MicroBatch, Prompt
+from mr1.methods.base import Measure
+from mr1.methods.kl_in_reward import KLInReward
+from mr1.types import Completion, Group, LossInputs, LossOutput, MicroBatch
 
 if TYPE_CHECKING:
+    from mr1.config import Config
     from mr1.models.vlm import VLM
-    from mr1.rollout.engine import Engine
     from mr1.train.optimizer import Optimizer
 
 
@@ -58,17 +58,20 @@ class PPOSettings(MethodSettings):
     """Whether advantages have mean 0 and deviation 1 over the batch's tokens."""
 
 
-class PPO(GRPO):
+class PPO(KLInReward):
     """See the module."""
 
     settings = PPOSettings
     reads = frozenset({"hidden"})
-    looks = True
 
     critic: VLM | None = None
     """The critic's own model; None where it stands on the policy's trunk."""
     step = 0
-    """The batch's."""
+    """The update's."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.looks = True
 
     @property
     def own(self) -> PPOSettings:
@@ -88,28 +91,28 @@ class PPO(GRPO):
     def module_rate(self, name: str) -> float:  # noqa: ARG002 - one for both
         return self.own.critic_rate
 
-    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:
+    def look(self, policy: VLM, groups: Sequence[Group], step: int, measure: Measure) -> None:
         self.step = step
-        return super().rollout(engine, prompts, step, more)
-
-    def look(self, policy: VLM, groups: Sequence[Group], step: int, measure: Measure) -> None:  # noqa: ARG002
-        if self.critic is not None:
+        if self.in_reward and self.critic is not None:
             measure(policy, None)
         values = measure(self.critic or policy, self._values)
         for completion, found in zip(_completions(groups), values, strict=True):
             completion.tensors["values"] = _placed(completion, found)
+        if self.in_reward:
+            self.price(groups, step)
 
     def assign_advantages(self, groups: Sequence[Group]) -> None:
-        completions = _completions(groups)
-        weights = self.kl.weights(self.step, groups) if self._kl_in_rewards else [0.0] * len(completions)
-        counted, advantages, returns = [], [], []
-        for completion, reward, beta in zip(completions, _rewards(groups), weights, strict=True):
+        completions, counted, advantages, returns = _completions(groups), [], [], []
+        prices = chain.from_iterable(self.prices) if self.in_reward else repeat(None)
+        for completion, reward, price in zip(completions, _rewards(groups), prices, strict=False):
             values = completion.tensors["values"][completion.mask]
             if reward.isnan():  # it does not count: nothing is learned from it, nor is it to be foreseen
                 completion.advantages = torch.zeros(len(completion))
                 completion.tensors["returns"] = completion.tensors["values"]
                 continue
-            made = gae(self._earned(completion, reward, beta), values, self.own.discount, self.own.trace)
+            earned = torch.zeros_like(values) if price is None else -price
+            earned[-1:] += reward
+            made = gae(earned, values, self.own.discount, self.own.trace)
             completion.tensors["returns"] = _placed(completion, made[1])
             counted.append(completion)
             advantages.append(made[0])
@@ -119,19 +122,7 @@ class PPO(GRPO):
             for completion, own in zip(counted, whitened(advantages) if self.own.whiten else advantages, strict=True):
                 completion.advantages = _placed(completion, own)
 
-    def _earned(self, completion: Completion, reward: Tensor, beta: float) -> Tensor:
-        """(T,) what each token that counts has earned: the completion's reward at the last, less the KL of each."""
-        earned = torch.zeros(int(completion.mask.sum()))
-        if beta:
-            assert completion.old_logprobs is not None, "the policy has looked at it"
-            assert completion.ref_logprobs is not None, "the reference has been run"
-            earned = -beta * k1(completion.old_logprobs, completion.ref_logprobs).cpu()
-        earned[-1:] += reward
-        return earned
-
     def loss(self, inputs: LossInputs) -> LossOutput:
-        if self._kl_in_rewards:
-            inputs = replace(inputs, kl_weights=torch.zeros_like(inputs.kl_weights))
         output = super().loss(inputs)
         return output if self.critic is not None else self._with_critic(output, inputs, inputs.hidden)
 
@@ -160,10 +151,6 @@ class PPO(GRPO):
     def _values(self, hidden: Tensor) -> Tensor:
         """(N, H) hidden states to (N,) values."""
         return self.modules["value"](hidden.float())[:, 0]
-
-    @property
-    def _kl_in_rewards(self) -> bool:
-        return self.config.kl.estimator == "k1"
 
 
 def _completions(groups: Sequence[Group]) -> list[Completion]:
