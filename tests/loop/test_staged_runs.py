@@ -46,6 +46,7 @@ def trained(config: Config, mode: Mode = "new", until: int | None = None) -> tup
         run.record = die  # type: ignore[method-assign, assignment]
         if until is None:
             trainer.train()
+            assert len(trainer.guards.lines) == trainer.stage.config.steps  # of the last stage alone
         else:
             with pytest.raises(SystemExit):
                 trainer.train()

@@ -88,7 +88,6 @@ class Trainer:
             self.policy, lambda prompts: one_microbatch(self.policy, self.stage.config, prompts)
         )
         self.groups: list[Group] = []
-        self.guards = Guards(config, run.kept(), console.say)
         self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
 
@@ -111,6 +110,8 @@ class Trainer:
         self.source = PromptSource(
             config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
         )
+        kept = [line for line in self.run.kept() if line["step"] >= stage.first]
+        self.guards = Guards(config, kept, self.console.say)
         if saved:
             if config.kl.resets:
                 self.resets.load_state_dict(saved["resets"])
