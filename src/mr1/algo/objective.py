@@ -65,11 +65,8 @@ def grpo_loss(
     Source: OThink-MR1 (arXiv 2503.16081), Eq. 4; k3-ratio: DeepSeek-V3.2 (arXiv 2512.02556); k1 in the reward and k2 in
     the loss: arXiv 2510.01555.
     """
-    log_ratio = inputs.logprobs - inputs.old_logprobs
-    advantages = priced_advantages(inputs, estimator)
-    objective = clipped_surrogate(log_ratio, advantages, clip_low, clip_high, dual)
-    clipped = _clipped(log_ratio, advantages, clip_low, clip_high, dual)
-    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
+    log_ratio, advantages = inputs.logprobs - inputs.old_logprobs, priced_advantages(inputs, estimator)
+    return _surrogate_loss(inputs, log_ratio, advantages, (clip_low, clip_high, dual), estimator, entropy)
 
 
 def gspo_loss(
@@ -93,9 +90,7 @@ def gspo_loss(
     log_ratio = inputs.logprobs - inputs.old_logprobs
     of_completion = over_completion(log_ratio, inputs.completion, "mean").detach() + log_ratio - log_ratio.detach()
     advantages = priced_advantages(inputs, estimator)
-    objective = clipped_surrogate(of_completion, advantages, clip_low, clip_high, dual)
-    clipped = _clipped(of_completion, advantages, clip_low, clip_high, dual)
-    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
+    return _surrogate_loss(inputs, of_completion, advantages, (clip_low, clip_high, dual), estimator, entropy)
 
 
 def rloo_loss(
@@ -115,11 +110,8 @@ def rloo_loss(
 
     Source: RLOO (arXiv 2402.14740); with a ratio and its clip for later updates as in TRL's trainer.
     """
-    log_ratio = inputs.logprobs - inputs.old_logprobs
-    of_completion = over_completion(log_ratio, inputs.completion, "sum")
-    objective = clipped_surrogate(of_completion, inputs.advantages, clip_low, clip_high, dual)
-    clipped = _clipped(of_completion, inputs.advantages, clip_low, clip_high, dual)
-    return regularised_loss(inputs, log_ratio, objective, clipped, estimator, entropy)
+    of_completion = over_completion(inputs.logprobs - inputs.old_logprobs, inputs.completion, "sum")
+    return _surrogate_loss(inputs, of_completion, inputs.advantages, (clip_low, clip_high, dual), estimator, entropy)
 
 
 def cispo_loss(
@@ -258,6 +250,20 @@ def over_completion(values: Tensor, completion: Tensor, how: Literal["mean", "su
 def mean_over_tokens(values: Tensor, inputs: LossInputs) -> Tensor:
     """A micro-batch's part of the batch's mean of (N,) values, without gradient."""
     return (values.detach() * inputs.shares).sum()
+
+
+def _surrogate_loss(
+    inputs: LossInputs,
+    log_ratio: Tensor,
+    advantages: Tensor,
+    clip: tuple[float, float, float | None],
+    estimator: KLEstimator,
+    entropy: float,
+) -> LossOutput:
+    """The loss whose objective is the clipped surrogate of these (N,) log ratios, a token's own or its completion's."""
+    objective, clipped = clipped_surrogate(log_ratio, advantages, *clip), _clipped(log_ratio, advantages, *clip)
+    own = inputs.logprobs - inputs.old_logprobs
+    return regularised_loss(inputs, own, objective, clipped, estimator, entropy)
 
 
 def _capped(log_ratio: Tensor, advantages: Tensor, dual: float | None) -> Tensor:

@@ -54,7 +54,7 @@ class ReinforcePP(KLInReward):
                     continue
                 counted.append(completion)
                 worth.append(values[place].expand(int(completion.mask.sum())))
-                if self.looks:
+                if self.in_reward:
                     worth[-1] = worth[-1] - self.prices[number][place].flip(0).cumsum(0).flip(0)
         for completion, advantages in zip(counted, whitened(worth) if worth else [], strict=True):
             assert completion.advantages is not None, "just made"

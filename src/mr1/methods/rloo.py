@@ -33,7 +33,7 @@ class RLOO(KLInReward):
         for number, group in enumerate(groups):
             assert group.rewards is not None, "score() fills them in"
             rewards = group.rewards
-            if self.looks:
+            if self.in_reward:
                 rewards = rewards - torch.stack([prices.sum() for prices in self.prices[number]])
             give_each_token(group, leave_one_out_advantage(rewards))
 

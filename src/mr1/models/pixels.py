@@ -9,6 +9,7 @@ rounded up, so that it may go beyond an upper limit that is close to the lower o
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -99,7 +100,7 @@ class Edges:
         images.size = type(size)(shortest_edge=shortest, longest_edge=longest)
 
 
-class UpperLimit:
+class UpperLimit(ABC):
     """Those that have no lower one."""
 
     lower: ClassVar[bool] = False
@@ -109,8 +110,9 @@ class UpperLimit:
         assert most is not None
         self.at_most(processor, most)
 
+    @abstractmethod
     def at_most(self, processor: Any, most: int) -> None:
-        raise NotImplementedError
+        """Let no image have more pixels than this."""
 
 
 class MostTokens(UpperLimit):
