@@ -17,8 +17,8 @@ from typing import Any
 
 from mr1.errors import UserError
 from mr1.study.record import read_record
-from mr1.tables import write_text
 from mr1.train.run import CELL
+from mr1.writing import write_text
 
 FILE = Path(__file__).parent / "results" / "study-records.jsonl.gz"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
 
 # Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,36 @@ TEXTS = [
 """Completions of unequal lengths."""
 
 
+class SmallDisk:
+    """A disk of its own that can be filled: a small tmpfs, or where none may be mounted a limit on files' sizes."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(path)]
+        self.path, self.limit = path, resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        self.full = "No space left on device" if self.mounted else "File too large"
+
+    def fill(self, free: int) -> None:
+        """Leave so many bytes; of the limit, allow no larger file."""
+        if self.mounted:
+            there = os.statvfs(self.path)
+            (self.path / "filler").write_bytes(bytes(max(0, there.f_bavail * there.f_frsize - free)))
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (free, self.limit[1]))
+
+    def empty(self) -> None:
+        """Make room again."""
+        (self.path / "filler").unlink(missing_ok=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.limit)
+
+    def close(self) -> None:
+        """Take the disk away; files that are still mapped into memory live on."""
+        self.empty()
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cheap tests first: most faults are found within seconds."""
     items.sort(key=lambda item: "loop" in item.keywords)
@@ -45,6 +77,14 @@ def tiny() -> VLM:
     from mr1.models import load_vlm
 
     return load_vlm("tiny")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk that can be filled."""
+    disk = SmallDisk(tmp_path / "disk")
+    yield disk
+    disk.close()
 
 
 @pytest.fixture(scope="session")

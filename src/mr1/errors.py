@@ -20,6 +20,10 @@ class UnusableError(UserError):
     """
 
 
+class DiskError(UserError):
+    """What was to be written can't be: the disk is full, read-only or gone. Names path, bytes and the way out."""
+
+
 class MissingPackageError(UserError):
     """A package that is not among MR1's own has to be installed for what is asked for."""
 

@@ -21,13 +21,16 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
-from mr1.errors import UserError, note
+from mr1.errors import DiskError, UserError, note
 from mr1.version import __version__
+from mr1.writing import write_text
 
 Kind = Literal["run", "evaluation", "study"]
 Mode = Literal["new", "overwrite", "resume"]
 
 MARK, LOCK = ".mr1.json", ".lock"
+OWN = {MARK, LOCK, f".{MARK}"}
+"""With the mark's draft, which a kill may leave behind."""
 
 
 def as_mode(resume: bool, overwrite: bool) -> Mode:
@@ -115,8 +118,8 @@ class OutputFolder:
     def release(self) -> None:
         """Let others have the folder. One that `claim` made, and into which nothing was written, is removed again."""
         if self._made and self.path.is_dir() and not self._held():
-            (self.path / MARK).unlink(missing_ok=True)
-            (self.path / LOCK).unlink(missing_ok=True)
+            for name in OWN:
+                (self.path / name).unlink(missing_ok=True)
             for folder in self._made:
                 try:
                     folder.rmdir()
@@ -127,7 +130,7 @@ class OutputFolder:
 
     def _held(self) -> set[str]:
         """Names of what is in the folder, but for the mark and the lock."""
-        return {path.name for path in self.path.iterdir()} - {MARK, LOCK} if self.path.is_dir() else set()
+        return {path.name for path in self.path.iterdir()} - OWN if self.path.is_dir() else set()
 
     def _check(self, mode: Mode) -> None:
         """Raise where the folder holds something that `mode` is not allowed to replace."""
@@ -177,9 +180,9 @@ class OutputFolder:
     def _write_mark(self) -> None:
         mark = {"kind": self.kind, "mr1": __version__, "host": socket.gethostname(), "pid": os.getpid()}
         try:
-            (self.path / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{self.key}: {self.path} can't be written: {_reason(error)}") from error
+            write_text(self.path / MARK, json.dumps(mark) + "\n")
+        except DiskError as error:
+            raise UserError(f"{self.key}: {error}") from error
 
 
 def wait_until_free(folder: Path, seconds: float) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL.Image import Image
+
+from mr1.writing import publish, writing
 
 FILE = "mr1_file"
 """In an image's `info`: the bytes of the file that it was read from, where that shows the same pixels."""
@@ -59,27 +60,33 @@ def parquet_file(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
     The file appears whole or not at all: when all is written without an error. Readers find ordinary columns; the
     dictionaries of images stay a matter of the file's format.
+
+    Raises:
+        DiskError: it can't be written.
     """
     draft = path.with_name(f".{path.name}")
     writer: pq.ParquetWriter | None = None
 
     def write(table: pa.Table) -> None:
         nonlocal writer
-        if writer is None:
-            # The dictionary has room for all of the images.
-            settings = {"compression": "zstd", "dictionary_pagesize_limit": 2**30, "store_schema": False}
-            writer = pq.ParquetWriter(draft, table.schema, **settings)
-        writer.write_table(table, row_group_size=max(1, len(table)))
+        with writing(path, table.nbytes):
+            if writer is None:
+                # The dictionary has room for all of the images.
+                settings = {"compression": "zstd", "dictionary_pagesize_limit": 2**30, "store_schema": False}
+                writer = pq.ParquetWriter(draft, table.schema, **settings)
+            writer.write_table(table, row_group_size=max(1, len(table)))
 
     try:
         yield write
         if writer is not None:
-            writer.close()
-            publish(draft, path)
+            with writing(path):
+                writer.close()
+                publish(draft, path)
     except BaseException:
-        if writer is not None:
-            writer.close()
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # what has gone wrong before says it
+            if writer is not None:
+                writer.close()
+            draft.unlink(missing_ok=True)
         raise
 
 
@@ -92,27 +99,3 @@ def numbered(folder: Path, prefix: str = "") -> dict[int, Path]:
     there = folder.iterdir() if folder.is_dir() else ()
     found = {int(name[1]): path for path in there if (name := pattern.fullmatch(path.name)) and path.is_file()}
     return dict(sorted(found.items()))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    publish(draft, path)
-
-
-def publish(draft: Path, path: Path) -> None:
-    """Give a written file or folder its name, once all of it is on the disk: a crash never leaves half of it there."""
-    for each in [*draft.rglob("*"), draft] if draft.is_dir() else [draft]:
-        sync(each)
-    draft.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until what was written to a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

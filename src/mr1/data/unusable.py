@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mr1.errors import UserError
-from mr1.tables import write_text
+from mr1.writing import write_text
 
 UNUSABLE = "unusable.jsonl"
 

@@ -27,8 +27,9 @@ from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch, require_som
 from mr1.evaluate.outcome import COLUMNS, Evaluation
 from mr1.folders import Mode, OutputFolder, Recording
 from mr1.rollout.engine import Engine
-from mr1.tables import numbered, parquet_file, write_text
+from mr1.tables import numbered, parquet_file
 from mr1.tasks.base import Baseline, Task
+from mr1.writing import write_text
 
 SETTINGS = "settings.json"
 CONTENTS = (SETTINGS, "outcomes", "unusable.jsonl", "summary.json", "report.html")

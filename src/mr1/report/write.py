@@ -13,7 +13,8 @@ from mr1.evaluate.folder import measured_tasks
 from mr1.report.evaluation import evaluation_page
 from mr1.report.page import run_page
 from mr1.report.reading import Reader
-from mr1.tables import numbered, write_text
+from mr1.tables import numbered
+from mr1.writing import write_text
 
 PAGES = {"run": run_page, "evaluation": evaluation_page}
 
@@ -36,10 +37,7 @@ def write_page(folder: Path) -> Written:
     """
     reader = Reader(folder)
     page, path = PAGES[_kind(folder)](reader), folder / "report.html"
-    try:
-        write_text(path, page)
-    except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror})") from error
+    write_text(path, page)
     return Written(path, reader.damage)
 
 

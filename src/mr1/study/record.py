@@ -26,8 +26,8 @@ from mr1.folders import read_mark
 from mr1.report.outline import Metrics
 from mr1.report.reading import Reader, read_metrics
 from mr1.study.drift import SAMPLES, Drift, measure_drift
-from mr1.tables import write_text
 from mr1.train.run import CELL, SETTINGS
+from mr1.writing import write_text
 
 VERSION = 1
 """Of the file's form."""

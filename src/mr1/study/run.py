@@ -25,10 +25,10 @@ from mr1.study.progress import Progress
 from mr1.study.record import Record, read_record
 from mr1.study.settings import Study
 from mr1.study.tuning import Tried, choose, chosen
-from mr1.tables import write_text
 from mr1.train.checkpoint import Checkpoints
 from mr1.train.interrupt import Interrupt
 from mr1.train.run import CELL
+from mr1.writing import write_text
 
 POLL = 1.0
 """Seconds between looks at the runs."""

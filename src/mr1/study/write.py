@@ -27,7 +27,7 @@ from mr1.study.results import Results, collect
 from mr1.study.settings import Study
 from mr1.study.tables import Table, all_tables
 from mr1.study.tuning import Tried
-from mr1.tables import publish, write_text
+from mr1.writing import publish, write_text
 
 FIGURES = "figures"
 FILES = ("results.md", "results.json", "results.csv", "index.html", FIGURES)

@@ -27,7 +27,7 @@ from torch import nn
 
 from mr1.errors import UserError
 from mr1.models.vlm import VLM
-from mr1.tables import publish, write_text
+from mr1.writing import publish, write_text, writing
 
 NAME = re.compile(r"step-(\d{6,})")
 MANIFEST, SETTINGS, STATE, BEST = "manifest.json", "run.yaml", "trainer.pt", "best.json"
@@ -72,16 +72,25 @@ class Checkpoints:
             policy: the model.
             state: what a resumed run needs beside the model; nothing but what torch loads without running code.
             settings: the run's, as YAML.
+
+        Raises:
+            DiskError: it can't be written; nothing of it is left, and those that are there stay.
         """
         folder = self.folder / f"step-{step:06d}"
         draft = self.folder / f".{folder.name}"
         shutil.rmtree(draft, ignore_errors=True)
-        policy.save(draft)
-        write_text(draft / SETTINGS, settings)
-        torch.save({"version": VERSION, "step": step, **state}, draft / STATE)
-        write_text(draft / MANIFEST, json.dumps(_manifest(draft), indent=2) + "\n")
-        _remove(folder)
-        publish(draft, folder)
+        with writing(folder, lambda: _bytes([_saved(policy), state])):
+            try:
+                policy.save(draft)
+                write_text(draft / SETTINGS, settings)
+                with (draft / STATE).open("wb") as file:  # by its name, torch would not say what the system says
+                    torch.save({"version": VERSION, "step": step, **state}, file)
+                write_text(draft / MANIFEST, json.dumps(_manifest(draft), indent=2) + "\n")
+                _remove(folder)
+                publish(draft, folder)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
         self._prune()
         return folder
 
@@ -169,12 +178,25 @@ def size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False
     """
     parameters = [*policy.model.named_parameters()]
     owned = [parameter for module in modules for parameter in module.parameters()]
-    saved = [p for name, p in parameters if policy.lora is None or "lora_" in name] + owned
+    saved = _saved(policy) + owned
     learning = [p for p in (*(p for _, p in parameters), *owned) if p.requires_grad]
     # Two moments in float32, and a float32 master of what isn't float32 itself.
     state = sum(p.numel() * (8 if p.dtype == torch.float32 else 12) for p in learning)
     reference = sum(p.nbytes for _, p in parameters if p.requires_grad) if resets else 0
     return sum(p.nbytes for p in saved) + state + reference
+
+
+def _saved(policy: VLM) -> list[nn.Parameter]:
+    """The parameters that a checkpoint has of a policy."""
+    return [p for name, p in policy.model.named_parameters() if policy.lora is None or "lora_" in name]
+
+
+def _bytes(held: Any) -> int:
+    """Of all tensors that are in lists and mappings."""
+    if isinstance(held, torch.Tensor):
+        return held.nbytes
+    inner = held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else ()
+    return sum(map(_bytes, inner))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mr1.models.vlm import VLM
 from mr1.tables import encode_images
 from mr1.tasks import load_task
 from mr1.train.checkpoint import size_of
+from mr1.writing import size
 
 BYTES_PER_TOKEN = 4
 """Of text, roughly; Parquet takes less."""
@@ -35,8 +36,8 @@ class Disk:
 
     def __str__(self) -> str:
         text = (
-            f"disk: checkpoints up to {_size(self.checkpoints)} ({_size(self.checkpoint)} each), samples up to "
-            f"{_size(self.samples)}; {_size(self.free)} are free"
+            f"disk: checkpoints up to {size(self.checkpoints)} ({size(self.checkpoint)} each), samples up to "
+            f"{size(self.samples)}; {size(self.free)} are free"
         )
         lacks = self.checkpoints + self.samples > self.free
         return text + (", which may not be enough: see checkpoint.keep and samples_every" if lacks else "")
@@ -69,11 +70,3 @@ def _images(config: Config, tasks: Iterable[str]) -> int:
             encoded = encode_images(task.sample(task.splits[0], config.seed, 0).images)
             most = max(most, sum(len(image["bytes"]) for image in encoded))
     return most
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

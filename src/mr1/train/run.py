@@ -36,10 +36,11 @@ from mr1.judge.tags import turn
 from mr1.models.vlm import VLM
 from mr1.report.reading import Reader
 from mr1.rewards.judged import describe
-from mr1.tables import encode_images, make_table, numbered, parquet_file, sync, write_text
+from mr1.tables import encode_images, make_table, numbered, parquet_file
 from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
 from mr1.types import Completion, Group
+from mr1.writing import append_line, sync, write_text, writing
 
 When = Literal["before", "after"]
 
@@ -96,11 +97,12 @@ class Run(Recording):
         if self.checkpoint is not None:
             return self._take_up(self.checkpoint)
         left = self._claimed.empty()
-        (self.folder / "samples").mkdir()
-        (self.folder / "checkpoints").mkdir()
+        with writing(self.folder):
+            (self.folder / "samples").mkdir()
+            (self.folder / "checkpoints").mkdir()
+            (self.folder / "metrics.jsonl").touch()
         write_text(self.folder / SETTINGS, dump_config(self.config))
         self._describe_judge()
-        (self.folder / "metrics.jsonl").touch()
         return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
 
     def how_to_go_on(self) -> str:
@@ -116,8 +118,7 @@ class Run(Recording):
         """Add a step's metrics, and its samples where they are given. One that is not finite is null, and named."""
         if odd := [key for key, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]:
             metrics = metrics | dict.fromkeys(odd) | {"not_finite": odd}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics, allow_nan=False) + "\n")
+        append_line(self.folder / "metrics.jsonl", json.dumps(metrics, allow_nan=False))
         if groups is not None:
             with parquet_file(self.folder / "samples" / f"step-{step:06d}.parquet") as write:
                 write(_sample_rows(step, groups))
@@ -158,8 +159,8 @@ class Run(Recording):
             write_text(self.folder / SETTINGS, dump_config(self.config))
             self._describe_judge()
             changes = {change.key: [change.was, change.now] for change in self.changes}
-            with (self.folder / "changes.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": checkpoint.step, "changes": changes}, ensure_ascii=False) + "\n")
+            line = {"step": checkpoint.step, "changes": changes}
+            append_line(self.folder / "changes.jsonl", json.dumps(line, ensure_ascii=False))
             said += [f"from step {checkpoint.step} on, {change}" for change in self.changes]
         return said
 
