@@ -16,7 +16,7 @@ test: $(VENV)/ready  ## linters, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 mutants: $(VENV)/ready  ## put faults into the code one by one, and see which the tests notice (two hours or more)
 	rm -rf mutants

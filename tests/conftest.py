@@ -6,8 +6,9 @@ import os
 import resource
 import subprocess
 
-# Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable. Of
+# several processes of tests each has a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from collections.abc import Callable, Iterator

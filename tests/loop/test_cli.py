@@ -26,7 +26,7 @@ def mr1(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mr1", *arguments],
         cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "2", "COLUMNS": "120"},
+        env=os.environ | {"COLUMNS": "120"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -117,7 +117,7 @@ def test_train_prints_plain_lines_and_the_table(tmp_path: Path) -> None:
 
 def interrupted(*arguments: str, after: str, cwd: Path) -> tuple[int, str]:
     """Press Ctrl-C once the command has said something; its exit code and what it then wrote to stderr."""
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "mr1", *arguments]
     with subprocess.Popen(
         command,

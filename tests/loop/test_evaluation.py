@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -104,8 +103,7 @@ def test_a_folder_is_not_touched_by_mistake(tmp_path: Path) -> None:
 def test_killed_in_the_middle_and_continued_by_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mr1", "eval", "tiny", "--task", "counting", "--task", "geometry"]
     command += ["--samples", "160", "--max-new-tokens", "24", "--out", "out", "--json"]
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     first = tmp_path / "out" / "outcomes" / "counting" / "000000.parquet"
     while not first.is_file() and process.poll() is None:
         time.sleep(0.05)
@@ -113,7 +111,7 @@ def test_killed_in_the_middle_and_continued_by_the_command(tmp_path: Path) -> No
     process.wait()
     assert not (tmp_path / "out" / "summary.json").exists()
     written = first.stat().st_mtime_ns
-    result = subprocess.run([*command, "--resume"], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    result = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, check=True)
     assert first.stat().st_mtime_ns == written
     figures = json.loads(result.stdout)
     assert figures == json.loads((tmp_path / "out" / "summary.json").read_text())

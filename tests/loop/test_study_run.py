@@ -20,6 +20,7 @@ from mr1.config import dump_config
 from mr1.config.text import write_yaml
 from mr1.errors import UserError
 from mr1.report.console import Console
+from mr1.study import reach
 from mr1.study.grid import study_cells
 from mr1.study.record import Record, make_record, read_record
 from mr1.study.run import run_study
@@ -119,6 +120,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path: Path) -> No
     methods = {"sft": {"settings": {"method": "sft"}}, "fails": odd}
     file = tmp_path / "study.yaml"
     settings = SETTINGS["settings"] | {"steps": "1", "evaluation": {"tasks": ["counting"], "final_samples": "4"}}
+    settings["rollout"] = {"group_size": "2", "max_new_tokens": "40"}
     file.write_text(write_yaml(SETTINGS | {"settings": settings, "methods": methods, "output": str(tmp_path / "out")}))
     study = load_study(file)
     with pytest.raises(UserError, match=r"1 of 2 runs failed.*\n  fails · counting · seed 0: "):
@@ -126,3 +128,18 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path: Path) -> No
     log = next((study.folder / "logs").glob("fails-*.log")).read_text()
     assert "no score today" in log
     assert [json.loads(each.read_text())["settings"]["method"] for each in study.cells.glob("*/cell.json")] == ["sft"]
+
+    counts = reach.measure(study, "counting", ["sft"], samples=8, attempts=4)
+    told = reach.measure(study, "counting", ["sft"], samples=8, attempts=4)  # again, from what is there
+    (run,) = (cell for cell in study_cells(study, {}) if cell.method == "sft")
+    again = mr1.evaluate(
+        mr1.RunResult(run.config.folder), ["counting"], samples=8, attempts=4, max_new_tokens=40, quiet=True
+    )
+    assert 0 < counts["sft"].sum() < 32
+    for k in (1, 2, 4):
+        rates = reach.pass_rates(counts["sft"], 4, k)
+        assert rates.shape == (1, 8)
+        assert rates.mean() == pytest.approx(again.summary["counting"][f"pass@{k}"])
+    assert all((counts[name] == told[name]).all() for name in ("untrained", "sft"))
+    with pytest.raises(UserError, match="no run of fails on counting is done yet"):
+        reach.measure(study, "counting", ["sft", "fails"], samples=8, attempts=4)

@@ -83,6 +83,31 @@ def test_a_run_that_stands_in_two_places_is_made_once(study: Callable[..., Study
     assert swept.run == of(cells, method="plain", task="counting", sweep="", seed=0)[0].run
 
 
+def test_a_method_with_tasks_of_its_own_is_one_run_for_all_that_it_is_measured_by(study: Callable[..., Study]) -> None:
+    """It trains on what it says, and each row of the tables that it stands in is of the same run."""
+    one_by_one = {name: {"settings": {"task": name}} for name in ("geometry", "counting")}
+    methods = {
+        "alone": {},
+        "joint": {"settings": {"task": ["counting", "geometry"]}},
+        "staged": {"settings": {"task": ["counting", "geometry"], "stages": one_by_one}},
+        "by-way": {"by_task": {"counting": {"task": ["counting", "geometry"]}}},
+    }
+    small = study(methods=methods, sweeps={}, seeds=["0"])
+    check_study(small)
+    cells = study_cells(small, {})
+    assert {(cell.method, cell.task): cell.config.task for cell in cells} == {
+        ("alone", "counting"): "counting",
+        ("alone", "geometry"): "geometry",
+        ("joint", "counting"): ["counting", "geometry"],
+        ("joint", "geometry"): ["counting", "geometry"],
+        ("staged", "counting"): ["counting", "geometry"],
+        ("staged", "geometry"): ["counting", "geometry"],
+        ("by-way", "counting"): ["counting", "geometry"],
+        ("by-way", "geometry"): "geometry",
+    }
+    assert len([*runs_of(cells)]) == 4  # `by-way` is `joint` for the one task and `alone` for the other
+
+
 def test_a_folder_that_holds_a_run_is_found_whatever_it_is_called(study: Callable[..., Study]) -> None:
     small = study()
     cell = study_cells(small, chosen(small))[0]

@@ -25,7 +25,7 @@ class Cell:
 
     method: str
     task: str
-    """Trained on."""
+    """Trained for: what the run trains on, unless its method says otherwise."""
     seed: int
     config: Config
     sweep: str = ""
@@ -130,12 +130,13 @@ def _cell(
     candidate: int | None = None,
 ) -> Cell:
     arm, label = study.methods[method], f"methods.{method}"
-    layers = [study.settings, study.by_task.get(task, {}), arm.settings, arm.by_task.get(task, {}), tuned, varied or {}]
+    shared = [study.settings, study.by_task.get(task, {}), {"task": task}]
+    layers = [*shared, arm.settings, arm.by_task.get(task, {}), tuned, varied or {}]
     try:
         settings = read_settings(study.base or {})
         for layer in layers:
             settings = read_settings(settings, layer)
-        settings |= {"task": task, "seed": seed, "name": "cell", "output": str(study.cells)}
+        settings |= {"seed": seed, "name": "cell", "output": str(study.cells)}
         config = make_config(settings)
     except UserError as error:
         where = f"sweeps.{sweep}, {value}" if sweep else label

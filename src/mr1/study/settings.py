@@ -24,7 +24,8 @@ class Arm(Settings):
     """A method of the study: what its runs have otherwise than the others."""
 
     settings: Values = Field(default={})
-    """Put over the study's."""
+    """Put over the study's. With `task` among them the method trains on other tasks than the one that it is measured
+    by, such as several together or, by `stages`, one after the other."""
     by_task: dict[Text, Values] = Field(default={})
     """Put over those, in runs that train on a task."""
     tune: list[Values] = Field(default=[])
@@ -58,7 +59,8 @@ class Study(Settings):
     by_task: dict[Text, Values] = Field(default={})
     """Put over those, in runs that train on a task."""
     tasks: Annotated[list[Text], Field(min_length=1)]
-    """What is trained on, one task a run. Every run is measured on all of `evaluation.tasks`."""
+    """What is trained on, one task a run, but where a method names tasks of its own. Every run is measured on all of
+    `evaluation.tasks`."""
     tests: dict[Text, Text] = Field(default={})
     """Which task of the evaluation is the same as a trained one, where its name is another."""
     seeds: Annotated[list[Seed], Field(min_length=1)]

@@ -46,8 +46,7 @@ def write_results(study: Study, placed: Sequence[Placed], tuning: Sequence[Tried
     try:
         (study.folder / FIGURES).mkdir(parents=True, exist_ok=True)
         for drawing in drawings:
-            write_text(study.folder / FIGURES / f"{drawing.name}.svg", drawing.svg)
-            _write_bytes(study.folder / FIGURES / f"{drawing.name}.png", drawing.png)
+            write_drawing(study.folder / FIGURES, drawing)
         write_text(study.folder / "results.json", json.dumps(results.plain(), indent=1, allow_nan=False) + "\n")
         write_text(study.folder / "results.csv", _csv(placed))
         write_text(study.folder / "results.md", markdown(results, tables, drawings))
@@ -55,6 +54,14 @@ def write_results(study: Study, placed: Sequence[Placed], tuning: Sequence[Tried
     except OSError as error:
         raise UserError(f"{study.folder}: can't be written ({error.strerror})") from error
     return results
+
+
+def write_drawing(folder: Path, drawing: Drawing) -> None:
+    """Write a plot as SVG and PNG into a folder that is there; each file appears whole or not at all."""
+    write_text(folder / f"{drawing.name}.svg", drawing.svg)
+    draft = folder / f".{drawing.name}.png"
+    draft.write_bytes(drawing.png)
+    publish(draft, folder / f"{drawing.name}.png")
 
 
 def markdown(results: Results, tables: Sequence[Table], drawings: Sequence[Drawing]) -> str:
@@ -103,9 +110,3 @@ def _lines(placed: Sequence[Placed]) -> Iterator[dict[str, Any]]:
                     "evaluation_seconds": record.cost.evaluation,
                     "run": cell.run,
                 }
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(content)
-    publish(draft, path)
