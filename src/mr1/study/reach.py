@@ -134,7 +134,7 @@ def tables(task: str, counts: Counts, attempts: int) -> list[Table]:
 def drawing(task: str, counts: Counts, attempts: int) -> Drawing:
     """pass@k against k."""
     colours = [INK, *(SERIES[number % len(SERIES)] for number in range(len(counts) - 1))]
-    legend = {name: {"color": colour} for name, colour in zip(counts, colours, strict=True)}
+    legend: dict[str, dict[str, Any]] = {name: {"color": colour} for name, colour in zip(counts, colours, strict=True)}
     ks = ladder(attempts)
 
     def paint(axes: Sequence[Axes]) -> None:
