@@ -19,7 +19,7 @@ from benchmarks.judge_server import load, served
 from mr1.endpoint.client import Client, Question
 from mr1.endpoint.settings import Endpoint
 from mr1.evaluate.intervals import wilson
-from mr1.rewards.judgements import JUDGEMENTS, PRESENCE
+from mr1.rewards.judgements import JUDGEMENTS, PRESENCE, Numbers
 from mr1.tasks import load_task
 from mr1.tasks.base import generator
 from mr1.tasks.facts import Reading, read
@@ -32,7 +32,7 @@ TASKS = ("counting", "geometry")
 class Asked:
     """A text, and what the reader says of it."""
 
-    question: Question
+    question: Question[Numbers]
     reading: Reading
 
 

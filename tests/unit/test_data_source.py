@@ -87,6 +87,20 @@ def test_held_out_rows_are_the_same_whatever_other_rows_there_are(tmp_path: Path
     assert 8 <= many.size("test") <= 24
 
 
+def test_rows_of_one_image_are_held_out_together(tmp_path: Path) -> None:
+    rows = [{**row, "picture": number // 4} for number, row in enumerate(numbered(80))]
+    task = source(tmp_path, rows, held_out=0.2, columns={"id": "id", "together": "picture"})
+    found = {
+        split: {int(task.sample(split, 0, index).answer) for index in range(task.size(split))} for split in task.splits
+    }
+    assert sum(map(len, found.values())) == 80
+    for numbers in found.values():
+        assert {number // 4 * 4 + more for number in numbers for more in range(4)} == numbers != set()
+    assert refusal(tmp_path, rows, columns={"together": "pictures"}).startswith(
+        "sources.own.columns.together: the rows"
+    )
+
+
 def test_held_out_keeps_the_files_own_order(tmp_path: Path) -> None:
     task = source(tmp_path, numbered(40), held_out=0.2)
     numbers = [int(task.sample("test", seed, index).answer) for seed, index in ((0, 0), (7, 1), (0, 2))]

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from mr1.endpoint.client import COUNTS, GIVE_UP, KEY, Client, Numbers, Question
-from mr1.endpoint.settings import Endpoint
+from mr1.endpoint.cache import file_of
+from mr1.endpoint.client import COUNTS, GIVE_UP, Client, Question
+from mr1.endpoint.settings import KEY, Endpoint
 from mr1.errors import MissingPackageError, UserError
 
+Numbers = tuple[float, ...]
 SECRET = "sk-nobody-may-see-this"
 
 
@@ -104,7 +106,7 @@ def number(reply: str) -> Numbers | None:
     return (float(reply),) if reply.isdigit() else None
 
 
-def questions(count: int) -> list[Question]:
+def questions(count: int) -> list[Question[Numbers]]:
     return [Question("say a number", str(each), number) for each in range(count)]
 
 
@@ -207,6 +209,38 @@ def test_replies_are_kept_by_their_content(server: Server, tmp_path: Path) -> No
     address = f"http://127.0.0.1:{server.server_address[1]}/v1"
     other = Client(Endpoint(base_url=address, model="another", cache=kept))
     assert (other.ask(questions(1)), counts(other)) == ([(5.0,)], [1, 0, 0, 0])
+
+
+def test_a_reply_may_be_any_value_of_a_picture_too_and_is_kept_without_it(server: Server, tmp_path: Path) -> None:
+    pictures = ("data:image/png;base64,AAAA", "data:image/png;base64,BBBB")
+    asked: list[Question[list[str]]] = [Question("look", "What is it?", str.split, (each,)) for each in pictures]
+    server.script = lambda body: f"a {body['messages'][1]['content'][0]['image_url']['url'][-4:]}"
+    made = client(server, cache=str(tmp_path))
+    assert made.ask(asked) == [["a", "AAAA"], ["a", "BBBB"]]
+    words = {"type": "text", "text": "What is it?"}
+    said = [body["messages"][1]["content"] for body in server.asked]
+    assert all([{"type": "image_url", "image_url": {"url": each}}, words] in said for each in pictures)
+    kept = file_of(tmp_path, made.key(asked[0])).read_text()
+    assert "AAAA" not in kept.replace("a AAAA", "")
+    again = client(server, cache=str(tmp_path))
+    assert again.ask(asked) == [["a", "AAAA"], ["a", "BBBB"]]
+    assert counts(again) == [0, 0, 0, 2]
+
+
+def test_several_servers_have_names_parameters_and_keys_of_their_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{KEY}_WRITER", "sk-the-writers")
+    settings = Endpoint(base_url=f"http://127.0.0.1:{server.server_address[1]}/v1", model="m")
+    writer = Client(settings, name="writer", parameters={"temperature": 0.6})
+    vlm = Client(settings, name="vlm")
+    assert [*vlm.ask(questions(1)), *writer.ask(questions(1))] == [(7.0,), (7.0,)]
+    assert server.keys == {f"Bearer {SECRET}", "Bearer sk-the-writers"}
+    assert ("max_tokens" in server.asked[1], server.asked[1]["temperature"]) == (False, 0.6)
+    server.script = lambda _: (401, {}, 0)
+    with pytest.raises(UserError, match=r"^writer.base_url: .* the key that MR1_ENDPOINT_KEY_WRITER holds") as raised:
+        writer.ask(questions(1))
+    assert "sk-the-writers" not in str(raised.value)
 
 
 def test_a_cache_that_cant_be_written_is_refused(server: Server, tmp_path: Path) -> None:

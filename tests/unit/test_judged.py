@@ -11,14 +11,14 @@ import torch
 
 from mr1.config import Config
 from mr1.data.source import SourceTask, require_answers
-from mr1.endpoint.client import Numbers, Question
+from mr1.endpoint.client import Question
 from mr1.endpoint.settings import Endpoint
 from mr1.errors import UserError
 from mr1.estimate.step import estimate
 from mr1.held import while_open
 from mr1.rewards import not_finite, score_groups
 from mr1.rewards.judged import _OPEN, JUDGE, describe, opened, take_counts
-from mr1.rewards.judgements import JUDGEMENTS, TIERS, facts_of, final
+from mr1.rewards.judgements import JUDGEMENTS, TIERS, Numbers, facts_of, final
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group, Sample
 
@@ -29,7 +29,7 @@ def row(**meta: Any) -> Sample:
     return Sample(id="own/train/7", images=(), question="Why?", answer="It rains.", meta=meta)
 
 
-def asked(name: str, text: str, sample: Sample) -> list[Question]:
+def asked(name: str, text: str, sample: Sample) -> list[Question[Numbers]]:
     return JUDGEMENTS[name].questions(text, sample, "facts")
 
 
@@ -149,7 +149,7 @@ class Judge:
     def __init__(self, *said: Numbers | None) -> None:
         self.said, self.users = iter(said), list[str]()
 
-    def ask(self, questions: Sequence[Question]) -> list[Numbers | None]:
+    def ask(self, questions: Sequence[Question[Numbers]]) -> list[Numbers | None]:
         self.users += [question.user for question in questions]
         return [next(self.said) for _ in questions]
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from mr1.config import Config
-from mr1.endpoint.client import Numbers, Question
+from mr1.endpoint.client import Question
 from mr1.endpoint.settings import Endpoint
 from mr1.errors import UserError
 from mr1.held import while_open
 from mr1.methods.wethink import WeThink
 from mr1.rewards.judged import _OPEN, JUDGE
+from mr1.rewards.judgements import Numbers
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group
 
@@ -29,7 +30,7 @@ class Half:
 
     settings = Endpoint()
 
-    def ask(self, questions: Sequence[Question]) -> list[Numbers | None]:
+    def ask(self, questions: Sequence[Question[Numbers]]) -> list[Numbers | None]:
         return [(0.5,) if "<answer>3</answer>" in each.user else None for each in questions]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mr1.config.tree import Config, UnreadMethod
-from mr1.endpoint.settings import Endpoint
+from mr1.endpoint.settings import check_server
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
 
@@ -73,23 +73,13 @@ def _check_rewards(config: Config) -> None:
     for name in config.rewards:
         if ":" not in name:
             _known("rewards", name, [*REWARDS, *JUDGEMENTS])
-    _check_endpoint(config.endpoint, [name for name in JUDGEMENTS if name in config.rewards])
+    judged = any(name in config.rewards for name in JUDGEMENTS)
+    check_server(config.endpoint, "endpoint", "the rewards judge-* ask a model of this name there" if judged else "")
     for task in config.tasks:
         if task in config.sources and (named := [name for name in FACTS if name in config.rewards]):
             raise UserError(
                 f"rewards: {named[0]} reads the scenes of procedural tasks, and {task} is a source; leave it out"
             )
-
-
-def _check_endpoint(endpoint: Endpoint, judges: list[str]) -> None:
-    for key in ("base_url", "model"):
-        if (judges or endpoint.base_url) and getattr(endpoint, key) is None:
-            raise UserError(f"endpoint.{key}: missing; the rewards judge-* ask a model of this name at this address")
-    if set(endpoint.base_url or "") & set("@?#"):  # the address itself is not shown: it may hold a password
-        raise UserError(
-            "endpoint.base_url: it may hold no name, password or query, because a run writes it down; set the key in "
-            "the environment, as MR1_ENDPOINT_KEY"
-        )
 
 
 def _check_steps(config: Config) -> None:

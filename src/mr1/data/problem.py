@@ -174,9 +174,11 @@ class Reader:
 
     def identity(self, row: Row) -> str | None:
         """What the row's id column says; None where there is none."""
-        value = cell(row, self.source.columns.id) if self.source.columns.id else None
-        # Half of a surrogate pair can't be written into any file.
-        return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
+        return _name(row, self.source.columns.id)
+
+    def together(self, row: Row) -> str | None:
+        """What a row shares with those that are held out with it; None where there is none."""
+        return _name(row, self.source.columns.together)
 
     def _truth(self, row: Row) -> tuple[Truth, str]:
         """What is accepted as right, and where it stood."""
@@ -307,6 +309,12 @@ def cell(row: Row, name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def _name(row: Row, column: str | None) -> str | None:
+    value = cell(row, column) if column else None
+    # Half of a surrogate pair can't be written into any file.
+    return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _filled_in(key: str, template: Callable[..., Any], context: Row) -> Any:

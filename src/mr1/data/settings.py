@@ -85,6 +85,8 @@ class Columns(Settings):
     """A column, several, or a path made of columns (`{{ id }}/figure.png`); null for `images`, or else `image`."""
     id: Text | None = None
     """What names a row; null for its number."""
+    together: Text | None = None
+    """Rows that have the same in it are held out together, such as those of one image; null: each row by itself."""
     reasoning: Text | None = None
     """A correct reasoning that ends in the answer, for methods sft and rl-plus."""
     subject: Text | None = None
@@ -121,7 +123,8 @@ class Source(Settings):
     splits: dict[Split, Location] = {}
     """Each split's name in the source, or its files below `path`; empty for the source's own names."""
     held_out: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """The share of train that validation and test each get, by a hash of the row's id, where they have no rows."""
+    """The share of train that validation and test each get, by a hash of the row's id, or of `columns.together`, where
+    they have no rows."""
     columns: Columns = Columns()
     image_root: Location | None = None
     """What paths of images are relative to; null for the folder of the file that names them."""

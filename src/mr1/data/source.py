@@ -39,7 +39,7 @@ class Part:
     usable: np.ndarray[Any, np.dtype[np.int64]]
     """(N,) int64, in the source's order."""
     places: np.ndarray[Any, np.dtype[np.float64]]
-    """(N,) float64 in [0, 1), a hash of each usable row's id: the same whatever other rows there are."""
+    """(N,) float64 in [0, 1), a hash of what each usable row is held out by: the same whatever other rows there are."""
     unusable: list[BadRow]
     fingerprint: str = ""
     """Of its rows' contents in their order: usable ones and skipped ones, and those that `held_out` moves."""
@@ -231,6 +231,7 @@ class SourceTask:
         """Read every row of a split in brief, and sort out those that can't be used."""
         part = Part(rows, np.empty(0, np.int64), np.empty(0), [])
         usable: list[int] = []
+        places: list[float] = []
         fingerprint = Fingerprint()
         seen: dict[str, int] = {}
         skip = set(self.source.skip)
@@ -261,11 +262,12 @@ class SourceTask:
                 )
             seen[identity] = number
             usable.append(number)
+            places.append(_hashed(self.reader.together(row) or identity))
         if not usable:
             why = f"; {part.unusable[0]}" if part.unusable else ""
             raise UserError(f"path: no row of split {split} can be used{why}")
         part.usable = np.array(usable, np.int64)
-        part.places = np.array([_hashed(identity) for identity in seen])
+        part.places = np.array(places)
         part.fingerprint = fingerprint.hexdigest()
         return part
 

@@ -1,4 +1,7 @@
-"""Replies that are kept on disk, by all that they depend on: the model, the messages and the parameters."""
+"""Replies that are kept on disk, by all that they depend on: the model, the messages and the parameters.
+
+A picture in a request stands there as its hash, so that a kept reply is as small as its words.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,11 @@ def content_key(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
+def file_of(folder: Path, key: str) -> Path:
+    """Where the reply to a request of this key is kept."""
+    return folder / key[:2] / f"{key}.json"
+
+
 class Cache:
     """A folder with a file for each reply, which several processes may share; without a folder nothing is kept."""
 
@@ -27,7 +35,7 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            kept = json.loads(self._file(self.folder, request).read_text(encoding="utf-8"))
+            kept = json.loads(file_of(self.folder, content_key(request)).read_text(encoding="utf-8"))
             return str(kept["reply"]) if kept["request"] == request else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -36,13 +44,8 @@ class Cache:
         """Keep a reply. Raises OSError where the folder can't be written."""
         if self.folder is None:
             return
-        file = self._file(self.folder, request)
+        file = file_of(self.folder, content_key(request))
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{file.name}.{os.getpid()}.{uuid.uuid4().hex}")
         draft.write_text(json.dumps({"request": request, "reply": reply}), encoding="utf-8")
         draft.replace(file)
-
-    @staticmethod
-    def _file(folder: Path, request: Mapping[str, Any]) -> Path:
-        name = content_key(request)
-        return folder / name[:2] / f"{name}.json"

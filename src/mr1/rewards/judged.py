@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mr1.endpoint.client import PARAMETERS, Client, Numbers, Question
+from mr1.endpoint.client import PARAMETERS, Client, Question, Value
 from mr1.endpoint.settings import Endpoint
 from mr1.errors import UserError
 from mr1.held import while_open
 from mr1.judge.tags import turn
-from mr1.rewards.judgements import JUDGEMENTS, Judgement
+from mr1.rewards.judgements import JUDGEMENTS, Judgement, Numbers
 from mr1.types import Group
 
 _OPEN: dict[str, Client] = {}
@@ -55,7 +55,7 @@ class _Nobody(Client):
     def __init__(self, settings: Endpoint) -> None:
         self.settings = settings
 
-    def ask(self, questions: Sequence[Question]) -> list[Numbers | None]:
+    def ask(self, questions: Sequence[Question[Value]]) -> list[Value | None]:
         return [None] * len(questions)
 
 
@@ -85,6 +85,7 @@ def score_by_judge(names: Sequence[str], groups: Sequence[Group]) -> list[Mappin
     if JUDGE not in _OPEN:
         raise UserError(f"rewards: {names[0]} asks a model, and none is open; set endpoint.base_url and endpoint.model")
     client = _OPEN[JUDGE]
+    assert isinstance(client.settings, Endpoint), "`opened` says so"
     column = client.settings.facts
     asked = [
         (JUDGEMENTS[name], JUDGEMENTS[name].questions(turn(group.prompt, each), group.prompt.sample, column))

@@ -15,12 +15,14 @@ from functools import partial
 from statistics import fmean
 from typing import ClassVar
 
-from mr1.endpoint.client import Numbers, Question
+from mr1.endpoint.client import Question
+from mr1.endpoint.template import Template
 from mr1.errors import UserError
 from mr1.judge.tags import UNTHINK, last_answer
 from mr1.tasks.facts import read as read_facts
 from mr1.types import Sample
 
+Numbers = tuple[float, ...]
 TIERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -33,7 +35,7 @@ class Judgement(ABC):
     """The user's turn, with places for what is judged."""
 
     @abstractmethod
-    def questions(self, text: str, sample: Sample, column: str) -> list[Question]:
+    def questions(self, text: str, sample: Sample, column: str) -> list[Question[Numbers]]:
         """The calls for a completion; none where the reward does not apply.
 
         Args:
@@ -49,10 +51,9 @@ class Judgement(ABC):
     def score(self, said: Sequence[Numbers]) -> float:
         """What the numbers of all calls come to."""
 
-    def question(self, read: Callable[[str], Numbers | None], form: str = "", **material: str) -> Question:
-        """A call about some material, which can't close the tags that it stands between; a form is taken as it is."""
-        kept = {name: text.replace("</", "< /") for name, text in material.items()}
-        return Question(self.system, self.template.format(form=form, **kept), read)
+    def question(self, read: Callable[[str], Numbers | None], form: str = "", **material: str) -> Question[Numbers]:
+        """A call about some material; see `Template.question`."""
+        return Template(self.system, self.template).question(read, (), form, **material)
 
 
 JUDGED = (
@@ -81,7 +82,7 @@ class Presence(Judgement):
         "Fill in 1 for each fact that the text states, and 0 for each other one:\n{form}"
     )
 
-    def questions(self, text: str, sample: Sample, column: str) -> list[Question]:
+    def questions(self, text: str, sample: Sample, column: str) -> list[Question[Numbers]]:
         facts = facts_of(sample, column)
         numbered = "\n".join(f"{number}. {fact}" for number, fact in enumerate(facts, 1))
         form = "\n".join(f"<info{number}>?</info{number}>" for number in range(1, len(facts) + 1))
@@ -115,7 +116,7 @@ class Pairwise(Judgement):
         "Fill in 1, 2 or 0: <verdict>?</verdict>"
     )
 
-    def questions(self, text: str, sample: Sample, column: str) -> list[Question]:  # noqa: ARG002
+    def questions(self, text: str, sample: Sample, column: str) -> list[Question[Numbers]]:  # noqa: ARG002
         own, other = final(text), sample.answer
         return [
             self.question(partial(self.read, "1"), question=sample.question, first=own, second=other),
@@ -151,7 +152,7 @@ class Tiers(Judgement):
         "Fill in the grade: <score>?</score>"
     )
 
-    def questions(self, text: str, sample: Sample, column: str) -> list[Question]:  # noqa: ARG002
+    def questions(self, text: str, sample: Sample, column: str) -> list[Question[Numbers]]:  # noqa: ARG002
         return [self.question(self.read, question=sample.question, reference=sample.answer, answer=final(text))]
 
     def score(self, said: Sequence[Numbers]) -> float:
