@@ -35,7 +35,7 @@ from mr1.study.settings import Study, load_study
 from mr1.study.statistics import Array, compare, mean_over_seeds
 from mr1.study.tables import Table
 from mr1.study.write import write_drawing
-from mr1.tables import write_text
+from mr1.writing import write_text
 
 FOLDER = "reach"
 """Below the study's results."""
