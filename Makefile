@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
 logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
 
-.PHONY: demo test mutants lint format docs wheel bench bench-growth tiny clean
+.PHONY: demo test mutants lint format audit docs wheel bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train counting-grpo-d name=demo --overwrite
@@ -31,6 +31,12 @@ lint: $(VENV)/ready  ## linters and types alone
 format: $(VENV)/ready  ## put the code into the one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: $(VENV)/ready  ## look for unsafe code (bandit) and known flaws of packages (pip-audit, which asks the network)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check bandit pip-audit
+	$(VENV)/audit/bin/bandit --configfile pyproject.toml --recursive --quiet src benchmarks
+	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 docs: $(VENV)/docs  ## make the site of the documentation in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

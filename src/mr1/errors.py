@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
+NAMED = 40
+"""Words of a list that a message shows."""
 
 
 class UserError(Exception):
@@ -36,7 +38,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A hint at the known word nearest to an unknown one: "; did you mean 'x'?", or the list of what is known."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {listing(known)}"
+
+
+def listing(words: Iterable[object]) -> str:
+    """Words for a message, with commas: not too many of them, and none that is too long."""
+    texts = [text if len(text) <= SHOWN else f"{text[:SHOWN]}..." for text in map(str, words)]
+    return ", ".join(texts[:NAMED]) + (f" and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
 
 
 def note(error: BaseException, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,14 @@ def replace_by(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def agree(folder: Path) -> None:
+    """Write a manifest that agrees with what is there."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".json"}
+    files |= {name: (folder / name).read_bytes() for name in ("config.json", "below/weights")}
+    facts = {name: {"bytes": len(it), "sha256": hashlib.sha256(it).hexdigest()} for name, it in files.items()}
+    (folder / "manifest.json").write_text(json.dumps({"files": facts}))
+
+
 DAMAGES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "cut state": ("trainer.pt", cut, r"trainer\.pt has \d+ of \d+ bytes"),
     "no state": ("trainer.pt", Path.unlink, r"trainer\.pt is missing"),
@@ -102,6 +111,8 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "cut manifest": ("manifest.json", cut, r"manifest\.json is damaged"),
     "no manifest": ("manifest.json", Path.unlink, r"it has no manifest\.json"),
     "empty manifest": ("manifest.json", lambda path: replace_by(path, "[]"), r"manifest\.json is damaged"),
+    "deep manifest": ("manifest.json", lambda path: replace_by(path, "[" * 100_000), r"manifest\.json is damaged"),
+    "a file more": ("adapter_config.json", lambda path: replace_by(path, "{}"), r"adapter_config\.json is not in man"),
 }
 
 
@@ -133,10 +144,14 @@ def test_state_that_no_longer_can_be_read_is_named(checkpoints: Checkpoints) -> 
 
     def replace(state: Any) -> None:
         torch.save(state, folder / "trainer.pt")
-        (folder / "manifest.json").write_text(json.dumps({"files": {}}))
+        agree(folder)
 
-    replace({"version": 99, "step": 1})
-    with pytest.raises(UserError, match=r"trainer\.pt has version 99"):
+    for state, version in (({"version": 99, "step": 1}, 99), ([1], None)):
+        replace(state)
+        with pytest.raises(UserError, match=rf"trainer\.pt has version {version}"):
+            read_state(folder)
+    replace({"version": 1, "step": 4})
+    with pytest.raises(UserError, match=r"step-000001: trainer\.pt is of step 4"):
         read_state(folder)
     replace({"step": Path("code that unpickling would run")})
     with pytest.raises(UserError, match=r"trainer\.pt can't be read"):

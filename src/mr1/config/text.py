@@ -9,6 +9,7 @@ is, but for null; pydantic then reads a number where the tree has a number, and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -21,6 +22,9 @@ NULL, MERGE = "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"
 KINDS = (NULL, *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")))
 """The tags of what a recipe can hold."""
 REFERENCE = "${"
+LARGEST = 10_000
+"""Values of a document. Aliases of aliases (`*name`) make billions of a few lines."""
+TOO_LARGE = f"it has more than {LARGEST} values, those that its aliases stand for included"
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,6 +50,11 @@ class _Loader(yaml.SafeLoader):
                 seen.add(key.value)
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > LARGEST:
+            raise ValueError(TOO_LARGE)
+
 
 class _Dumper(yaml.SafeDumper):
     def represent_str(self, data: str) -> yaml.ScalarNode:
@@ -63,7 +72,7 @@ def read_yaml(text: str | bytes) -> Any:
         ValueError: it is no YAML, says one key twice, or goes round in circles.
     """
     try:
-        return _apart(yaml.load(text, _Loader))
+        return _apart(yaml.load(text, _Loader), iter(range(LARGEST)))  # nosec B506
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         assert mark is not None, "the loader's errors have one"
@@ -97,11 +106,13 @@ def resolve(settings: dict[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def _apart(value: Any) -> Any:
-    """A copy in which nothing stands in two places, as what an alias (`*name`) names does."""
+def _apart(value: Any, room: Iterator[int]) -> Any:
+    """A copy in which nothing stands in two places, as what an alias (`*name`) names does; `room` is for its values."""
+    if next(room, None) is None:
+        raise ValueError(TOO_LARGE)
     if isinstance(value, dict):
-        return {key: _apart(each) for key, each in value.items()}
-    return [_apart(each) for each in value] if isinstance(value, list) else value
+        return {key: _apart(each, room) for key, each in value.items()}
+    return [_apart(each, room) for each in value] if isinstance(value, list) else value
 
 
 def _refers(value: Any) -> bool:

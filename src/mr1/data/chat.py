@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mr1.errors import UnusableError
+from mr1.errors import UnusableError, listing
 from mr1.types import IMAGE_PLACE
 
 ROLES = {
@@ -129,7 +129,7 @@ def _order(numbers: Sequence[str], count: int, where: str) -> list[int | None]:
     named = [int(number) if number else -1 for number in numbers]
     first = 0 if 0 in named else 1
     if {*named} != {*range(first, first + count)}:
-        said = ", ".join(number or "one without a number" for number in numbers)
+        said = listing(number or "one without a number" for number in numbers)
         raise UnusableError(f"its {where} has room for the images {said}, its columns hold {count}; they must agree")
     return [number - first if number not in named[:place] else None for place, number in enumerate(named)]
 

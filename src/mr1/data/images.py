@@ -14,6 +14,7 @@ import re
 import reprlib
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ LARGEST = 178_956_970
 """Pixels. A larger image is refused before it is decoded, as a decompression bomb: PIL's own limit."""
 LARGEST_KEPT = 4096 * 4096
 """Pixels. A larger image is scaled down to these when it is read: families look at one or two million."""
+BAND = 2**22
+"""Pixels of a larger image whose colours are worked out at a time; that takes several times their own memory."""
+REFUSED = {"EPS"}
+"""Formats for which Pillow starts another program."""
 
 # PIL warns from half of LARGEST on. Filters that are set for a while are no matter of one thread alone.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -111,7 +116,7 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
         if isinstance(found, Image.Image):
             return _upright_rgb(found, name)
         file = found.read_bytes() if isinstance(found, Path) else found
-        with Image.open(io.BytesIO(file)) as image:
+        with Image.open(io.BytesIO(file), formats=_formats()) as image:
             pixels = _upright_rgb(image, name)
             if _shows_the_same(image, pixels):
                 pixels.info[FILE] = file
@@ -125,6 +130,13 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
     except Exception as error:  # PIL's decoders raise whatever damaged bytes lead them to
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnusableError(f"{name} is damaged ({reason}); replace it") from error
+
+
+@cache
+def _formats() -> list[str]:
+    """The formats that are read, in the order in which Pillow tries them."""
+    Image.init()
+    return [name for name in Image.ID if name not in REFUSED]
 
 
 def _shows_the_same(image: Image.Image, pixels: Image.Image) -> bool:
@@ -141,19 +153,30 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise UnusableError(f"{name} has floating-point pixels, whose range is unknown; save it with 8 or 16 bits")
+    pixels = image.width * image.height
+    if pixels <= LARGEST_KEPT:
+        image = _rgb(image)
+    else:
+        whole, rows = image, max(1, BAND // image.width)
+        image = Image.new("RGB", whole.size)
+        for top in range(0, image.height, rows):
+            box = (0, top, image.width, min(top + rows, image.height))
+            image.paste(_rgb(whole.crop(box)), box)
+        factor = (LARGEST_KEPT / pixels) ** 0.5
+        size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
+        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """The colours of an image of any mode, on white."""
     if image.mode.startswith("I"):
         # 16 bits a pixel; PIL's own conversion would cut at 255 and leave nearly all of it white.
         image = Image.fromarray((np.asarray(image).astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    image = image.convert("RGB")
-    pixels = image.width * image.height
-    if pixels > LARGEST_KEPT:
-        factor = (LARGEST_KEPT / pixels) ** 0.5
-        size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return image
+    return image.convert("RGB")
 
 
 def _taken_out(held: Any) -> Any:
@@ -206,7 +229,7 @@ def _encoded(text: str) -> bytes | None:
 def _is_known(file: bytes) -> bool:
     """Whether PIL knows a file's format, of those too that begin with nothing that tells them from other bytes."""
     try:
-        Image.open(io.BytesIO(file)).close()
+        Image.open(io.BytesIO(file), formats=_formats()).close()
     except Exception:  # whatever its plugins raise
         return False
     return True

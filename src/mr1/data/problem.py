@@ -31,7 +31,7 @@ from mr1.data.truths import (
     settled,
     unwrapped,
 )
-from mr1.errors import UnusableError, UserError, nearest, shown
+from mr1.errors import UnusableError, UserError, listing, nearest, shown
 from mr1.judge.truth import Truth
 
 LOOKED_AT = 100
@@ -99,7 +99,7 @@ class Reader:
         columns = source.columns
         question = columns.question or self._first(*QUESTIONS)
         if question is None and source.question is None:
-            raise UserError(f"columns.question: name the column of the question; the rows have {', '.join(self.known)}")
+            raise UserError(f"columns.question: name the column of the question; the rows have {listing(self.known)}")
         self.question, self.answer = question, columns.answer or self._first("answer")
         unanswered = self.answer is None and source.answer is None
         self.answers_itself = unanswered and any(ends_answered(self._asked(row)) for row in rows)

@@ -52,7 +52,7 @@ def run_page(reader: Reader) -> str:
         facts=_facts(config, metrics),
         spoken=spoken(metrics),
         rows=_rows(about, evaluations, flips(samples)),
-        plots=[(plot, Markup(plot.svg)) for plot in run_plots(about, metrics, evaluations)],
+        plots=[(plot, Markup(plot.svg)) for plot in run_plots(about, metrics, evaluations)],  # nosec B704
         pairs=sample_pairs(reader, samples, SHOWN),
         shown=SHOWN,
         groups=training_groups(reader),

@@ -34,7 +34,7 @@ def study_page(
         results=results,
         facts=facts(results),
         tables=tables,
-        plots=[(drawing.plot, Markup(drawing.plot.svg)) for drawing in drawings],
+        plots=[(drawing.plot, Markup(drawing.plot.svg)) for drawing in drawings],  # nosec B704
         examples=examples,
         each=EACH,
         settings=settings,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -164,10 +163,13 @@ def read_state(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {reason}")
     try:
         state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch raises whatever damaged bytes lead it to
         raise UserError(f"{path}: {STATE} can't be read ({' '.join(str(error).split())[:200]})") from error
-    if state.get("version") != VERSION:
-        raise UserError(f"{path}: {STATE} has version {state.get('version')}, this MR1 reads version {VERSION}")
+    if not isinstance(state, dict) or state.get("version") != VERSION:
+        version = state.get("version") if isinstance(state, dict) else None
+        raise UserError(f"{path}: {STATE} has version {version}, this MR1 reads version {VERSION}")
+    if not (named := NAME.fullmatch(path.name)) or int(named[1]) != state.get("step"):
+        raise UserError(f"{path}: {STATE} is of step {state.get('step')}")
     return state
 
 
@@ -224,9 +226,13 @@ def _damage(path: Path) -> str:
                 return f"{name} has {file.stat().st_size} of {facts['bytes']} bytes"
             if _facts(file)["sha256"] != facts["sha256"]:
                 return f"{name} is not what was written (another SHA-256)"
+        for file in _files(path):  # a model's loader may take one that it finds
+            name = str(file.relative_to(path))
+            if name not in files and not file.name.startswith("."):
+                return f"{name} is not in {MANIFEST}"
     except OSError as error:
         return f"it can't be read ({error})" if (path / MANIFEST).is_file() else f"it has no {MANIFEST}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return f"{MANIFEST} is damaged"
     return ""
 

@@ -1,0 +1,49 @@
+"""A run's folder with damaged files: checkpoints are refused by name, and pages run nothing."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from benchmarks.fuzz.checkpoints import Checkpoints, spread
+from benchmarks.fuzz.folders import Folders, Page
+from benchmarks.fuzz.kinds import WrongError, corpus
+
+pytestmark = pytest.mark.loop
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run is that both kinds damage, and bring back as it was."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_taken(folder: Path) -> None:
+    kind = Checkpoints(folder)
+    for file in corpus("checkpoints"):
+        assert kind.read(kind.kept(file)) == "refused", file.name
+    for number in range(40):
+        assert kind.read(kind.draw(random.Random(f"0/{number}"), 13 * number)), number
+    assert kind.saved.latest().step == 2
+
+
+def test_a_page_runs_nothing_whatever_its_folder_holds(folder: Path) -> None:
+    kind = Folders(folder)
+    for file in corpus("folders"):
+        if file.name.endswith(("html", "laughs")):  # the command reads the others
+            assert kind.read(kind.kept(file)), file.name
+    kind.read(kind.draw(random.Random(0), 0))
+    page = (kind.folder / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(WrongError, match="<script"):
+        Page().feed(page.replace("<h2", "<script>alert(1)</script><h2", 1))
+
+
+def test_ranges_cover_each_byte_once() -> None:
+    sizes = {"small": 3, "middle": 1000, "large": 1_000_000}
+    ranges = spread(sizes, 50)
+    for name, size in sizes.items():
+        edges = [(start, end) for each, start, end in ranges if each == name]
+        assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
+        assert edges[-1][1] == size
+    assert 45 < len(ranges) < 60
