@@ -17,6 +17,7 @@ import typer
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_recipes import complete, complete_study, recipes
+from mr1.cli_replay import replay
 from mr1.errors import GuardError, UserError
 from mr1.folders import as_mode
 from mr1.version import __version__
@@ -32,6 +33,7 @@ app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.command()(score)
 app.command()(judge)
+app.command()(replay)
 
 
 @contextmanager
@@ -381,6 +383,6 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2. What there is to say of going on follows it."""
     try:
         app()
-    except (UserError, FloatingPointError) as error:
+    except UserError as error:
         typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
-        sys.exit(2 if isinstance(error, UserError) else 1)
+        sys.exit(2)

@@ -136,6 +136,19 @@ class Again(TakingTurns):
         self.again = [(task, index) for task, index in state["again"]]
 
 
+class Poisoned(GRPO):
+    """Advantages that are infinite at step 1, for a completion that a loss can't take in any more."""
+
+    def rollout(self, engine: Engine, prompts: Sequence[Prompt], step: int, more: More = no_more) -> list[Group]:
+        self.poisoned = step == 1
+        return super().rollout(engine, prompts, step, more)
+
+    def assign_advantages(self, groups: Sequence[Group]) -> None:
+        super().assign_advantages(groups)
+        if self.poisoned:
+            groups[0].completions[0].advantages = torch.full((len(groups[0].completions[0]),), torch.inf)
+
+
 class Asks(GRPO):
     """Groups that teach nothing are replaced by those of more prompts, once."""
 

@@ -64,8 +64,8 @@ def untimed(trainer: Trainer) -> list[dict[str, Any]]:
 
 
 def resumed_equals_whole(start: Started, method: object, **settings: object) -> Trainer:
-    """Train 2 steps, and again with a stop in the second; return the one that was resumed."""
-    settings |= {"steps": 2, "checkpoint__every": 1}
+    """Train 2 steps or more, and again with a stop in the second; return the one that was resumed."""
+    settings = {"steps": 2} | settings | {"checkpoint__every": 1}
     whole = start(method, name="whole", **settings)
     whole.train()
     parts = start(method, name="parts", **settings)
@@ -82,7 +82,7 @@ def resumed_equals_whole(start: Started, method: object, **settings: object) -> 
     resumed = start(method, "resume", name="parts", **settings)
     resumed.train()
     assert untimed(resumed) == untimed(whole)
-    ends = [torch.load(each.run.checkpoints.path(2) / "trainer.pt") for each in (whole, resumed)]
+    ends = [torch.load(each.run.checkpoints.latest().path / "trainer.pt") for each in (whole, resumed)]
     assert ends[0]["data"] == ends[1]["data"]
     for name, tensors in ends[0]["modules"].items():
         assert all(torch.equal(tensor, ends[1]["modules"][name][key]) for key, tensor in tensors.items())
@@ -146,6 +146,16 @@ def test_pairs_are_compared_whole_whatever_a_microbatch_holds(
         with torch.no_grad():
             for parameter, was in zip(policy.model.parameters(), weights, strict=True):
                 parameter.copy_(was)
+
+
+@pytest.mark.invariant
+def test_a_step_that_is_skipped_changes_nothing_but_the_count_of_steps(start: Started) -> None:
+    """The KL controller, which goes by what the steps measure, is told nothing that is not finite."""
+    adaptive = {"kl__controller": "adaptive", "kl__target": 0.01, "kl__minimum": 0.01, "kl__maximum": 1}
+    trainer = resumed_equals_whole(start, f"{OWN}:Poisoned", steps=3, **adaptive)
+    lines = trainer.run.metrics()
+    assert [line["update/skipped"] for line in lines] == [0, 1, 0]
+    assert all(0 < line["kl_weight"] < 1 for line in lines)
 
 
 @pytest.mark.invariant
@@ -255,7 +265,7 @@ def test_the_example_of_the_page_is_a_method(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    page = Path("docs/methods.md").read_text(encoding="utf-8")
+    page = Path("docs/hooks.md").read_text(encoding="utf-8")
     (tmp_path / "my_method.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     monkeypatch.chdir(tmp_path)
     without = {"kl__weight": 0.1, "kl__minimum": "null", "kl__maximum": "null", "kl__exploration": "null"}

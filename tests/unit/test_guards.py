@@ -72,7 +72,7 @@ def run(guards: Guards, count: int, **values: Any) -> list[set[str]]:
 
 
 def test_every_guard_has_a_limit_and_every_limit_a_guard() -> None:
-    assert {*GUARDS} == {*get_args(GuardName)} == Limits.model_fields.keys() - {"window", "stop"}
+    assert {*GUARDS} == {*get_args(GuardName)} == Limits.model_fields.keys() - {"window", "stop", "not_finite"}
     assert {name for name, *_ in LIMITS} == GUARDS.keys() - {"held_out"}
 
 
@@ -108,6 +108,21 @@ def test_a_guard_without_a_limit_is_switched_off(make: Made, name: str, beyond: 
     run(guards, WINDOW)
     assert not any(run(guards, 2 * WINDOW, **beyond))
     assert said == []
+
+
+@pytest.mark.parametrize(("limit", "stops"), [(2, [False, True, False, True]), ("null", [False] * 4)])
+def test_steps_skipped_in_a_row_end_a_run_and_a_resumed_one_has_as_many_again(
+    make: Made, limit: object, stops: list[bool]
+) -> None:
+    recorded: list[dict[str, Any]] = [{**HEALTHY, "update/skipped": 1}, {**HEALTHY, "update/skipped": 0}]
+    for expected in stops:
+        guards, said = make(recorded, not_finite=limit)  # the run goes on
+        guards.look(recorded[0] | {"step": len(recorded)})
+        assert bool(guards.stop) is expected
+        assert said == []
+        recorded.append(recorded[0])
+    if limit == 2:
+        assert guards.stop.startswith("guard not_finite at step 5: 4 steps in a row were skipped")
 
 
 def test_nothing_is_said_before_there_are_whole_windows(make: Made) -> None:

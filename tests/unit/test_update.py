@@ -13,6 +13,7 @@ import torch
 
 from mr1.algo.objective import grpo_loss
 from mr1.config import Config
+from mr1.errors import UserError
 from mr1.methods.base import Method, give_each_token
 from mr1.methods.grpo import GRPO
 from mr1.methods.sft import SFT
@@ -20,11 +21,12 @@ from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy
 from mr1.models.vlm import VLM
 from mr1.rollout.local import LocalEngine
+from mr1.train.fitting import Budget
 from mr1.train.optimizer import Optimizer
-from mr1.train.packing import plain_rows
-from mr1.train.scoring import token_logprobs
+from mr1.train.packing import Rows, plain_rows
+from mr1.train.scoring import predictors, token_logprobs
 from mr1.train.update import one_microbatch, score_reference, update
-from mr1.types import Completion, Group, LossInputs, Prompt
+from mr1.types import Completion, Group, LossInputs, LossOutput, Prompt
 
 BETA = 0.3
 TEMPERATURE = 0.7
@@ -294,10 +296,115 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     give_each_token(groups[0], torch.tensor([torch.inf, 0.0, 0.0, 0.0]))
     policy = _policy(config)
     before = [parameter.detach().clone() for parameter in policy.model.parameters()]
+    optimizer = Optimizer(policy, config)
     score_reference(tiny, groups, config)
-    with pytest.raises(FloatingPointError, match=r"^step 7: the gradient's norm is nan; a lower optimizer.learning"):
-        update(policy, groups, GRPO(config), Optimizer(policy, config), config, 7)
+    metrics = update(policy, groups, GRPO(config), optimizer, config, 7)
+    assert metrics["update/skipped"] == 1
     assert all(torch.equal(one, other) for one, other in zip(before, policy.model.parameters(), strict=True))
+    assert all(parameter.grad is None for parameter in policy.model.parameters())
+    assert not optimizer.adamw.state
+
+
+def test_a_loss_that_is_not_finite_is_enough(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM
+) -> None:
+    class Infinite(GRPO):
+        def loss(self, inputs: LossInputs) -> LossOutput:
+            made = super().loss(inputs)
+            return LossOutput(made.loss + torch.tensor(torch.inf), made.metrics)
+
+    config = make_config(**GRPO_SETTINGS)
+    metrics, optimizer = _updated(config, Infinite(config), masked(), tiny)
+    assert all(gradient.isfinite().all() for gradient in optimizer.gradient.values())
+    assert metrics["update/skipped"] == 1
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[bool]]:
+    """Make memory for so many tokens at once, and no more; tells of each micro-batch whether it was too large."""
+
+    def make(tokens: int) -> list[bool]:
+        asked: list[bool] = []
+
+        def limited(vlm: VLM, rows: Rows, *others: Any) -> torch.Tensor:
+            asked.append(rows.input_ids.numel() > tokens)
+            if asked[-1]:
+                raise torch.OutOfMemoryError("stub: out\nof memory")
+            return predictors(vlm, rows, *others)
+
+        for module in ("update", "scoring"):
+            monkeypatch.setattr(f"mr1.train.{module}.predictors", limited)
+        return asked
+
+    return make
+
+
+def test_an_update_that_ran_out_of_memory_is_that_of_a_smaller_budget(
+    masked: Callable[[], list[Group]],
+    make_config: Callable[..., Config],
+    tiny: VLM,
+    room: Callable[[int], list[bool]],
+) -> None:
+    """To the bit: what the attempts had filled in and added up is gone."""
+    said: list[str] = []
+
+    def run(tokens: int) -> tuple[Any, ...]:
+        config = make_config(tokens_per_microbatch=tokens, **GRPO_SETTINGS)
+        groups, policy, asked = masked(), _policy(config), room(115)
+        method, optimizer = GRPO(config), Watched(policy, config)
+
+        def attempt(fitting: Config) -> dict[str, Any]:
+            torch.rand(1)
+            score_reference(tiny, groups, fitting)
+            return update(policy, groups, method, optimizer, fitting, 0)
+
+        torch.manual_seed(0)
+        metrics = Budget(policy, said.append).fit(attempt, config, groups, method, optimizer)
+        old = [each.old_logprobs for each in _completions(groups)]
+        return metrics, optimizer.gradient, old, torch.get_rng_state(), asked
+
+    one, gradient, old, drawn, asked = run(8192)
+    other, expected, old_too, drawn_too, _ = run(58)
+    # 114 + 119 tokens at once; then 114 and 116 of the second group, so that the attempt had begun; then each alone.
+    assert asked == [True, False, True] + [False] * 14
+    assert [line.partition(";")[2].split(",")[0] for line in said] == [
+        f" from here on tokens_per_microbatch={tokens}" for tokens in (116, 58)
+    ]
+    assert said[0].endswith("(stub: out of memory)")
+    assert one == other
+    assert all(torch.equal(made, expected[name]) for name, made in gradient.items())
+    assert all(map(torch.equal, [*old, drawn], [*old_too, drawn_too]))
+
+
+def test_what_does_not_fit_alone_says_what_to_change(
+    masked: Callable[[], list[Group]],
+    make_config: Callable[..., Config],
+    tiny: VLM,
+    room: Callable[[int], list[bool]],
+) -> None:
+    groups, config = masked(), make_config(**GRPO_SETTINGS)
+    policy = _policy(config)
+    optimizer = Watched(policy, config)
+    score_reference(tiny, groups, config)
+    room(90)
+    with pytest.raises(UserError, match=r"^out of memory with one completion at a time, 102 tokens .*max_new_tokens"):
+        Budget(policy, lambda _: None).fit(
+            lambda fitting: update(policy, groups, GRPO(config), optimizer, fitting, 0),
+            config, groups, GRPO(config), optimizer,
+        )  # fmt: skip
+    assert all(parameter.grad is None for parameter in policy.model.parameters())
+
+
+def test_no_room_for_the_optimizers_state_is_told_apart(
+    make_config: Callable[..., Config], tiny: VLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise torch.OutOfMemoryError("stub")
+
+    optimizer = Optimizer(tiny, make_config(**GRPO_SETTINGS))
+    monkeypatch.setattr(optimizer.adamw, "step", fail)
+    with pytest.raises(UserError, match=r"^optimizer: no memory is left for AdamW's state.*lora.rank.*\(stub\)$"):
+        optimizer.step(1.0)
 
 
 def test_prompts_are_run_ahead_where_that_takes_no_memory(

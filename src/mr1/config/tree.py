@@ -257,6 +257,8 @@ class Guards(Settings):
     """The share of completions on which the judge may not be able to decide."""
     sampler_gap: Limit | None = 1.0
     """Times what rounding makes of the sampler's gap (1e-4 nats per token in float32, 0.02 in bfloat16)."""
+    not_finite: Positive | None = 3
+    """Steps in a row that are skipped, as loss or gradient is not finite, before the run ends, with a checkpoint."""
     stop: list[GuardName] = Field(default=[])
     """Guards that end the run, with a checkpoint, when they begin to hold."""
 

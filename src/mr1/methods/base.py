@@ -230,7 +230,8 @@ class Method(ABC):
         """Look at, or change, the whole batch's gradients before they are clipped and the step is made."""
 
     def after_update(self, step: int, metrics: Mapping[str, float | None]) -> None:  # noqa: B027 - most don't look back
-        """Look at what the batch said of itself (the metrics of `train.update.update`), once its step has been made."""
+        """Look at what the batch said of itself (the metrics of `train.update.update`), once its step has been made
+        or skipped; what is not finite is None."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs of the method."""

@@ -45,7 +45,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         run(sys.argv[1])
-    except (UserError, FloatingPointError, GuardError, KeyboardInterrupt) as stop:
+    except (UserError, GuardError, KeyboardInterrupt) as stop:
         print("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), file=sys.stderr, flush=True)
         sys.exit(1)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import fmean, median
 from typing import Any
 
@@ -23,7 +24,8 @@ REWARD, KL, GAP = "reward/total", "kl", "sampler/logprob_gap"
 FLAT, UNDECIDED = "advantage/zero_std_fraction", "judge/undecided"
 ENTROPY, LENGTH, TRUNCATED = OWN = ("entropy", "completion/length_mean", "completion/truncated_fraction")
 """They tell of the policy only where it wrote the completions itself, not a teacher."""
-WATCHED = (REWARD, KL, GAP, FLAT, UNDECIDED, *OWN, "eval/", "spread/", "guard/")
+SKIPPED = "update/skipped"
+WATCHED = (REWARD, KL, GAP, FLAT, UNDECIDED, SKIPPED, *OWN, "eval/", "spread/", "guard/")
 """Keys of a line that guards look at, or what these begin with."""
 
 ROUNDING = {"float32": 1e-4, "bfloat16": 0.02}
@@ -295,13 +297,28 @@ class Guards:
         for name in holding(line):
             if name not in said:
                 self._speak(name, int(metrics["step"]))
+        self._look_for_skipped(int(metrics["step"]))
         return found
+
+    def _look_for_skipped(self, step: int) -> None:
+        """End the run at every `not_finite` skipped steps in a row: a resumed one has as many again."""
+        skipped = in_a_row(self.lines)
+        if self.settings.not_finite and skipped and skipped % self.settings.not_finite == 0 and not self.stop:
+            self.stop = (
+                f"guard not_finite at step {step}: {skipped} steps in a row were skipped, as loss or gradient was not "
+                "finite"
+            )
 
     def _speak(self, name: str, step: int) -> None:
         what = told(name, self.lines[-1], latest(self.lines, self.frame))
         self.say(f"guard {name}, step {step}: {what}. {GUARDS[name].advice} docs/guards.md#{name}")
         if name in self.settings.stop and not self.stop:
             self.stop = f"guard {name} at step {step}: {what}"
+
+
+def in_a_row(lines: Lines) -> int:
+    """How many of the last steps were skipped, one after another."""
+    return sum(1 for _ in takewhile(lambda line: line.get(SKIPPED), reversed(lines)))
 
 
 def watched(metrics: Mapping[str, Any]) -> dict[str, float]:

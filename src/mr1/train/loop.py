@@ -6,12 +6,13 @@ four are skipped while a batch of rollouts is being used again.
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,19 +36,23 @@ from mr1.rewards.judged import take_counts
 from mr1.rollout.engine import Engine
 from mr1.rollout.local import LocalEngine
 from mr1.tasks import load_task
+from mr1.train.batches import keep_batch
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
 from mr1.train.evaluations import protocol
+from mr1.train.fitting import Budget
 from mr1.train.guards import Guards
 from mr1.train.interrupt import Interrupt
 from mr1.train.memory import keep_freed_memory
-from mr1.train.metrics import batch_metrics
+from mr1.train.metrics import batch_metrics, known
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.resets import Resets
 from mr1.train.resume import compare_data, compare_model, find_origin, identities
 from mr1.train.run import Run, When
 from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Group
+
+Result = TypeVar("Result")
 
 
 class Trainer:
@@ -84,8 +89,9 @@ class Trainer:
         self.stages = divide(config)
         last = max(stage.first for stage in self.stages if stage.first <= self.start)
         self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
+        self.budget = Budget(self.policy, console.say)
         self.engine: Engine = LocalEngine(
-            self.policy, lambda prompts: one_microbatch(self.policy, self.stage.config, prompts)
+            self.policy, lambda prompts: one_microbatch(self.policy, self.budget.within(self.stage.config), prompts)
         )
         self.groups: list[Group] = []
         self.warned: set[str] = set()
@@ -192,23 +198,26 @@ class Trainer:
         if method.needs_reference(at):
             assert self.reference is not None, "loaded where any step needs it"
             with self.timed("score"), self.reference() as reference:
-                score_reference(reference, self.groups, config)
+                self.fit(lambda fitting: score_reference(reference, self.groups, fitting))
         if fresh:
             if method.looks:
                 with self.timed("score"):
-                    look(self.policy, self.groups, method, config, at)
+                    self.fit(lambda fitting: look(self.policy, self.groups, method, fitting, at))
             method.assign_advantages(self.groups)
             self.source.earned(self.groups)
         with self.timed("update"):
-            results = update(self.policy, self.groups, method, self.optimizer, config, at)
+            results = self.fit(lambda fitting: update(self.policy, self.groups, method, self.optimizer, fitting, at))
             self.engine.sync(self.policy)
-            method.after_update(at, results)
+            method.after_update(at, known(results))
+        if results["update/skipped"]:
+            self.keep_batch(step)
 
         metrics: dict[str, Any] = {
             "step": step,
             **results,
             **method.metrics,
             **self.source.curriculum.metrics(),
+            **self.budget.metrics(),
             **reset,
         }
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
@@ -234,6 +243,16 @@ class Trainer:
             self.optimizer.reset()
             self.console.say(f"step {step}: the policy is its own reference from here on, and AdamW new ({reason})")
         return {"kl_reset": int(bool(reason))}
+
+    def fit(self, compute: Callable[[Config], Result]) -> Result:
+        """Run the batch through a model in micro-batches that fit into memory (`Budget.fit`)."""
+        return self.budget.fit(compute, self.stage.config, self.groups, self.method, self.optimizer)
+
+    def keep_batch(self, step: int) -> None:
+        """Keep the batch of a step that was skipped to be looked at, and say so."""
+        kept = keep_batch(self.run.folder, self.config, step, self.stage, self.groups)
+        where = f"mr1 replay {shlex.quote(str(kept))} looks for where that comes from" if kept else "enough are kept"
+        self.console.say(f"step {step} is skipped: its loss or gradient is not finite; {where}")
 
     def warn_of_scores(self) -> None:
         """Say it once of each reward function that gives what is no score; the metrics count it at every step."""

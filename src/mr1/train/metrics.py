@@ -53,6 +53,11 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
     return metrics
 
 
+def known(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The same metrics, None for what is not finite."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in metrics.items()}
+
+
 def _spreads(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict[str, float | None]:
     weights = {name: weight for name, weight in rewards.items() if weight}
     if len(weights) < 2:

@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mr1.config import Config
 from mr1.config import Optimizer as Settings
+from mr1.errors import UserError
 from mr1.models.policy import part_rates
 from mr1.models.vlm import VLM
 
@@ -77,10 +78,20 @@ class Optimizer:
         return {name: nn.utils.clip_grad_norm_(tensors, most).item() for name, tensors in self.clipped.items()}
 
     def step(self, factor: float) -> None:
-        """Make a step at `factor` times each part's learning rate."""
+        """Make a step at `factor` times each part's learning rate.
+
+        Raises:
+            UserError: there is no memory for AdamW's state; the parameters may have been changed in part.
+        """
         for group in self.adamw.param_groups:
             group["lr"] = group["top"] * factor
-        self.adamw.step()
+        try:
+            self.adamw.step()
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                "optimizer: no memory is left for AdamW's state, which smaller micro-batches don't change; set "
+                f"lora.rank, or ask mr1 estimate what fits ({' '.join(str(error).split())})"
+            ) from error
         with torch.no_grad():
             for parameter, master in self.masters:
                 parameter.copy_(master)

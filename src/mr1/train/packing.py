@@ -178,7 +178,7 @@ def microbatches(
     batch: list[Group] = []
     for group in groups:
         for part in [group] if indivisible else _parts(group, tokens, adapter):
-            if batch and _size([*batch, part], adapter) > tokens:
+            if batch and tokens_of([*batch, part], adapter) > tokens:
                 yield batch
                 batch = []
             batch.append(part)
@@ -188,13 +188,13 @@ def microbatches(
 
 def _parts(group: Group, tokens: int, adapter: Adapter) -> Iterator[Group]:
     """The group itself where its rows take no more than `tokens`, else its completions in as few parts as do."""
-    if _size([group], adapter) <= tokens or len(group.completions) == 1:
+    if tokens_of([group], adapter) <= tokens or len(group.completions) == 1:
         yield group
         return
     start = 0
     while start < len(group.completions):
         end = start + 1
-        while end < len(group.completions) and _size([_part(group, start, end + 1)], adapter) <= tokens:
+        while end < len(group.completions) and tokens_of([_part(group, start, end + 1)], adapter) <= tokens:
             end += 1
         yield _part(group, start, end)
         start = end
@@ -204,7 +204,7 @@ def _part(group: Group, start: int, end: int) -> Group:
     return Group(group.prompt, group.completions[start:end])
 
 
-def _size(groups: Sequence[Group], adapter: Adapter) -> int:
+def tokens_of(groups: Sequence[Group], adapter: Adapter) -> int:
     """Tokens, with padding, of the rows that `make_rows` would make."""
     completions = [[len(completion) for completion in group.completions] for group in groups]
     return rows_size([group.prompt for group in groups], completions, adapter)

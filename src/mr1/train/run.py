@@ -7,6 +7,7 @@
     changes.jsonl       where settings were changed on a resume: an object for each time
     evaluation.json     held-out accuracy before and after, with intervals
     samples/            Parquet: every completion of a step with its image, rewards and advantage; and the evaluations'
+    not_finite/         batches of steps that were skipped, as loss or gradient was not finite
     checkpoints/        Hugging Face folders, each with what a resumed run needs beside it
     report.html         the page that shows it all
     cell.json           of a run that is part of a study: what the study's results are made of
@@ -37,6 +38,7 @@ from mr1.models.vlm import VLM
 from mr1.report.reading import Reader
 from mr1.rewards.judged import describe
 from mr1.tables import encode_images, make_table, numbered, parquet_file
+from mr1.train.batches import FOLDER
 from mr1.train.checkpoint import Checkpoint, Checkpoints
 from mr1.train.resume import Change, compare_settings
 from mr1.types import Completion, Group
@@ -53,6 +55,7 @@ CONTENTS = (
     "changes.jsonl",
     "evaluation.json",
     "samples",
+    FOLDER,
     "checkpoints",
     "report.html",
     CELL,

@@ -72,7 +72,7 @@ def look(policy: VLM, groups: Sequence[Group], method: Method, config: Config, s
 def update(
     policy: VLM, groups: Sequence[Group], method: Method, optimizer: Optimizer, config: Config, step: int
 ) -> dict[str, float | None]:
-    """Forward and backward over the batch, then one optimiser step.
+    """Forward and backward over the batch, then one optimiser step; none where the loss or its gradient is not finite.
 
     Returns:
         The batch's metrics: `loss`, `kl` (None where the reference was not run), `entropy`, `grad_norm` and the
@@ -80,32 +80,27 @@ def update(
         the sampler and the batch's first update said of the same tokens, under the policy that sampled them (absent
         where a teacher wrote all of them);
         `routing/differs`, the share of choices of experts that are not the sampler's, where these were recorded;
-        `kl_weight`, the completions' mean, and `kl_weight/min` and `kl_weight/max` where they may differ.
-
-    Raises:
-        FloatingPointError: the gradient is not finite; no parameter has been changed.
+        `kl_weight`, the completions' mean, and `kl_weight/min` and `kl_weight/max` where they may differ;
+        `update/skipped`, 1 where no step was made, and nothing that learns has changed, else 0.
     """
-    places = _places(groups, method, step)
+    places = find_places(groups, method, step)
 
     def undo() -> None:
         optimizer.zero_grad()
-        _let_go(groups)
+        let_go(groups)
 
-    sums = repeatable(lambda: _backward(policy, groups, method, config, places, step), undo)
-    _let_go(groups)
+    sums = repeatable(lambda: backward(policy, groups, method, config, places, step), undo)
+    let_go(groups)
     method.after_backward(policy, optimizer)
 
     norms = optimizer.clip()
-    for name, norm in norms.items():
-        if not math.isfinite(norm):
-            of = name.removeprefix("grad_norm").replace("/", " of ")
-            raise FloatingPointError(
-                f"step {step}: the gradient's norm{of} is {norm}; a lower optimizer.learning_rate may keep it finite"
-            )
-    optimizer.step(rate_factor(step, config.steps, config.optimizer))
+    finite = all(map(math.isfinite, (sums["loss"], *norms.values())))
+    if finite:
+        optimizer.step(rate_factor(step, config.steps, config.optimizer))
     optimizer.zero_grad()  # now, so that gradients take no memory in the rollout
 
     metrics: dict[str, float | None] = {"loss": sums.pop("loss"), "kl": None, "entropy": sums.pop("entropy")}
+    metrics["update/skipped"] = int(not finite)
     gap = sums.pop("gap")
     if routed := sums.pop("routed", 0):
         metrics["routing/differs"] = sums.pop("differ") / routed
@@ -115,7 +110,7 @@ def update(
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """A completion's in the whole batch."""
 
     completion: int
@@ -127,21 +122,22 @@ class _Place:
     kl_weight: float
 
 
-_Places = dict[int, _Place]
+Places = dict[int, Place]
 """By the completions' identities: parts of a torn group hold the same ones."""
 
 
-def _places(groups: Sequence[Group], method: Method, step: int) -> _Places:
+def find_places(groups: Sequence[Group], method: Method, step: int) -> Places:
+    """Of all completions of a batch."""
     owners = [number for number, group in enumerate(groups) for _ in group.completions]
     weights, shares = method.token_weights(groups), method.token_shares(groups)
     each = zip(_completions(groups), owners, weights, shares, method.kl_weights(groups, step), strict=True)
     return {
-        id(completion): _Place(number, group, weight, share, kl_weight)
+        id(completion): Place(number, group, weight, share, kl_weight)
         for number, (completion, group, weight, share, kl_weight) in enumerate(each)
     }
 
 
-def _kl_weights(places: Iterable[_Place], method: Method) -> dict[str, float]:
+def _kl_weights(places: Iterable[Place], method: Method) -> dict[str, float]:
     weights = [place.kl_weight for place in places]
     least, most = min(weights), max(weights)
     # The mean of equal fractions is rounded, and so may not be exactly they.
@@ -149,14 +145,14 @@ def _kl_weights(places: Iterable[_Place], method: Method) -> dict[str, float]:
     return {"kl_weight": mean} | ({"kl_weight/min": least, "kl_weight/max": most} if method.kl_weights_differ else {})
 
 
-def _backward(
-    policy: VLM, groups: Sequence[Group], method: Method, config: Config, places: _Places, step: int
+def backward(
+    policy: VLM, groups: Sequence[Group], method: Method, config: Config, places: Places, step: int
 ) -> dict[str, float]:
-    """Add the batch's gradient up, micro-batch by micro-batch. Returns sums of metrics."""
+    """Add the gradient of a batch, or of a part of it, up by micro-batches. Returns sums of metrics."""
     sums: defaultdict[str, float] = defaultdict(float)
     batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter, method.indivisible)]
     if len(batches) > 1:
-        _let_go(groups)
+        let_go(groups)
     for batch in batches:
         with policy.training():
             parts = _losses(policy, batch, method, config, places, step)
@@ -170,7 +166,7 @@ def _backward(
 
 
 def _losses(
-    policy: VLM, batch: list[Group], method: Method, config: Config, places: _Places, step: int
+    policy: VLM, batch: list[Group], method: Method, config: Config, places: Places, step: int
 ) -> list[LossOutput]:
     """A micro-batch's parts of the loss: its tokens', with `entropy` among the metrics, and the method's extra one."""
     if "features" in method.reads:
@@ -218,13 +214,13 @@ def _with_features(policy: VLM, batch: Sequence[Group]) -> list[Group]:
     return [replace(group, prompt=prompt) for group, prompt in zip(batch, prompts, strict=True)]
 
 
-def _let_go(groups: Sequence[Group]) -> None:
+def let_go(groups: Sequence[Group]) -> None:
     """Of what was made of the prompts ahead: it has been used, or the weights are others now."""
     for group in groups:
         group.prompt.ahead = None
 
 
-def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, places: _Places, method: Method, step: int) -> LossInputs:
+def _loss_inputs(batch: Sequence[Group], logprobs: Tensor, places: Places, method: Method, step: int) -> LossInputs:
     """A micro-batch's tokens, flattened in the order of its rows."""
     completions = _completions(batch)
     counts = torch.tensor([int(each.mask.sum()) for each in completions])
