@@ -178,6 +178,7 @@ def test_a_huge_image_is_scaled_down_in_its_shape() -> None:
         (7, "an image is 7, which is no path, bytes, base64 or PIL image"),
         ({"bytes": None, "path": None}, "an image is None"),
         (b"hello", "is no image in a known format; replace it"),
+        (encoded(Image.new("RGB", (9, 9)), "EPS"), "is no image in a known format"),
         ("data:image/png;base64,a", "base64 of image 'data:image/png;base64,a' is damaged"),
         (base64.b64encode(PLAIN).decode()[:-7], "is damaged"),
         (base64.b64encode(PLAIN).decode() + "!", "is damaged; encode it again"),

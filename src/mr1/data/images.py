@@ -116,7 +116,7 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
         if isinstance(found, Image.Image):
             return _upright_rgb(found, name)
         file = found.read_bytes() if isinstance(found, Path) else found
-        with Image.open(io.BytesIO(file), formats=_formats()) as image:
+        with open_image(file) as image:
             pixels = _upright_rgb(image, name)
             if _shows_the_same(image, pixels):
                 pixels.info[FILE] = file
@@ -130,6 +130,11 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
     except Exception as error:  # PIL's decoders raise whatever damaged bytes lead them to
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnusableError(f"{name} is damaged ({reason}); replace it") from error
+
+
+def open_image(file: bytes) -> Image.Image:
+    """An image that isn't decoded yet, of any format that Pillow reads by itself. Raises whatever Pillow raises."""
+    return Image.open(io.BytesIO(file), formats=_formats())
 
 
 @cache
@@ -229,7 +234,7 @@ def _encoded(text: str) -> bytes | None:
 def _is_known(file: bytes) -> bool:
     """Whether PIL knows a file's format, of those too that begin with nothing that tells them from other bytes."""
     try:
-        Image.open(io.BytesIO(file), formats=_formats()).close()
+        open_image(file).close()
     except Exception:  # whatever its plugins raise
         return False
     return True

@@ -15,8 +15,8 @@ from itertools import takewhile
 from typing import Literal
 
 import pyarrow as pa
-from PIL import Image
 
+from mr1.data.images import open_image
 from mr1.report.reading import IMAGES, Reader, Row
 from mr1.tables import numbered
 
@@ -147,7 +147,7 @@ def _tagged(text: str) -> Iterator[tuple[Literal["think", "answer"], int, int]]:
 def data_uri(encoded: bytes) -> str:
     """An encoded image as a data URI, as PNG; made smaller first, and JPEG, where it is larger than LARGEST_IMAGE."""
     buffer = io.BytesIO()
-    with Image.open(io.BytesIO(encoded)) as image:
+    with open_image(encoded) as image:
         if max(image.size) > LARGEST_IMAGE:
             kind, small = "jpeg", image.convert("RGB")
             small.thumbnail((LARGEST_IMAGE, LARGEST_IMAGE))

@@ -63,7 +63,8 @@ def keep_batch(run: Path, config: Config, step: int, stage: Stage, groups: Seque
     written = {"version": VERSION, "step": step, "stage": stage.name, "settings": dump_config(config)}
     with writing(path):
         path.parent.mkdir(exist_ok=True)
-        torch.save(written | {"groups": [_packed(group, fresh) for group in groups]}, draft)
+        with draft.open("wb") as file:  # by its name, torch would not say what the system says
+            torch.save(written | {"groups": [_packed(group, fresh) for group in groups]}, file)
         publish(draft, path)
     return path
 
