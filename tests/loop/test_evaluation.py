@@ -72,6 +72,10 @@ def test_stopped_and_continued_equals_not_stopped(tiny: VLM, tmp_path: Path) -> 
     again.measure(engine, task, "test", 10, protocol, done.append)
     assert done == [4, 4, 2]
     assert first.stat().st_mtime_ns == written
+    first.write_bytes(first.read_bytes()[:-100])  # by a disk or a copy; it is measured again
+    again.close()
+    again = opened(folder, {"a": 1}, "resume")
+    again.measure(engine, task, "test", 4, protocol, done.append)
     whole = evaluate(engine, task, "test", 10, protocol)
     resumed = Evaluation.from_table(read_outcomes(folder, "counting"))
     assert [(o.id, o.attempt, o.completion) for o in resumed.outcomes] == [

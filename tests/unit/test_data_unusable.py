@@ -18,6 +18,7 @@ from mr1.data.unusable import (
     refuse_many,
     write_unusable,
 )
+from mr1.errors import UserError
 
 
 def bad(number: int, source: str = "own", split: str = "train") -> BadRow:
@@ -53,6 +54,11 @@ def test_a_row_is_told_once_and_then_counts(tmp_path: Path) -> None:
     write_unusable(tmp_path, left_out.rows)
     again = LeftOut(0.0, [bad(0)])
     again.load_state_dict(read_unusable(tmp_path))
+    file = tmp_path / "unusable.jsonl"
+    for damaged in (file.read_text()[:-3], '{"source": "own"}\n', "[1]\n"):
+        file.write_text(damaged)
+        with pytest.raises(UserError, match=r"unusable\.jsonl is damaged .*; remove it"):
+            read_unusable(tmp_path)
     assert again.rows == left_out.rows
     assert again.state_dict() == left_out.state_dict()
 

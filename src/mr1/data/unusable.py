@@ -148,9 +148,13 @@ def write_unusable(folder: Path, rows: Sequence[BadRow]) -> None:
 
 
 def read_unusable(folder: Path) -> list[dict[str, str]]:
-    """What `write_unusable` wrote; nothing where there is no file."""
+    """What `write_unusable` wrote; nothing where there is no file. Raises UserError where it is damaged."""
     path = folder / UNUSABLE
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        return [asdict(BadRow(**row)) for row in rows]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); remove it: its rows are found again when they come") from error
 
 
 def _key(row: BadRow) -> tuple[str, str, str]:

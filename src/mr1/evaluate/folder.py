@@ -119,7 +119,7 @@ class EvaluationFolder(Recording):
         left_out = left_out or LeftOut(0.0)
         for numbers in batches(count, protocol.batch_size):
             path = folder / f"{numbers.start:06d}.parquet"
-            if not path.is_file():
+            if not _is_whole(path):
                 outcomes = evaluate_batch(engine, task, split, numbers, protocol, left_out)
                 with parquet_file(path) as write:
                     write(Evaluation(task.name, split, outcomes).table())
@@ -154,6 +154,15 @@ def measured_tasks(folder: Path) -> list[str]:
     """The tasks that a folder has outcomes of."""
     outcomes = folder / "outcomes"
     return sorted(path.name for path in outcomes.iterdir() if numbered(path)) if outcomes.is_dir() else []
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a batch's outcomes are there and can be read; those of a damaged file are made again."""
+    try:
+        pq.read_table(path, columns=[*COLUMNS])
+    except (OSError, ValueError, MemoryError, pa.ArrowException):
+        return False
+    return True
 
 
 def read_outcomes(folder: Path, task: str, columns: list[str] | None = None) -> pa.Table:
