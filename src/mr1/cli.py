@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +16,8 @@ from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_recipes import complete, complete_study, recipes
 from mr1.cli_replay import replay
-from mr1.errors import GuardError, UserError
+from mr1.cli_stop import stoppable
+from mr1.errors import UserError
 from mr1.folders import as_mode
 from mr1.version import __version__
 
@@ -34,19 +33,6 @@ app.add_typer(recipes, name="recipes")
 app.command()(score)
 app.command()(judge)
 app.command()(replay)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C, or a guard, end the command with what there is to say of going on, by what is on the disk."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
-        raise typer.Exit(130) from None
-    except GuardError as stop:
-        typer.echo("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), err=True)
-        raise typer.Exit(3) from None
 
 
 def _version(asked: bool) -> None:
@@ -97,7 +83,7 @@ def train(
     from mr1.config import load_config
     from mr1.recipes import find_recipe
 
-    with _stoppable():
+    with stoppable():
         file = find_recipe(recipe)
         config = load_config(file, overrides or [])
         from mr1.library.training import run
@@ -134,7 +120,7 @@ def compare(
     """
     from mr1.study.settings import load_study
 
-    with _stoppable():
+    with stoppable():
         chosen = load_study(study, overrides or [])
         from mr1.report.console import Console
 
@@ -209,7 +195,7 @@ def evaluate(
     mode = as_mode(resume, overwrite)
     if resume and out is None:
         raise UserError("--resume: which folder? give --out")
-    with _stoppable():
+    with stoppable():
         from mr1.evaluate.run import run_evaluation
         from mr1.evaluate.select import Choice, measurements
         from mr1.models.saved import own_loading

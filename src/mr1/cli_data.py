@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mr1.cli_stop import stoppable
 from mr1.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +54,42 @@ def example(
 
     write_example(folder, rows)
     typer.echo(f"{folder}: problems.jsonl and chats.jsonl, {rows} rows each")
+
+
+@data.command("make")
+def make(
+    recipe: Annotated[str, typer.Argument(help="scenes or wethink, or a YAML file of settings.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace rows that other settings made; replies of models are kept.")
+    ] = False,
+) -> None:
+    """Make questions and answers about pictures: by models, or of the exact facts of procedural scenes.
+
+    What is answered is kept: a make that was stopped, however it was, goes on when it is started again.
+
+    Examples:
+
+      mr1 data make scenes scenes.count=100
+
+      mr1 data make wethink images.path=photos images.limit=20 vlm.base_url=http://localhost:8000/v1
+    """
+    from mr1.synthesis.settings import load_make
+
+    with stoppable():
+        settings = load_make(recipe, overrides or [])
+        from mr1.synthesis.make import make_rows
+
+        made = make_rows(settings, overwrite, typer.echo)
+    typer.echo("\n".join([f"{made.file}:", *(f"  {count:>8}  {name}" for name, count in made.counts.items())]))
+    if made.calls:
+        typer.echo("asked: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in made.calls.items()))
+    typer.echo(f"use it: sources.NAME.preset=made sources.NAME.path={made.file}")
+    if made.waiting:
+        many, first = len(made.waiting), made.waiting[0]
+        raise UserError(f"{many} questions got no reply, the first at {first}; started again, they are asked again")
 
 
 @data.command("check")

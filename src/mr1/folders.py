@@ -25,7 +25,7 @@ from mr1.errors import DiskError, UserError, note
 from mr1.version import __version__
 from mr1.writing import write_text
 
-Kind = Literal["run", "evaluation", "study"]
+Kind = Literal["run", "evaluation", "study", "data set"]
 Mode = Literal["new", "overwrite", "resume"]
 
 MARK, LOCK = ".mr1.json", ".lock"

@@ -192,6 +192,31 @@ PUBLISHED: dict[str, tuple[str, tuple[dict[str, Any], dict[str, Any]], dict[str,
             "difficulty": "grade2",
         },
     ),
+    "made": (
+        "train",
+        (
+            {
+                "id": "scene-1",
+                "images": [IMAGE],
+                "question": "Which is it?\n(A) red\n(B) blue",
+                "choices": ["red", "blue"],
+                "answer": "B",
+                "answer_kind": "choice",
+                "reward": "choice",
+                "category": "position",
+                "abilities": ["reasoning", "spatial"],
+                "reasoning": "blue: B",
+                "picture": "scene",
+            },
+            {
+                **dict.fromkeys(("id", "question", "answer", "answer_kind", "reward", "category"), TEXT),
+                **dict.fromkeys(("reasoning", "picture"), TEXT),
+                **dict.fromkeys(("choices", "abilities"), datasets.List(TEXT)),
+                "images": datasets.List(datasets.Image()),
+            },
+        ),
+        {"question": "Which is it?\n(A) red\n(B) blue", "answer": "B", "subject": "position"},
+    ),
 }
 """Of each set: a split that it has, a row and its features as published, and what the problem must be."""
 

@@ -118,6 +118,8 @@ class Client:
         """
         unlike = {(question.system, question.user, question.images): question for question in questions}
         self._counts["cache_hits"] += len(questions) - len(unlike)
+        replies = {words: self._kept(question) for words, question in unlike.items()}
+        asked = [words for words, reply in replies.items() if reply is None]
 
         async def all_of_them(server: Any) -> list[str | None]:
             free = asyncio.Semaphore(self.settings.concurrency)
@@ -126,7 +128,7 @@ class Client:
                 async with free:
                     return await self._answer(server, question)
 
-            tasks = [asyncio.create_task(one(question)) for question in unlike.values()]
+            tasks = [asyncio.create_task(one(unlike[words])) for words in asked]
             try:
                 return await asyncio.gather(*tasks)
             finally:  # where one ends it all, the others are let go of before the connections are closed
@@ -134,9 +136,18 @@ class Client:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-        replies = dict(zip(unlike, finished(self._with_server(all_of_them)), strict=True))
+        if asked:
+            replies |= zip(asked, finished(self._with_server(all_of_them)), strict=True)
         said = ((question, replies[question.system, question.user, question.images]) for question in questions)
         return [None if reply is None else question.read(reply) for question, reply in said]
+
+    def _kept(self, question: Question[Any]) -> str | None:
+        """A reply of the cache that can be read."""
+        reply = self.cache.get(_small(self._request(question)))
+        if reply is None or question.read(reply) is None:
+            return None
+        self._counts["cache_hits"] += 1
+        return reply
 
     async def _with_server(self, do: Callable[[Any], Awaitable[Any]]) -> Any:
         key = os.environ.get(self.variable) or "none"  # the package insists on one
@@ -147,10 +158,6 @@ class Client:
     async def _answer(self, server: Any, question: Question[Any]) -> str | None:
         """A reply that can be read; None where there is none."""
         request = self._request(question)
-        small = _small(request)
-        if (kept := self.cache.get(small)) is not None and question.read(kept) is not None:
-            self._counts["cache_hits"] += 1
-            return kept
         try:
             reply = await self._reply(server, request)
             if question.read(reply) is None:
@@ -160,7 +167,7 @@ class Client:
             return None
         self.in_a_row = 0
         try:
-            self.cache.put(small, reply)
+            self.cache.put(_small(request), reply)
         except OSError as error:
             raise UserError(f"{self.name}.cache: {self.settings.cache} can't be written: {error}") from error
         return reply

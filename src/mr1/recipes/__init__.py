@@ -1,4 +1,5 @@
-"""The recipes that come with MR1, each a YAML file of this folder, known by its name; and studies, in `study/`.
+"""The recipes that come with MR1, each a YAML file of this folder, known by its name; studies, in `study/`; and what
+`mr1 data make` takes, in `data/`.
 
 Those in `methods/`, one for each method, have the folder in their names: `methods/ppo`.
 """
@@ -11,11 +12,12 @@ from mr1.errors import UserError, nearest
 
 FOLDER = Path(__file__).parent
 STUDIES = FOLDER / "study"
+MAKES = FOLDER / "data"
 ENDINGS = (".yaml", ".yml")
 
 
 def recipe_names(folder: Path = FOLDER) -> list[str]:
-    """The names of all recipes, or of all studies, sorted."""
+    """The names of all that a folder has, sorted."""
     found = [*folder.glob("*.yaml"), *folder.glob("methods/*.yaml")]
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found)
 
@@ -30,7 +32,7 @@ def find_recipe(what: str | Path, folder: Path = FOLDER) -> Path:
 
     Args:
         what: its name, or the path of a file. What names one of MR1's own is that one; `./` before it makes it a path.
-        folder: FOLDER for recipes, STUDIES for studies.
+        folder: FOLDER for recipes of runs, STUDIES for studies, MAKES for recipes of data.
 
     Raises:
         UserError: there is no such recipe and no such file.

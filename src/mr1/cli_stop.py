@@ -1,0 +1,23 @@
+"""How a command ends that was stopped on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from mr1.errors import GuardError
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C, or a guard, end the command with what there is to say of going on, by what is on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
+        raise typer.Exit(130) from None
+    except GuardError as stop:
+        typer.echo("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), err=True)
+        raise typer.Exit(3) from None
