@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.fuzz.checkpoints import Checkpoints, spread
-from benchmarks.fuzz.folders import Folders, Page
+from benchmarks.fuzz.folders import Folders, Page, spoken
 from benchmarks.fuzz.kinds import WrongError, corpus
 
 pytestmark = pytest.mark.loop
@@ -23,17 +23,17 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_taken(fol
     kind = Checkpoints(folder)
     for file in corpus("checkpoints"):
         assert kind.read(kind.kept(file)) == "refused", file.name
-    for number in range(40):
+    for number in range(40):  # the command changes each byte
         assert kind.read(kind.draw(random.Random(f"0/{number}"), 13 * number)), number
     assert kind.saved.latest().step == 2
 
 
 def test_a_page_runs_nothing_whatever_its_folder_holds(folder: Path) -> None:
     kind = Folders(folder)
-    for file in corpus("folders"):
-        if file.name.endswith(("html", "laughs")):  # the command reads the others
-            assert kind.read(kind.kept(file)), file.name
-    kind.read(kind.draw(random.Random(0), 0))
+    for ending in ("@html", "@mathtext-html"):  # the command reads the others, each by itself
+        files = [kind.kept(file) for file in corpus("folders") if file.name.endswith(ending)]
+        assert kind.read({name: content for changed in files for name, content in changed.items()})
+    assert kind.read({name: spoken(whole, random.Random(0)) for name, whole in kind.whole.items() if "samples" in name})
     page = (kind.folder / "report.html").read_text(encoding="utf-8")
     with pytest.raises(WrongError, match="<script"):
         Page().feed(page.replace("<h2", "<script>alert(1)</script><h2", 1))
