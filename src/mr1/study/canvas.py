@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ def draw(name: str, title: str, reading: str, heights: Sequence[float], paint: P
         legend: labels and how their lines look; empty for none.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        columns = max(1, min(3, int(58 / (7 + max(map(len, legend), default=0)))))
+        columns = legend_columns(legend)
         above = 0.2 + 0.19 * math.ceil(len(legend) / columns) if legend else 0.1
         figure = Figure(figsize=(WIDTH, sum(heights) + above + 0.1), layout="constrained")
         axes = list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
@@ -68,6 +68,11 @@ def draw(name: str, title: str, reading: str, heights: Sequence[float], paint: P
         svg, png = svg_of(figure), io.BytesIO()
         figure.savefig(png, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return Drawing(name, Plot(title, reading, inline_svg(svg, title)), _on_white(svg), png.getvalue())
+
+
+def legend_columns(labels: Collection[str]) -> int:
+    """How many labels stand side by side in a plot's width."""
+    return max(1, min(3, int(58 / (7 + max(map(len, labels), default=0)))))
 
 
 def _on_white(svg: str) -> str:

@@ -21,6 +21,7 @@ from mr1.study.canvas import (
     band,
     draw,
     interval,
+    legend_columns,
     legend_of,
     point_of,
     rows,
@@ -165,7 +166,8 @@ def _sweep(results: Results, sweep: SweepResult, method: str, trained: str) -> D
             panel.set_ylabel(label)
             panel.margins(x=0.06, y=0.1)
             if panel is not axes[1]:
-                panel.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, fontsize=8)
+                columns = legend_columns([str(line.get_label()) for line in panel.get_lines()])
+                panel.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=columns, fontsize=8)
             panel.set_xticks(places, [str(arm.value) for arm in arms])
         axes[-1].set_xlabel(sweep.key)
 
