@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mr1.cli_recipes import complete_make
 from mr1.cli_stop import stoppable
 from mr1.errors import UserError
 
@@ -58,7 +59,7 @@ def example(
 
 @data.command("make")
 def make(
-    recipe: Annotated[str, typer.Argument(help="scenes or wethink, or a YAML file of settings.")],
+    recipe: Annotated[str, typer.Argument(help="scenes, wethink, or a YAML file.", autocompletion=complete_make)],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mr1.errors import UserError
-from mr1.recipes import ENDINGS, FOLDER, STUDIES, describe, recipe_names, recipe_text
+from mr1.recipes import ENDINGS, FOLDER, MAKES, STUDIES, describe, recipe_names, recipe_text
 
 recipes = typer.Typer(help="List the recipes that come with MR1, show one, or copy one to edit it.")
 
@@ -22,6 +22,11 @@ def complete(incomplete: str) -> list[str]:
 def complete_study(incomplete: str) -> list[str]:
     """The same of studies."""
     return _complete(incomplete, STUDIES)
+
+
+def complete_make(incomplete: str) -> list[str]:
+    """The same of recipes of data."""
+    return _complete(incomplete, MAKES)
 
 
 def _complete(incomplete: str, own: Path) -> list[str]:

@@ -139,6 +139,7 @@ def test_verbs_that_take_data_take_recipes() -> None:
         ("mr1 train more/", ["more/other.yml"]),
         ("mr1 recip", ["recipes"]),
         ("mr1 train no/such", []),
+        ("mr1 data make sc", ["scenes"]),
     ],
 )
 def test_the_shell_completes_recipes_and_their_files(words: str, offered: list[str], tmp_path: Path) -> None:

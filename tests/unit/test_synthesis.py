@@ -14,14 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from endpoint_server import Server, serving
+from hypothesis import strategies as st
 from PIL import Image
 
 from mr1.config import load_source_settings
 from mr1.data.source import SourceTask
 from mr1.endpoint.cache import file_of
 from mr1.errors import UnusableError, UserError
+from mr1.judge.verdict import Verdict
 from mr1.rewards.judgements import Tiers
 from mr1.synthesis import prompts, replies
 from mr1.synthesis.checks import fault, states, truth_of
@@ -290,6 +293,24 @@ def test_scenes_of_a_task_may_be_what_models_are_asked_about(server: Server) -> 
     assert rows("wethink")[0]["picture"] == "counting-train-0-0"
 
 
+def test_a_comparison_that_was_lost_is_made_again(server: Server) -> None:
+    few = ("reasoning=false", "turns=0", "images.limit=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mr1.synthesis.checks.strict.judge_answer", lambda *_: Verdict.LOST)
+        with pytest.raises(UserError, match=r"no question was kept; .* says why, and 4 questions got no reply"):
+            make(server, *few, decider=False)
+    assert make(server, *few, decider=False).counts["rows"] == 2
+
+
+def test_settings_of_a_make_that_came_to_nothing_may_be_others(server: Server) -> None:
+    server.script = lambda _: (404, {}, 0)
+    with pytest.raises(UserError, match="knows no model"):
+        make(server)
+    server.script = reply
+    few = ("reasoning=false", "turns=0", "images.limit=1")
+    assert make(server, *few, decider=False).counts["rows"] == 2
+
+
 def test_where_nothing_can_be_made_it_is_said(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^images.path: no picture is in nowhere; name a folder that has some"):
         make(server, "images.path=nowhere")
@@ -308,6 +329,16 @@ def test_where_nothing_can_be_made_it_is_said(server: Server, tmp_path: Path) ->
         load_make("wethink", ["decider.base_url=null"])
 
 
+@hypothesis.given(st.text(alphabet='<>/askrepl1yn:[]{}",\\ \ud800'))
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_any_reply_is_read_or_unread(text: str) -> None:
+    readers = [replies.words, replies.asked, replies.looked, replies.kept, replies.answered, replies.refined]
+    for form in ("{}", "<ask>{}</ask>", "<keep>no: {}</keep>", "<answer>{}</answer>", "<reasoning>{}</reasoning>"):
+        for read in (*readers, replies.drafts):
+            str(read(form.replace("{}", text))).encode()
+    str(replies.drafts(f"[{text}]")).encode()
+
+
 @pytest.mark.parametrize(
     ("read", "reply", "said"),
     [
@@ -320,6 +351,7 @@ def test_where_nothing_can_be_made_it_is_said(server: Server, tmp_path: Path) ->
         (replies.looked, "a", Unread("the reply has no <reply1>")),
         (replies.drafts, "[1]", (Draft("", "", (), (), "other"),)),
         (replies.drafts, '[{"question": "a", "choices": "b"}]', (Draft("a", "", (), (), "other"),)),
+        (replies.drafts, '[{"question": "a\\ud800"}]', (Draft("a?", "", (), (), "other"),)),
         (replies.drafts, "[{]", Unread("the reply has no list of questions in JSON")),
         (replies.kept, "<keep>Yes</keep>", ""),
         (replies.kept, "<keep>yes</keep> or <keep>no: two fit</keep>", "two fit"),
@@ -350,6 +382,7 @@ def test_questions_that_are_not_as_they_should_be() -> None:
     for wrong, reason in (
         (Draft(" " * 0, "short", (), (), ""), "it has no question"),
         (draft("essay"), "its form is 'essay'"),
+        (draft("choice", "a", "<image_1>"), "it holds <image>"),
         (draft("prose"), "its answer is prose"),
         (draft(abilities=("math",)), "it needs reasoning and no other ability, or no reasoning"),
         (draft(abilities=("reasoning", "music", "math")), "it needs 'music', which is none"),

@@ -39,7 +39,7 @@ def _guess_format(source: Source) -> Format:
     """What a file or a folder holds. Only where there is none of the name, it is an id on the hub."""
     path = Path(source.path)
     if not path.is_dir():
-        found = _named_files(path)
+        found = named_files(path)
         if source.field is not None and found:
             return "json"
         return format_of(found[0]) if found else format_by_name(path) or "datasets"
@@ -61,7 +61,7 @@ def _files(source: Source, kind: Format) -> dict[Split, list[Path]]:
                 named.setdefault(split_name(file), []).append(file)
         named |= {name: found for name in source.splits.values() if (found := _glob(path, name))}
     else:
-        found = _named_files(path)
+        found = named_files(path)
         if not found:
             raise UserError(f"path: there is no file {path}{_siblings(path)}")
         named = {"train": found, path.name: found}
@@ -72,7 +72,7 @@ def _files(source: Source, kind: Format) -> dict[Split, list[Path]]:
     return chosen
 
 
-def _named_files(path: Path) -> list[Path]:
+def named_files(path: Path) -> list[Path]:
     """The file of this name, or those of this pattern."""
     found = [path] if path.is_file() else _glob(Path(path.anchor or "."), _relative(path))
     return [file for file in found if file.is_file()]

@@ -12,6 +12,7 @@ from mr1.judge.verdict import Verdict
 from mr1.synthesis.prompts import FORMS
 from mr1.synthesis.replies import Draft
 from mr1.synthesis.settings import REASONING
+from mr1.types import IMAGE_PLACE
 
 LONGEST = 500
 """Characters of a question."""
@@ -33,6 +34,8 @@ def fault(draft: Draft, abilities: Collection[str], forms: Collection[str], befo
     wanted = {*draft.abilities} - {REASONING}
     if not draft.question or len(draft.question) > LONGEST:
         return f"it has no question, or one of more than {LONGEST} characters"
+    if any(IMAGE_PLACE[:-1] in text for text in (draft.question, *draft.choices)):
+        return f"it holds {IMAGE_PLACE}, which is where a picture stands"
     if draft.form not in FORMS:
         return f"its form is {draft.form!r}"
     if draft.form not in forms:

@@ -54,19 +54,20 @@ class Folder(Recording):
         self._refuse_others()
         self._claimed.claim("overwrite" if overwrite else "resume")
         try:
-            if overwrite:
-                self._claimed.empty()
-            else:
+            with writing(self.path):
+                if overwrite:
+                    self._claimed.empty()
                 self._refuse_other_settings()
-            (self.path / IMAGES).mkdir(exist_ok=True)
+                (self.path / IMAGES).mkdir(exist_ok=True)
             self._claimed.taken_up = True
         except BaseException:
             self.close()
             raise
 
     def __enter__(self) -> Self:
-        self._rows = self._draft(PROBLEMS).open("w", encoding="utf-8")
-        self._dropped = self._draft(DROPPED).open("w", encoding="utf-8")
+        with writing(self.path):
+            self._rows = self._draft(PROBLEMS).open("w", encoding="utf-8")
+            self._dropped = self._draft(DROPPED).open("w", encoding="utf-8")
         return self
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ class Folder(Recording):
             raise UserError(f"no question was kept; {self.path / DROPPED} says why{self._waits()}")
         for name in (PROBLEMS, DROPPED):
             publish(self._draft(name), self.path / name)
-        self._write_about()
+        self._write_about({"counts": dict(sorted(self.counts.items())), "waiting": self.waiting})
 
     def how_to_go_on(self) -> str:
         """See `Recording`."""
@@ -123,10 +124,8 @@ class Folder(Recording):
             draft.write_bytes(picture.data)
             draft.replace(file)
 
-    def _write_about(self) -> None:
-        counts = dict(sorted(self.counts.items()))
-        about = {**self._about, "counts": counts, "waiting": self.waiting}
-        write_text(self.path / ABOUT, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    def _write_about(self, result: Mapping[str, Any]) -> None:
+        write_text(self.path / ABOUT, json.dumps({**self._about, **result}, indent=2, ensure_ascii=False) + "\n")
 
     def _refuse_others(self) -> None:
         """Raise where the folder is not a make's."""
@@ -135,21 +134,23 @@ class Folder(Recording):
             raise UserError(f"name: {self.path} holds what `mr1 data make` did not make; choose another name")
 
     def _refuse_other_settings(self) -> None:
-        """Raise where the folder is of a make with other settings; else write down whose it is."""
-        if not (self.path / ABOUT).exists():
-            write_text(self.path / ABOUT, json.dumps(self._about, indent=2, ensure_ascii=False) + "\n")
-            return
+        """Raise where the folder has rows of other settings; what else is there of them is removed."""
         before, now = _read(self.path / ABOUT), json.loads(json.dumps(self._about))
         was, given = _flat(before.get("settings", {})), _flat(now["settings"])
         changed = [key for key in given if was.get(key) != given[key] and key.rpartition(".")[2] not in FREE]
         said = [f"{key} was {shown(was.get(key))}, now {shown(given[key])}" for key in changed[:3]]
         if before.get("prompts") != now["prompts"]:
             said.append("another version of MR1 asked in other words")
-        if said:
+        if not before:
+            said = [f"its {ABOUT} can't be read"]
+        if said and (self.path / PROBLEMS).exists():
             raise UserError(
                 f"name: {self.path} holds what other settings made ({'; '.join(said)}); choose another name, or "
                 "replace its rows by --overwrite, which keeps the replies"
             )
+        if said:
+            self._claimed.empty()
+            self._write_about({})
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from mr1.data.images import decode
+from mr1.data.opening import named_files
 from mr1.errors import UnusableError, UserError
 from mr1.synthesis.row import Dropped
 from mr1.synthesis.settings import Images, Make
@@ -95,13 +96,8 @@ def find_files(images: Images) -> Iterator[Path]:
         UserError: there are none.
     """
     path = Path(str(images.path))
-    if path.is_dir():
-        every = [file for file in path.rglob("*") if file.suffix.lower() in ENDINGS]
-    else:
-        anchor = Path(path.anchor)
-        pattern = str(path.relative_to(anchor)) if path.anchor else str(path)
-        every = [path] if path.is_file() else [*(anchor if path.anchor else Path()).glob(pattern)]
-    found = sorted(file for file in every if file.is_file() and not file.name.startswith("."))
+    below = [file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file()]
+    found = sorted(file for file in below if not file.name.startswith(".")) if path.is_dir() else named_files(path)
     if not found:
         raise UserError(
             f"images.path: no picture is in {path}; name a folder that has some ({', '.join(ENDINGS)}), or a pattern "

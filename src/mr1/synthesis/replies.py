@@ -44,8 +44,8 @@ class Answer:
 
 
 def spoken(reply: str) -> str:
-    """A reply without the thoughts before it."""
-    return reply.rpartition(UNTHINK)[2].strip()
+    """A reply without the thoughts before it, and without what is no text."""
+    return _sound(reply.rpartition(UNTHINK)[2]).strip()
 
 
 def words(reply: str) -> str | Unread:
@@ -90,6 +90,7 @@ def kept(reply: str) -> str | Unread:
 
 def answered(reply: str) -> Answer | Unread:
     """The final answer, and the chain before it."""
+    reply = _sound(reply)
     text = last_answer(reply)
     if not text:
         return Unread("the reply has no <answer>")
@@ -108,13 +109,22 @@ def refined(reply: str) -> str | Unread:
 
 def _draft(said: Mapping[Any, Any]) -> Draft:
     return Draft(
-        " ".join(str(said.get("question") or "").split()),
-        str(said.get("form") or ""),
+        _line(said.get("question") or ""),
+        _line(said.get("form") or ""),
         _texts(said.get("choices")),
         _texts(said.get("abilities")),
-        str(said.get("category") or "other"),
+        _line(said.get("category") or "other"),
     )
 
 
 def _texts(held: Any) -> tuple[str, ...]:
-    return tuple(" ".join(str(each).split()) for each in held) if isinstance(held, list) else ()
+    return tuple(map(_line, held)) if isinstance(held, list) else ()
+
+
+def _line(held: Any) -> str:
+    return " ".join(_sound(str(held)).split())
+
+
+def _sound(text: str) -> str:
+    """A text without null characters and halves of surrogate pairs, which no file and no other model takes."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
