@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import locale
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -112,6 +113,29 @@ def test_what_cannot_be_resumed_is_told_and_let_go(make_config: Callable[..., Co
     assert f"(all settings as they were: {saved})" in said
     assert "it may grow, not shrink (1 are done); resume with steps=3" in refusal(make_config(steps=2), "resume")
     Run(config, "resume").close()
+
+
+def test_a_checkpoint_of_another_run_is_named_and_the_one_before_is_taken(
+    make_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / "own.py"
+    code.write_text("def reward(**_): return []\n")
+    other = make_config(name="other", rewards=f"{{'{code}:reward': 1}}")
+    for config, step in ((other, 2), (make_config(), 1)):
+        with Run(config) as run:
+            run.open()
+            run.save_checkpoint(step, POLICY, {})
+    foreign = other.folder / "checkpoints" / "step-000002"
+    foreign.rename(run.folder / "checkpoints" / foreign.name)
+    loaded: list[str] = []
+    monkeypatch.setattr("mr1.rewards.functions.load_function", loaded.append)
+    with Run(make_config(), "resume") as run:
+        assert run.checkpoint is not None
+        assert (run.checkpoint.step, run.changes) == (1, [])
+        said = run.open()
+    assert re.fullmatch(r".*step-000002: it is of another run \(.*: .* -> .*\); going on from step-000001", said[0])
+    assert (run.folder / "checkpoints" / "step-000002.damaged").is_dir()
+    assert loaded == []  # no code of a checkpoint is run to find out what it is
 
 
 def test_how_to_go_on(make_config: Callable[..., Config], tmp_path: Path) -> None:

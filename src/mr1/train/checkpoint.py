@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from torch import nn
 
 from mr1.errors import UserError
 from mr1.models.vlm import VLM
+from mr1.train.resume import AnotherRunError
 from mr1.writing import publish, write_text, writing
 
 NAME = re.compile(r"step-(\d{6,})")
@@ -102,19 +103,33 @@ class Checkpoints:
         """Where the checkpoint of a step is."""
         return next(path for path in self.folder.iterdir() if (n := NAME.fullmatch(path.name)) and int(n[1]) == step)
 
-    def latest(self) -> Checkpoint:
+    def latest(self, compare: Callable[[Checkpoint], object] = lambda _: None) -> Checkpoint:
         """The whole checkpoint that has come farthest.
 
+        Args:
+            compare: raises AnotherRunError for one of another run. Where one before it is of this run, that is taken.
+
         Raises:
-            UserError: there is none, or none that is whole.
+            UserError: there is none, or none that is whole; or what `compare` raises.
         """
         damaged: list[str] = []
+        foreign: AnotherRunError | None = None
         for step in reversed(self.steps()):
             path = self.path(step)
             try:
-                return Checkpoint(path, read_state(path), tuple(damaged))
+                found = Checkpoint(path, read_state(path), tuple(damaged))
             except UserError as error:
                 damaged.append(str(error))
+                continue
+            try:
+                compare(found)
+            except AnotherRunError as error:
+                foreign = foreign or error
+                damaged.append(f"{path}: it is of another run ({error.change})")
+            else:
+                return found
+        if foreign:
+            raise foreign
         if damaged:
             raise UserError(f"--resume: no checkpoint in {self.folder} is whole: {'; '.join(damaged)}")
         raise UserError(f"--resume: {self.folder.parent} has no checkpoint; start it again with --overwrite")

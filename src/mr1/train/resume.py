@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from mr1.config import Config, flat
+from mr1.config import Config, divide, flat, load_config, read_config
 from mr1.data.source import SourceTask
 from mr1.errors import UserError
 from mr1.methods import method_class
@@ -98,6 +99,34 @@ def rule_of(key: str) -> Rule:
     return next((RULES[name] for name in names if name in RULES), Rule.NEVER)
 
 
+class AnotherRunError(UserError):
+    """A setting is another one that never changes within a run."""
+
+    def __init__(self, message: str, change: Change) -> None:
+        super().__init__(message)
+        self.change = change
+
+
+def read_saved(file: Path, now: Config) -> Config:
+    """The settings of a checkpoint. No code is run that the resumed run doesn't name itself.
+
+    Args:
+        file: where they are.
+        now: those of the resumed run.
+
+    Raises:
+        UserError: see `load_config`.
+    """
+    was = read_config(file)
+    return load_config(file) if _code(was) <= _code(now) else was
+
+
+def _code(config: Config) -> set[str]:
+    """The rewards and methods of the user's own that a run names, those of its stages among them."""
+    each = [config, *(stage.config for stage in divide(config, run_code=False))]
+    return {name for one in each for name in (*one.rewards, one.method.name) if ":" in name}
+
+
 def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Change]:
     """The settings that a resumed run has otherwise than the run that it goes on with.
 
@@ -108,7 +137,7 @@ def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Ch
         saved: where the former settings are, for messages.
 
     Raises:
-        UserError: one that may not change; names it, and the way out.
+        UserError: one that may not change; names it, and the way out. AnotherRunError where it never may.
     """
     before, after = flat(was.model_dump(mode="json")), flat(now.model_dump(mode="json"))
     before["stages"], after["stages"] = [*was.stages], [*now.stages]  # their order, which a mapping doesn't tell
@@ -122,10 +151,11 @@ def compare_settings(was: Config, now: Config, step: int, saved: str) -> list[Ch
         rule = rule_of(name) if source is None or source in common else Rule.LOGGED
         change = Change(key, before.get(key), after.get(key), rule, EFFECTS.get(name, ""))
         if reason := _refusal(change, now, step):
-            raise UserError(
+            message = (
                 f"--resume: {key} was {_shown(change.was)}, now it is {_shown(change.now)}; {reason}; resume with "
                 f"{key}={_shown(change.was)} (all settings as they were: {saved}), or start a run of another name"
             )
+            raise AnotherRunError(message, change) if rule is Rule.NEVER else UserError(message)
         changes.append(change)
     return changes
 

@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from mr1.config import Config, dump_config, load_config
+from mr1.config import Config, dump_config
 from mr1.data.unusable import BadRow, write_unusable
 from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
@@ -40,7 +40,7 @@ from mr1.rewards.judged import describe
 from mr1.tables import encode_images, make_table, numbered, parquet_file
 from mr1.train.batches import FOLDER
 from mr1.train.checkpoint import Checkpoint, Checkpoints
-from mr1.train.resume import Change, compare_settings
+from mr1.train.resume import Change, compare_settings, read_saved
 from mr1.types import Completion, Group
 from mr1.writing import append_line, sync, write_text, writing
 
@@ -84,9 +84,7 @@ class Run(Recording):
         self._claimed.claim(mode)
         try:
             if mode == "resume":
-                self.checkpoint = self.checkpoints.latest()
-                saved = self.checkpoint.settings
-                self.changes = compare_settings(load_config(saved), config, self.checkpoint.step, str(saved))
+                self.checkpoint = self.checkpoints.latest(self._compare)
         except BaseException:
             self.close()
             raise
@@ -145,6 +143,11 @@ class Run(Recording):
         """Save the policy, the settings and the trainer's state; see `Checkpoints.save`."""
         sync(self.folder / "metrics.jsonl")
         self.checkpoints.save(step, policy, state, dump_config(self.config))
+
+    def _compare(self, checkpoint: Checkpoint) -> None:
+        """Find what has changed since a checkpoint. Raises UserError where that may not."""
+        saved = checkpoint.settings
+        self.changes = compare_settings(read_saved(saved, self.config), self.config, checkpoint.step, str(saved))
 
     def _take_up(self, checkpoint: Checkpoint) -> list[str]:
         """Take back what was recorded after a checkpoint: the resumed run records it again."""
