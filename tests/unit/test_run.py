@@ -179,6 +179,7 @@ def test_a_resume_takes_back_what_came_after_the_checkpoint(make_config: Callabl
         for step in (2, 3, 4):
             (run.folder / "samples" / f"step-{step:06d}.parquet").write_text("")
         (run.folder / "samples" / "before.parquet").write_text("")
+        (run.folder / "evaluation.json").write_text("[]")
     changed = {"steps": 6, "evaluation__prompt": "Größe: {question}", "samples_every": 2}
     for again in range(2):
         config = make_config(**settings | changed)
@@ -190,6 +191,7 @@ def test_a_resume_takes_back_what_came_after_the_checkpoint(make_config: Callabl
         assert said == [
             *(damaged if not again else []),
             f"{metrics}: 1 of 3 lines can't be read, and are left out",
+            f"{run.folder}/evaluation.json: is no JSON object, and is lost",
             "from step 3 on, steps: 4 -> 6 (the learning rate's schedule goes by it from here on)",
             "from step 3 on, samples_every: 1 -> 2",
             "from step 3 on, evaluation.prompt: null -> Größe: {question}",

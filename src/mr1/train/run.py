@@ -46,14 +46,14 @@ from mr1.writing import append_line, sync, write_text, writing
 
 When = Literal["before", "after"]
 
-SETTINGS, JUDGE, CELL = "config.yaml", "judge.json", "cell.json"
+SETTINGS, JUDGE, EVALUATION, CELL = "config.yaml", "judge.json", "evaluation.json", "cell.json"
 CONTENTS = (
     SETTINGS,
     JUDGE,
     "metrics.jsonl",
     "unusable.jsonl",
     "changes.jsonl",
-    "evaluation.json",
+    EVALUATION,
     "samples",
     FOLDER,
     "checkpoints",
@@ -130,10 +130,9 @@ class Run(Recording):
 
     def record_evaluation(self, when: When, evaluations: Sequence[Evaluation]) -> None:
         """Write the figures to `evaluation.json`."""
-        path = self.folder / "evaluation.json"
-        held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        held = self.evaluations()
         held[when] = {evaluation.task: evaluation.summary() for evaluation in evaluations}
-        write_text(path, json.dumps(held, indent=2) + "\n")
+        write_text(self.folder / EVALUATION, json.dumps(held, indent=2) + "\n")
 
     def record_unusable(self, rows: Sequence[BadRow]) -> None:
         """Write down all of the sources' rows that are left out."""
@@ -158,6 +157,9 @@ class Run(Recording):
         write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
         if lost := checkpoint.step - len(lines):
             said.append(f"{path}: {lost} of {checkpoint.step} lines can't be read, and are left out")
+        reader = Reader(self.folder)
+        reader.json(EVALUATION)
+        said += [f"{self.folder / name}: {'; '.join(notes)}, and is lost" for name, notes in reader.damage.items()]
         for recorded, sample in numbered(self.folder / "samples", "step-").items():
             if recorded >= checkpoint.step:
                 sample.unlink()
@@ -185,9 +187,9 @@ class Run(Recording):
         return Reader(self.folder).lines("metrics.jsonl")
 
     def evaluations(self) -> dict[When, dict[str, dict[str, Any]]]:
-        """What `evaluation.json` holds; empty where nothing was evaluated."""
-        path = self.folder / "evaluation.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        """What `evaluation.json` holds; empty where nothing was evaluated, or it can't be read."""
+        held: dict[Any, Any] = Reader(self.folder).json(EVALUATION)
+        return held
 
 
 def _one(completion: Completion) -> float:
