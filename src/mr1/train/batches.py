@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -82,7 +81,9 @@ def load_batch(path: Path) -> Batch:
         config = make_config(read_yaml(read["settings"]))
         stage = next(stage for stage in divide(config) if stage.name == read["stage"])
         return Batch(int(read["step"]), stage, [_unpacked(group) for group in read["groups"]])
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, UnpicklingError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # torch raises whatever damaged bytes lead it to
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is no batch that a run has kept in its {FOLDER}/: {reason}") from error
 
