@@ -26,6 +26,19 @@ ROWS: list[dict[str, Any]] = [
     {"prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "x?"}]}], "answer": 1.5},
     {"messages": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "<answer>y</answer>"}]},
 ]
+SETTINGS: list[dict[str, Any]] = [
+    {"columns": {"id": "id", "subject": "difficulty"}},
+    {"columns": {"choices": "choices", "difficulty": "difficulty"}},
+    {"answer_kind": "number"},
+    {"answer_kind": "list"},
+    {"question": "{{ question }}\n{{ answer | lettered }}"},
+    {"answer": "answer | letter"},
+    {"filter": "answer > 1"},
+    {"answer_pattern": "([0-9]+)", "max_images": 1},
+    {"held_out": 0.3},
+    {"columns": {"images": ["images", "question"]}},
+]
+"""Of a source; half of the files are read with none."""
 
 
 class Rows:
@@ -63,23 +76,24 @@ class Rows:
         words = [*WORDS.split(), "\n", "\r", "\ufeff", "[" * 5000, '{"a":' * 3000, "9" * 5000]
         self.words = [word.encode() for word in words]
 
-    def draw(self, rng: random.Random, _number: int) -> tuple[str, bytes]:
+    def draw(self, rng: random.Random, _number: int) -> tuple[str, bytes, dict[str, Any]]:
         ending = rng.choice(["jsonl", "jsonl", *self.seeds])
-        return ending, mutated(rng, self.seeds[ending], self.words)
+        settings = rng.choice(SETTINGS) if rng.random() < 0.5 else {}
+        return ending, mutated(rng, self.seeds[ending], self.words), settings
 
-    def kept(self, file: Path) -> tuple[str, bytes]:
-        return file.name.partition(".")[2], file.read_bytes()
+    def kept(self, file: Path) -> tuple[str, bytes, dict[str, Any]]:
+        return file.name.partition(".")[2], file.read_bytes(), {}
 
-    def read(self, value: tuple[str, bytes]) -> str:
+    def read(self, value: tuple[str, bytes, dict[str, Any]]) -> str:
         from mr1.config.reading import make_source
         from mr1.data.source import SourceTask
         from mr1.data.unusable import BadRow
 
-        ending, content = value
+        ending, content, settings = value
         file = self.folder / f"rows.{ending}"
         file.write_bytes(content)
         try:
-            task = SourceTask("own", make_source("own", {"path": str(file)}))
+            task = SourceTask("own", make_source("own", {"path": str(file), **settings}))
             found = [each for split in task.splits for each in task.every(split)]
             for row in [*task.unusable, *task.unreadable(task.splits[0]), *found]:
                 if isinstance(row, BadRow):
