@@ -3,9 +3,9 @@
     python -m benchmarks.kills --kills 50 --seed 0
 
 The kills go round the phases of a run: while a checkpoint is written, in a step, in an evaluation, while it starts; the
-last one is in the evaluation after training. After each the run is started as one would: by --resume where it has a
-checkpoint, else by --overwrite. Both runs are `mr1 train` on the bundled model. Metrics (without the times), samples,
-evaluations and the last checkpoints' weights must be equal, and nothing else may be left; else the exit code is 1.
+last one is in the evaluation after training. After each the run is started by the same command, with --resume. Both
+runs are `mr1 train` on the bundled model. Metrics (without the times), samples, evaluations and the last checkpoints'
+weights must be equal, and nothing else may be left; else the exit code is 1.
 """
 
 from __future__ import annotations
@@ -59,12 +59,11 @@ class Subject:
         self.settings = [*SETTINGS, f"steps={steps}", f"output={output}", "name=run"]
 
     def start(self) -> ForkServerProcess:
-        """`mr1 train`, as one would start it by what is in the folder."""
-        mode = "--resume" if self.saved() else "--overwrite"
+        """`mr1 train`, whether there is a checkpoint or not."""
         recipe = self.output / "recipe.yaml"
         recipe.parent.mkdir(exist_ok=True)
         recipe.write_text("")
-        arguments = ["train", str(recipe), *self.settings, mode]
+        arguments = ["train", str(recipe), *self.settings, "--resume"]
         process = self.context.Process(target=mr1_command, args=(arguments, self.output / "log.txt"))
         process.start()
         return process

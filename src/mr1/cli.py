@@ -64,12 +64,19 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings put over the recipe's.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's latest checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run folder's latest checkpoint; begin where there is none.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")] = False,
+    grace: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Seconds after a signal in which the step may be finished; as long as it takes."),
+    ] = None,
 ) -> None:
     """Train a model by a recipe; everything it leaves behind is in runs/NAME.
 
-    Exit code 3 where a guard of guards.stop has ended the run, 130 after Ctrl-C; both go on by --resume.
+    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 let the step be finished and saved; a second one ends at once. The exit code is
+    130, 143 or 138, and 3 where a guard of guards.stop has ended the run. Both go on by --resume.
 
     Examples:
 
@@ -89,7 +96,7 @@ def train(
         from mr1.library.training import run
         from mr1.report.console import Console
 
-        run(config, mode, Console(), file)
+        run(config, mode, Console(), file, grace)
 
 
 @app.command()

@@ -145,8 +145,7 @@ class OutputFolder:
         if kind != self.kind:
             found = f"the folder of {_articled(kind)}" if kind else f"no folder that MR1 made (it has no {MARK})"
             raise UserError(
-                f"{self.key}: {self.path} is {found}, so --overwrite leaves it alone; choose another, or remove it "
-                "yourself"
+                f"{self.key}: {self.path} is {found}, so it is left alone; choose another, or remove it yourself"
             )
 
     def _make(self) -> None:

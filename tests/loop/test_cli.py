@@ -56,7 +56,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "two arguments": (["prompt={question}", "x"], "put both between quotes: 'prompt={question} x'"),
     "unwritable output": (["output=/dev/null/runs"], "name: /dev/null/runs/x can't be made: Not a directory"),
     "existing run": ([], "the run folder runs/x exists; go on with it by --resume, replace it by --overwrite"),
-    "nothing to resume": (["name=y", "--resume"], "--resume: there is no run in runs/y"),
+    "a folder of others": (
+        ["--resume"],
+        "runs/x is no folder that MR1 made (it has no .mr1.json), so it is left alone",
+    ),
 }
 
 
@@ -67,7 +70,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     """One of them in a process of its own, the others in this one, where all has been imported."""
     arguments, message = MISTAKES[mistake]
     _weightless_model(tmp_path)
-    if mistake == "existing run":
+    if mistake in ("existing run", "a folder of others"):
         _existing_run(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     command = ["train", RECIPE, "name=x", *arguments]
@@ -142,10 +145,12 @@ def interrupted(*arguments: str, after: str, cwd: Path) -> tuple[int, str]:
 def test_ctrl_c_before_the_first_step_advises_what_can_work(tmp_path: Path) -> None:
     code, said = interrupted("train", RECIPE, "name=x", after="evaluating before", cwd=tmp_path)
     assert code == 130
-    assert said == "stopped\nno checkpoint was saved yet; start again with --overwrite, which replaces runs/x\n"
-    resumed = mr1("train", RECIPE, "name=x", "--resume", cwd=tmp_path)
-    assert resumed.returncode == 2
-    assert "--resume: runs/x has no checkpoint; start it again with --overwrite" in resumed.stderr
+    assert said == "stopped\nno checkpoint was saved yet; the same command with --resume begins again\n"
+    settings = ["steps=1", "prompts_per_step=1", "rollout.group_size=2", "evaluation.every=0"]
+    command = ["train", RECIPE, "name=x", *settings, "evaluation.final_samples=0", "--resume"]
+    begun = mr1(*command, cwd=tmp_path)
+    assert begun.returncode == 0, begun.stderr
+    assert "runs/x has no checkpoint to go on from: the run begins" in begun.stdout
 
 
 def test_ctrl_c_during_an_evaluation_advises_by_what_is_on_the_disk(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_folder_is_not_touched_by_mistake(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "settings.json").write_text("{}")
-    with pytest.raises(UserError, match="--overwrite leaves it alone"):
+    with pytest.raises(UserError, match="so it is left alone"):
         EvaluationFolder(other, "overwrite")
     assert [path.name for path in other.iterdir()] == ["settings.json"]
     opened(folder, {"model": "b"}, "overwrite").close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,9 @@ def train(output: Path, at: int, fault: Callable[[], None], **options: Any) -> l
     def reward(completions: list[Any], **_: Any) -> list[float]:
         calls.append(1)
         if len(calls) == at:
+            for thread in threading.enumerate():
+                if thread.name == "checkpoint":  # what is still being written of the one before
+                    thread.join()
             fault()
         return [float(number) for number in range(len(completions))]
 

@@ -138,7 +138,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(start: Started, tmp_path:
             for step in range(4):
                 trainer.train_step(step)
                 if step == 1 or trainer is runs[0]:
-                    trainer.run.save_checkpoint(step + 1, trainer.policy, trainer.state())
+                    trainer.run.save_checkpoint(step + 1, trainer.policy, trainer.state.state_dict())
                 if step == 2 and trainer is runs[1]:
                     break
             trainer.source.close()

@@ -71,7 +71,7 @@ def train(trainer: Trainer) -> list[dict[str, Any]]:
         for step in range(trainer.start, 4):
             trainer.train_step(step)
             if step == 1:
-                trainer.run.save_checkpoint(2, trainer.policy, trainer.state())
+                trainer.run.save_checkpoint(2, trainer.policy, trainer.state.state_dict())
     return [{key: each for key, each in line.items() if key[:5] != "time/"} for line in trainer.run.metrics()]
 
 

@@ -25,7 +25,7 @@ from mr1.models.loading import load_vlm
 from mr1.report.console import Console
 from mr1.tables import numbered
 from mr1.train.evaluations import protocol
-from mr1.train.interrupt import Interrupt
+from mr1.train.interrupt import SIGNALS, Stopped
 from mr1.train.loop import Trainer
 from mr1.train.run import Run
 from mr1.types import Group, Prompt
@@ -97,8 +97,9 @@ def test_a_run_says_and_records_all(start: Started, monkeypatch: pytest.MonkeyPa
     assert [line["learning_rate"] for line in (first, second)] == pytest.approx([2.5e-5, 5e-5])
     assert first.keys() - second.keys() == {"eval/counting/accuracy", "time/evaluation"}
     assert second.keys() - first.keys() == set()
-    assert {key for key in second if key.startswith("time/")} == TIMES
+    assert {key for key in second if key.startswith("time/")} == TIMES | {"time/checkpoint"}
     assert all(second[key] == round(second[key], 4) > 0 for key in TIMES)
+    assert first["time/checkpoint"] == 0 < second["time/checkpoint"]
     assert second.keys() >= {"loss", "kl", "entropy", "grad_norm", "sampler/logprob_gap", "tokens", "clip_fraction"}
     assert second.keys() >= {"reward/total", "reward/accuracy", "reward/format", "completion/length_mean"}
     assert first["judge/undecided"] == 0
@@ -126,7 +127,7 @@ def test_nothing_is_evaluated_where_nothing_is_asked_for(start: Started) -> None
     assert trainer.run.evaluations() == {}
     assert [path.name for path in (trainer.run.folder / "samples").iterdir()] == ["step-000000.parquet"]
     (line,) = trainer.run.metrics()
-    assert {key for key in line if key.startswith(("time/", "eval/"))} == TIMES
+    assert {key for key in line if key.startswith(("time/", "eval/"))} == TIMES | {"time/checkpoint"}
 
 
 def test_a_batch_is_drawn_and_recorded_once_for_all_its_updates(
@@ -178,7 +179,7 @@ def test_the_reference_is_there_and_run_where_the_weight_is_above_0(
         trainer.run.open()
         for step in (0, 1):
             trainer.train_step(step)
-        trainer.run.save_checkpoint(2, trainer.policy, trainer.state())
+        trainer.run.save_checkpoint(2, trainer.policy, trainer.state.state_dict())
     assert [line["kl"] is None for line in trainer.run.metrics()] == [False, True]
     trainer.source.close()
     asked: list[int] = []
@@ -348,20 +349,25 @@ def test_a_checkpoint_is_the_best_by_the_tasks_that_are_trained(start: Started) 
     trainer = start(**settings, checkpoint__keep=5)
     best = trainer.run.checkpoints.best
     trainer.run.open()
-    trainer.keep_best(2, {})
+
+    def keep_best(step: int, accuracies: dict[str, float]) -> None:
+        trainer.keep_best(step, accuracies)
+        trainer.saver.wait()
+
+    keep_best(2, {})
     assert best() is None
-    trainer.keep_best(2, {"geometry": 0.25, "own": 0.75})  # none is trained: all count
+    keep_best(2, {"geometry": 0.25, "own": 0.75})  # none is trained: all count
     assert best() == (2, 0.5)
-    trainer.keep_best(3, {"counting": 0.9})  # a batch is half used
+    keep_best(3, {"counting": 0.9})  # a batch is half used
     assert best() == (2, 0.5)
-    trainer.keep_best(4, {"counting": 0.5, "geometry": 1.0})
+    keep_best(4, {"counting": 0.5, "geometry": 1.0})
     assert (best(), trainer.run.checkpoints.steps()) == ((2, 0.5), [2])
-    trainer.keep_best(4, {"counting": 0.75})
+    keep_best(4, {"counting": 0.75})
     assert (best(), trainer.run.checkpoints.steps()) == ((4, 0.75), [2, 4])
     path = trainer.run.checkpoints.path(4)
-    assert torch.load(path / "trainer.pt").keys() == {"version", "step", *trainer.state()}
+    assert torch.load(path / "trainer.pt").keys() == {"version", "mr1", "step", *trainer.state.state_dict()}
     written = path.stat().st_mtime_ns
-    trainer.keep_best(4, {"counting": 0.875})  # it is there already
+    keep_best(4, {"counting": 0.875})  # it is there already
     assert (best(), path.stat().st_mtime_ns) == ((4, 0.875), written)
 
 
@@ -386,7 +392,7 @@ def test_a_function_that_gives_no_score_is_told_once(start: Started, make_groups
         ({"steps": 5, "checkpoint__every": 2}, None, [2, 4, 5]),
         ({"steps": 5, "checkpoint__every": 0}, None, [5]),
         ({"steps": 5, "checkpoint__every": 0}, 1, [2, "stopped"]),
-        ({"steps": 5, "checkpoint__every": 0}, 4, [5]),  # done anyway
+        ({"steps": 5, "checkpoint__every": 0}, 4, [5, "stopped"]),  # before what is measured at the end
         ({"steps": 8, "checkpoint__every": 0, "updates_per_rollout": 4}, 1, [4, "stopped"]),
         ({"steps": 8, "checkpoint__every": 4, "updates_per_rollout": 2}, None, [4, 8]),
     ],
@@ -399,37 +405,40 @@ def test_when_checkpoints_are_saved(
     asked_at: int | None,
     saved: list[object],
 ) -> None:
-    trainer, interrupt = start(), Interrupt()
+    trainer = start()
     trainer.config = make_config(**SHORT | settings)
     done: list[object] = []
 
     def save(step: int, policy: object, state: dict[str, Any]) -> None:
         assert policy is trainer.policy
-        assert state.keys() == {"optimizer", "method", "modules", "data", "origin"}
+        assert state.keys() == {"optimizer", "method", "modules", "data", "resets", "generators", "origin"}
         done.append(step)
 
-    monkeypatch.setattr(trainer.run, "save_checkpoint", save)
+    monkeypatch.setattr(trainer.saver, "save", save)
     for step in range(trainer.config.steps):
-        interrupt.asked = asked_at is not None and step >= asked_at
+        trainer.interrupt.number = signal.SIGINT if asked_at is not None and step >= asked_at else None
         try:
-            trainer.save_where_due(step, interrupt)
+            trainer.save_where_due(step)
         except KeyboardInterrupt:
             done.append("stopped")
             break
     assert done == saved
 
 
-def test_interrupted_runs_save_and_say_how_to_go_on(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_interrupted_runs_save_and_say_how_to_go_on(
+    start: Started, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     trainer = start(steps=4, checkpoint__every=0)
     record = Run.record
 
     def press(self: Run, step: int, *arguments: Any) -> None:
         record(self, step, *arguments)
         if step == 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     monkeypatch.setattr(Run, "record", press)
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with pytest.raises(Stopped, match=number.name) as caught:
         trainer.train()
     command = f"mr1 train {trainer.run.folder}/config.yaml --resume"
     assert caught.value.__notes__ == [f"saved up to step 2 of 4; go on with: {command}"]

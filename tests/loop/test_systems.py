@@ -51,7 +51,7 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
         for step in range(trainer.start, config.steps):
             trainer.train_step(step)
             if step == 1:
-                run.save_checkpoint(2, trainer.policy, trainer.state())
+                run.save_checkpoint(2, trainer.policy, trainer.state.state_dict())
         trainer.source.close()
         return [{key: each for key, each in line.items() if key[:5] != "time/"} for line in run.metrics()], trainer
 

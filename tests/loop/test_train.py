@@ -43,6 +43,7 @@ METRICS = {
     "time/reward",
     "time/score",
     "time/update",
+    "time/checkpoint",
     "tokens",
 }
 

@@ -19,7 +19,7 @@ from mr1.train.checkpoint import Checkpoints, read_state, size_of
 class Policy:
     """Saves two files in the place of a model's."""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, weights: object) -> None:  # noqa: ARG002
         (folder / "below").mkdir(parents=True)
         (folder / "config.json").write_text("{}")
         (folder / "below" / "weights").write_bytes(bytes(range(200)))
@@ -146,9 +146,9 @@ def test_state_that_no_longer_can_be_read_is_named(checkpoints: Checkpoints) -> 
         torch.save(state, folder / "trainer.pt")
         agree(folder)
 
-    for state, version in (({"version": 99, "step": 1}, 99), ([1], None)):
+    for state, of in (({"version": 99, "mr1": "7.1"}, r"99, .*up to 2; .* \(7\.1\)"), ([1], "None, .*unknown")):
         replace(state)
-        with pytest.raises(UserError, match=rf"trainer\.pt has version {version}"):
+        with pytest.raises(UserError, match=rf"trainer\.pt has version {of}"):
             read_state(folder)
     replace({"version": 1, "step": 4})
     with pytest.raises(UserError, match=r"step-000001: trainer\.pt is of step 4"):
@@ -214,6 +214,12 @@ def test_the_best_stays_until_there_is_a_better_one(checkpoints: Checkpoints) ->
     assert checkpoints.best() is None
     (checkpoints.folder / "best.json").write_text("{")
     assert checkpoints.best() is None
+
+
+def test_every_so_many_stay_for_good(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1, keep_every=4)
+    save(checkpoints, 2, 4, 6, 8, 10)
+    assert checkpoints.steps() == [4, 8, 10]
 
 
 def test_the_size_that_is_told_is_the_size_on_the_disk(tiny: VLM, checkpoints: Checkpoints) -> None:

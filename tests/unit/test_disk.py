@@ -17,7 +17,7 @@ from mr1.config import Config
 from mr1.models.vlm import VLM
 from mr1.tables import encode_images
 from mr1.tasks import load_task
-from mr1.train.checkpoint import size_of
+from mr1.train.checkpoint import copy_size_of, size_of
 from mr1.train.disk import Disk, needed_disk
 
 TEXT = 4 * 48
@@ -101,6 +101,7 @@ def test_images_of_a_source_are_those_of_its_first_row(
         ({"keep": 9, "every": 5}, 2),
         ({"keep": 9, "every": 0}, 2),
         ({"keep": 9, "every": 0, "keep_best": True}, 3),
+        ({"keep": 1, "every": 1, "keep_every": 2}, 4),  # of steps 2 and 4 for good
     ],
 )
 def test_checkpoints_by_hand(
@@ -124,7 +125,8 @@ def test_a_checkpoints_size_by_hand() -> None:
     model.frozen = nn.Parameter(torch.zeros(7), requires_grad=False)
     full = cast("VLM", SimpleNamespace(model=model, lora=None))
     assert size_of(full) == (3 * 4 + 5 * 2 + 7 * 4) + 3 * 8 + 5 * 12
+    assert copy_size_of(full) == size_of(full) - 7 * 4
     low_rank = cast("VLM", SimpleNamespace(model=model, lora=object()))
     model.small.requires_grad = False
-    assert size_of(low_rank) == 3 * 4 + 3 * 8
+    assert size_of(low_rank) == copy_size_of(low_rank) == 3 * 4 + 3 * 8
     assert size_of(low_rank, resets=True) == size_of(low_rank) + 3 * 4

@@ -108,7 +108,7 @@ def test_only_what_mr1_wrote_is_removed(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("years of work")
     for path in (tmp_path, tmp_path / "." / ".", tmp_path / ".." / tmp_path.name):
-        with pytest.raises(UserError, match=r"no folder that MR1 made .* --overwrite leaves it alone"):
+        with pytest.raises(UserError, match=r"no folder that MR1 made .* it is left alone"):
             a_folder(path).claim("overwrite")
     assert [each.name for each in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "years of work"
@@ -116,7 +116,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path, name: str) -> 
 
 def test_an_evaluation_does_not_replace_a_run(tmp_path: Path) -> None:
     path = finished(tmp_path / "x")
-    with pytest.raises(UserError, match="is the folder of a run, so --overwrite leaves it alone"):
+    with pytest.raises(UserError, match="is the folder of a run, so it is left alone"):
         OutputFolder(path, "evaluation", ["samples"], "--out").claim("overwrite")
     assert (path / "samples" / "one").is_file()
 

@@ -4,37 +4,68 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import resource
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mr1.train.interrupt import Interrupt
-from mr1.train.memory import keep_freed_memory
+from mr1.train.interrupt import SIGNALS, Interrupt, Stopped, TooLateError, stopping
+from mr1.train.memory import keep_freed_memory, spare_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 
 
-def test_the_first_signal_asks_and_the_second_stops() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_asks_and_the_second_stops(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in SIGNALS]
     with Interrupt() as interrupt:
         assert not interrupt.asked
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        assert (interrupt.stop().number, interrupt.stop().at_once) == (number, False)
+        with pytest.raises(Stopped) as stopped:
+            signal.raise_signal(signal.SIGTERM)
+        assert (stopped.value.number, stopped.value.at_once) == (signal.SIGTERM, True)
+    with stopping(), pytest.raises(Stopped, match=number.name):
+        signal.raise_signal(number)
+    assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
-def test_a_polite_request_to_end_is_the_same() -> None:
-    with Interrupt() as interrupt:
-        signal.raise_signal(signal.SIGTERM)
-        assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+def test_the_deadline_cuts_off_what_is_not_held() -> None:
+    with Interrupt(grace=0.01) as interrupt:
+        with interrupt.breakable():  # no signal, no deadline
+            time.sleep(0.02)
+        with interrupt.breakable():
+            signal.raise_signal(signal.SIGUSR1)
+            interrupt.hold()
+            time.sleep(0.02)
+        assert interrupt.late
+        with pytest.raises(TooLateError), interrupt.breakable():
+            raise AssertionError("it has passed")
+    finished = []
+
+    def finish_first() -> None:
+        with interrupt.breakable(), interrupt.unbroken():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.01)
+            finished.append(interrupt.late)
+
+    def work() -> None:
+        with interrupt.breakable():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(10)
+
+    for task in (finish_first, work):
+        with Interrupt(grace=0) as interrupt, pytest.raises(TooLateError, match="SIGTERM"):
+            task()
+    assert finished == [True]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_a_thread_beside_the_main_one_leaves_signals_alone() -> None:
@@ -104,3 +135,25 @@ def test_what_glibc_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     keep_freed_memory()
     assert asked == [(None, -4, 0), (None, -1, 2**31 - 1)]  # M_MMAP_MAX and M_TRIM_THRESHOLD of its malloc.h
+
+
+def test_memory_to_spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert spare_memory(tmp_path) is None
+    files = {
+        "proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n",
+        "proc/self/statm": "900 100 1",
+        "proc/self/cgroup": "0::/jobs/one\n",
+        "sys/fs/cgroup/jobs/memory.max": f"{6000 * 1024}\n",
+        "sys/fs/cgroup/jobs/memory.current": f"{3000 * 1024}\n",
+        "sys/fs/cgroup/jobs/memory.stat": f"anon 1\ninactive_file {1000 * 1024}\n",
+        "sys/fs/cgroup/jobs/one/memory.max": "max\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(os, "sysconf", lambda _: 4096)
+    for peak, taken_again in ((300, 0), (500, 100)):  # of 400 kB that are resident
+        monkeypatch.setattr(resource, "getrusage", lambda _, peak=peak: SimpleNamespace(ru_maxrss=peak))
+        assert spare_memory(tmp_path) == 1024 * (4000 - taken_again)
+    (tmp_path / "sys/fs/cgroup/jobs/memory.max").write_text("max\n")
+    assert spare_memory(tmp_path) == 1024 * 7900

@@ -29,7 +29,7 @@ from mr1.types import Group
 class Policy:
     """Saves a file in the place of a model's."""
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, weights: object) -> None:  # noqa: ARG002
         folder.mkdir()
         (folder / "config.json").write_text("{}")
 
@@ -69,9 +69,7 @@ def test_a_new_run_has_its_settings_and_room_for_the_rest(make_config: Callable[
         assert (run.folder / "config.yaml").read_text(encoding="utf-8") == dump_config(config)
         assert run.metrics() == []
         assert run.evaluations() == {}
-        assert run.how_to_go_on() == (
-            f"no checkpoint was saved yet; start again with --overwrite, which replaces {run.folder}"
-        )
+        assert run.how_to_go_on() == "no checkpoint was saved yet; the same command with --resume begins again"
         assert run.checkpoints.keep == config.checkpoint.keep
     assert refusal(config, "new").startswith(
         f"name: the run folder {config.folder} exists; go on with it by --resume, replace it by --overwrite, or choose "
@@ -98,13 +96,23 @@ def test_overwriting_replaces_what_a_run_wrote_and_nothing_else(make_config: Cal
     assert (config.folder / "metrics.jsonl").read_text() == ""
 
 
+def test_a_resume_where_nothing_was_saved_begins(make_config: Callable[..., Config]) -> None:
+    begins = f"{make_config().folder} has no checkpoint to go on from: the run begins"
+    for seed in (1, 2):  # first where there is nothing, then where a run was killed before its first checkpoint
+        config = make_config(seed=seed)
+        with Run(config, "resume") as run:
+            assert run.checkpoint is None
+            assert run.open() == [begins]
+            assert run.metrics() == []
+            run.record(0, None, {"step": 0})
+        assert load_config(config.folder / "config.yaml").seed == seed
+    (config.folder / ".mr1.json").unlink()
+    assert "is no folder that MR1 made (it has no .mr1.json), so it is left alone" in refusal(config, "resume")
+
+
 def test_what_cannot_be_resumed_is_told_and_let_go(make_config: Callable[..., Config]) -> None:
     config = make_config()
-    assert refusal(config, "resume") == (f"--resume: there is no run in {config.folder}; start it without --resume")
     with Run(config) as run:
-        run.open()
-    assert refusal(config, "resume") == f"--resume: {run.folder} has no checkpoint; start it again with --overwrite"
-    with Run(config, "overwrite") as run:  # nobody holds it
         run.open()
         run.save_checkpoint(1, POLICY, {})
     saved = config.folder / "checkpoints" / "step-000001" / "run.yaml"

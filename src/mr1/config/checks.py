@@ -93,6 +93,10 @@ def _check_steps(config: Config) -> None:
                 f"{key}: {every} is no multiple of updates_per_rollout={config.updates_per_rollout}; "
                 "a batch of rollouts can't be left half used"
             )
+    between, every = config.steps_between_checkpoints, config.checkpoint.keep_every
+    if every and (not between or every % between):
+        saved = f"every {between} steps" if between else "at the end alone"
+        raise UserError(f"checkpoint.keep_every: checkpoints are made {saved} (checkpoint.every); set a multiple of it")
     for key, wanted in (
         ("checkpoint.keep_best", config.checkpoint.keep_best),
         ("kl.reset_patience", kl.reset_patience),

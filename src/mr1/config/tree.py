@@ -224,6 +224,8 @@ class Checkpoint(Settings):
     """Steps between checkpoints; null for about ten in a run, 0 for the end alone."""
     keep: Positive = 2
     """The latest so many stay; older ones are removed."""
+    keep_every: Count = 0
+    """Steps between checkpoints that stay for good, beside the latest; 0 for none."""
     keep_best: bool = False
     """Whether the best on the validation split stays too, by accuracy on the trained tasks where they are evaluated."""
 

@@ -32,6 +32,7 @@ from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
+from mr1.train.checkpoint import copy_size_of
 from mr1.train.evaluations import protocol
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import make_rows, microbatches
@@ -63,6 +64,9 @@ class Estimate:
     host: int
     """Bytes of images in the host's memory, where they wait: the next step's, made ahead, beside those of the larger of
     this step's and an evaluation's batch. They are in no phase."""
+    checkpoint: int
+    """Bytes of the host's memory that the copy of a checkpoint takes while it is written beside the steps. In no phase
+    either."""
 
     @property
     def peak(self) -> int:
@@ -141,6 +145,7 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         group_tokens=make_rows(groups[:1], policy.adapter).input_ids.numel(),
         evaluation_tokens=max(map(len, evaluated), default=0),
         host=host,
+        checkpoint=copy_size_of(policy, method.modules.values(), config.kl.resets),
     )
 
 

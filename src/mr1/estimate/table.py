@@ -42,7 +42,7 @@ def summary(estimate: Estimate) -> str:
         f"longest prompt: {estimate.prompt_tokens} tokens, {estimate.image_tokens} of them of images, in evaluations "
         f"{estimate.evaluation_tokens or 'none'}; "
         f"largest group: {estimate.group_tokens} tokens; images in the host's memory: "
-        f"{in_words(estimate.host)}"
+        f"{in_words(estimate.host)}, a checkpoint's copy there: {in_words(estimate.checkpoint)}"
     )
 
 

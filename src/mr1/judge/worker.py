@@ -31,7 +31,8 @@ def serve() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for ending in ENDED_BY:
         signal.signal(ending, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for asking in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # the caller's alone, whoever else they are sent to
+        signal.signal(asking, signal.SIG_IGN)
     logging.disable()
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(RECURSION)

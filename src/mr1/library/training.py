@@ -28,6 +28,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    grace: float | None = None,
 ) -> RunResult:
     """Train a model by a recipe, as `mr1 train` does; everything that it leaves behind is in `OUTPUT/NAME`.
 
@@ -42,8 +43,11 @@ def train(
         rewards: in place of the recipe's: a list of functions of TRL's signature and of names (`"accuracy"`), each with
             weight 1, or a mapping from them to weights.
         resume: go on from the run folder's latest checkpoint: the same call again, with the same data and rewards.
+            Where nothing was saved yet, the run begins.
         overwrite: replace the run folder if it exists.
         quiet: print nothing.
+        grace: seconds that the step under way may go on after a signal (SIGINT, SIGTERM, SIGUSR1) before it is cut
+            off; None for as long as it takes.
 
     Returns:
         The run.
@@ -51,6 +55,7 @@ def train(
     Raises:
         UserError: a mistake in the recipe, the settings, the data or a reward; one line names it and the way out.
         GuardError: a guard of `guards.stop` has ended the run, which is saved and goes on by `resume`.
+        KeyboardInterrupt: a signal has; the same.
     """
     from mr1.config.reading import load_rewards, make_config, read_settings
     from mr1.data import memory
@@ -71,10 +76,12 @@ def train(
             stack.enter_context(handed.held(functions))
         config = make_config(written)
         load_rewards(config)
-        return run(config, mode, Console(quiet=quiet), _file(recipe))
+        return run(config, mode, Console(quiet=quiet), _file(recipe), grace)
 
 
-def run(config: Config, mode: Mode, console: Console, file: Path | None = None) -> RunResult:
+def run(
+    config: Config, mode: Mode, console: Console, file: Path | None = None, grace: float | None = None
+) -> RunResult:
     """Train by a tree of settings, the reward functions of which can be loaded.
 
     Args:
@@ -94,7 +101,7 @@ def run(config: Config, mode: Mode, console: Console, file: Path | None = None) 
         moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
         config = config.model_copy(update=moved)
     with Run(config, mode) as recording, opened(config.endpoint):
-        Trainer(config, recording, console).train()
+        Trainer(config, recording, console, grace).train()
     return RunResult(config.folder)
 
 

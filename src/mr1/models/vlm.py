@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,16 +222,26 @@ class VLM:
         finally:
             self.model.eval()
 
-    def save(self, folder: Path) -> None:
+    def weights(self) -> dict[str, Tensor]:
+        """What `save` writes of the weights: all of them, or with LoRA the low-rank ones."""
+        weights: dict[str, Tensor] = (self.model if self.lora is None else self.lora).state_dict()
+        return weights if self.lora is None else {name: each for name, each in weights.items() if "lora_" in name}
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write an ordinary Hugging Face folder; with LoRA, peft's folder of the low-rank weights alone.
 
         Either has the processor as it is here, and how the model is to be loaded again (see `saved`).
+
+        Args:
+            folder: which.
+            weights: a copy of `weights()`; None for them as they are.
         """
+        weights = self.weights() if weights is None else dict(weights)
         if self.lora is not None:
             # "auto" would ask the hub whether the base model's vocabulary has changed.
-            self.lora.save_pretrained(folder, save_embedding_layers=False)
+            self.lora.save_pretrained(folder, save_embedding_layers=False, state_dict=weights)
         else:
-            self.model.save_pretrained(folder)
+            self.model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
         write_loading(folder, self.model)
 

@@ -32,7 +32,7 @@ from mr1.report.outline import Evaluations, Metrics, Outline
 MOST_POINTS = 500
 """Of a line; a longer run's steps are averaged in bins."""
 MOST_BARS = 60
-PHASES = ("rollout", "reward", "score", "update", "evaluation")
+PHASES = ("rollout", "reward", "score", "update", "evaluation", "checkpoint")
 
 
 def run_plots(run: Outline, metrics: Metrics, evaluations: Evaluations) -> list[Plot]:

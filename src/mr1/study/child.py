@@ -31,12 +31,10 @@ def run(settings: str) -> None:
     from mr1.library.training import run as train
     from mr1.report.console import Console
     from mr1.study.record import make_record, write_record
-    from mr1.train.checkpoint import Checkpoints
 
     config = load_config(settings)
     wait_until_free(config.folder, GRACE)
-    saved = Checkpoints(config.folder / "checkpoints", keep=1).steps()
-    train(config, "resume" if saved else "overwrite", Console())
+    train(config, "resume", Console())
     write_record(config.folder, make_record(config.folder))
 
 

@@ -134,7 +134,7 @@ class _Pool:
             try:
                 while left or self.processes:
                     if interrupt.asked:
-                        raise KeyboardInterrupt
+                        raise interrupt.stop()
                     for place in sorted({*range(self.jobs)} - self.processes.keys()):
                         if left:
                             self._start(place, left.pop(0))

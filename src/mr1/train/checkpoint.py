@@ -7,7 +7,8 @@
       manifest.json                         every file's size and SHA-256, written last
 
 A checkpoint is written under another name, brought to the disk, and only then given its own. One that is damaged all
-the same is told apart by its manifest, and the one before it is used.
+the same is told apart by its manifest, and the one before it is used. What is not weights is read with `weights_only`:
+nothing in a checkpoint can run code.
 """
 
 from __future__ import annotations
@@ -16,23 +17,30 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mr1.errors import UserError
 from mr1.models.vlm import VLM
+from mr1.train.nested import size
 from mr1.train.resume import AnotherRunError
+from mr1.version import __version__
 from mr1.writing import publish, write_text, writing
 
 NAME = re.compile(r"step-(\d{6,})")
 MANIFEST, SETTINGS, STATE, BEST = "manifest.json", "run.yaml", "trainer.pt", "best.json"
-VERSION = 1
+VERSION = 2
 """Of what is in `trainer.pt`."""
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # Nothing that came with MR1 drew from the process's generators then; counts of resets were left out without any.
+    1: lambda state: {"resets": {"best": None, "stalled": 0}, "generators": {}} | state,
+}
+"""By version, what makes the next version's state of a state."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,18 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        """`keep` of them stay, beside the best."""
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, keep: int, keep_every: int = 0) -> None:
+        """The latest `keep` of them stay, beside the best and those of every `keep_every`-th step; 0 for none such."""
+        self.folder, self.keep, self.keep_every = folder, keep, keep_every
 
-    def save(self, step: int, policy: VLM, state: dict[str, Any], settings: str) -> Path:
+    def save(
+        self,
+        step: int,
+        policy: VLM,
+        state: Mapping[str, Any],
+        settings: str,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> Path:
         """Save the policy and the trainer's state; then remove the oldest checkpoints beyond those that are kept.
 
         Args:
@@ -72,6 +87,7 @@ class Checkpoints:
             policy: the model.
             state: what a resumed run needs beside the model; nothing but what torch loads without running code.
             settings: the run's, as YAML.
+            weights: a copy of the policy's (`VLM.weights`); None for them as they are.
 
         Raises:
             DiskError: it can't be written; nothing of it is left, and those that are there stay.
@@ -79,12 +95,12 @@ class Checkpoints:
         folder = self.folder / f"step-{step:06d}"
         draft = self.folder / f".{folder.name}"
         shutil.rmtree(draft, ignore_errors=True)
-        with writing(folder, lambda: _bytes([_saved(policy), state])):
+        with writing(folder, lambda: size([weights or policy.weights(), state])):
             try:
-                policy.save(draft)
+                policy.save(draft, weights)
                 write_text(draft / SETTINGS, settings)
                 with (draft / STATE).open("wb") as file:  # by its name, torch would not say what the system says
-                    torch.save({"version": VERSION, "step": step, **state}, file)
+                    torch.save({"version": VERSION, "mr1": __version__, "step": step, **state}, file)
                 write_text(draft / MANIFEST, json.dumps(_manifest(draft), indent=2) + "\n")
                 _remove(folder)
                 publish(draft, folder)
@@ -132,7 +148,7 @@ class Checkpoints:
             raise foreign
         if damaged:
             raise UserError(f"--resume: no checkpoint in {self.folder} is whole: {'; '.join(damaged)}")
-        raise UserError(f"--resume: {self.folder.parent} has no checkpoint; start it again with --overwrite")
+        raise UserError(f"--resume: {self.folder.parent} has no checkpoint")
 
     def tidy(self, step: int) -> None:
         """Make room for a run that goes on from a step.
@@ -164,7 +180,8 @@ class Checkpoints:
     def _prune(self) -> None:
         best = self.best()
         for step in self.steps()[: -self.keep]:
-            if best is None or step != best[0]:
+            for_good = self.keep_every > 0 and step % self.keep_every == 0
+            if not for_good and (best is None or step != best[0]):
                 _remove(self.path(step))
 
 
@@ -180,12 +197,28 @@ def read_state(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever damaged bytes lead it to
         raise UserError(f"{path}: {STATE} can't be read ({' '.join(str(error).split())[:200]})") from error
-    if not isinstance(state, dict) or state.get("version") != VERSION:
-        version = state.get("version") if isinstance(state, dict) else None
-        raise UserError(f"{path}: {STATE} has version {version}, this MR1 reads version {VERSION}")
+    state = _migrated(state, path)
     if not (named := NAME.fullmatch(path.name)) or int(named[1]) != state.get("step"):
         raise UserError(f"{path}: {STATE} is of step {state.get('step')}")
     return state
+
+
+def _migrated(state: Any, path: Path) -> dict[str, Any]:
+    """The state of a checkpoint as this version has it.
+
+    Raises:
+        UserError: it is none, or a later version's.
+    """
+    known = state if isinstance(state, dict) else {}
+    version = known.get("version")
+    if not isinstance(version, int) or version not in range(1, VERSION + 1):
+        raise UserError(
+            f"{path}: {STATE} has version {version}, and MR1 {__version__} reads versions up to {VERSION}; go on with "
+            f"the MR1 that wrote it ({known.get('mr1', 'unknown')})"
+        )
+    for each in range(version, VERSION):
+        known = MIGRATIONS[each](known)
+    return known | {"version": VERSION}
 
 
 def size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False) -> int:
@@ -195,7 +228,7 @@ def size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False
     """
     parameters = [*policy.model.named_parameters()]
     owned = [parameter for module in modules for parameter in module.parameters()]
-    saved = _saved(policy) + owned
+    saved = [p for name, p in parameters if policy.lora is None or "lora_" in name] + owned
     learning = [p for p in (*(p for _, p in parameters), *owned) if p.requires_grad]
     # Two moments in float32, and a float32 master of what isn't float32 itself.
     state = sum(p.numel() * (8 if p.dtype == torch.float32 else 12) for p in learning)
@@ -203,17 +236,10 @@ def size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False
     return sum(p.nbytes for p in saved) + state + reference
 
 
-def _saved(policy: VLM) -> list[nn.Parameter]:
-    """The parameters that a checkpoint has of a policy."""
-    return [p for name, p in policy.model.named_parameters() if policy.lora is None or "lora_" in name]
-
-
-def _bytes(held: Any) -> int:
-    """Of all tensors that are in lists and mappings."""
-    if isinstance(held, torch.Tensor):
-        return held.nbytes
-    inner = held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else ()
-    return sum(map(_bytes, inner))
+def copy_size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = False) -> int:
+    """Bytes of the host's memory that a copy takes while it is written: a checkpoint without what never learns."""
+    frozen = [p for p in policy.model.parameters() if not p.requires_grad] if policy.lora is None else []
+    return size_of(policy, modules, resets) - sum(p.nbytes for p in frozen)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

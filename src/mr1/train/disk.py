@@ -46,7 +46,9 @@ class Disk:
 def needed_disk(config: Config, policy: VLM, folder: Path, modules: Iterable[nn.Module] = ()) -> Disk:
     """What a run will write, by its settings, its policy and its method's modules, and each task's first images."""
     checkpoint = size_of(policy, modules, config.kl.resets)
-    most = min(config.checkpoint.keep, _checkpoints(config)) + 1 + config.checkpoint.keep_best
+    keep = config.checkpoint
+    for_good = config.steps // keep.keep_every if keep.keep_every else 0
+    most = min(keep.keep + for_good, _checkpoints(config)) + 1 + keep.keep_best
     text = BYTES_PER_TOKEN * config.rollout.max_new_tokens
     group = config.rollout.group_size * text
     recorded = -(-config.steps // config.updates_per_rollout // config.samples_every)

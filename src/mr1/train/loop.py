@@ -15,7 +15,6 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from mr1.config import Config, Stage, divide
 from mr1.data.source import expected_rows, open_sources
@@ -23,7 +22,7 @@ from mr1.data.unusable import BadRow, LeftOut
 from mr1.errors import GuardError
 from mr1.evaluate.evaluate import Keep, evaluate
 from mr1.evaluate.outcome import Evaluation
-from mr1.methods.base import make_method
+from mr1.methods.base import Method, make_method
 from mr1.models.fingerprint import weights_fingerprint
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, describe_policy, make_policy
@@ -42,13 +41,15 @@ from mr1.train.disk import needed_disk
 from mr1.train.evaluations import protocol
 from mr1.train.fitting import Budget
 from mr1.train.guards import Guards
-from mr1.train.interrupt import Interrupt
+from mr1.train.interrupt import Interrupt, TooLateError
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics, known
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.resets import Resets
 from mr1.train.resume import compare_data, compare_model, find_origin, identities
 from mr1.train.run import Run, When
+from mr1.train.saving import Saver
+from mr1.train.state import Generators, RunState
 from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Group
 
@@ -58,8 +59,14 @@ Result = TypeVar("Result")
 class Trainer:
     """Everything that a run has in memory, and the loop over it."""
 
-    def __init__(self, config: Config, run: Run, console: Console) -> None:
+    def __init__(self, config: Config, run: Run, console: Console, grace: float | None = None) -> None:
         """Load the models; take up a checkpoint where the run is resumed.
+
+        Args:
+            config: the run's.
+            run: its folder.
+            console: what is said on the way.
+            grace: seconds after a signal in which the step may be finished; None for as long as it takes.
 
         Raises:
             UserError: a source or a model that can't be loaded.
@@ -67,6 +74,7 @@ class Trainer:
         if not torch.cuda.is_available():
             keep_freed_memory()
         self.config, self.run, self.console = config, run, console
+        self.interrupt, self.saver = Interrupt(grace), Saver(run, console.say)
         self.sources = open_sources(config)
         found = [row for source in self.sources for row in source.unusable]
         self.expected = {source.name: expected_rows(config, source) for source in self.sources}
@@ -85,6 +93,7 @@ class Trainer:
             if config.lora.rank is not None:
                 self._compare_origin(self.policy)
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
+            Generators().load_state_dict(resumed.state["generators"])
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
         self.stages = divide(config)
         last = max(stage.first for stage in self.stages if stage.first <= self.start)
@@ -103,33 +112,28 @@ class Trainer:
         saved = saved if saved and self.start > stage.first else None
         self.method = make_method(config, self.policy)
         self.optimizer = Optimizer(self.policy, config, self.method.owned())
-        if saved:
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.method.load_state_dict(saved["method"])
-            for name, module in self.method.modules.items():
-                module.load_state_dict(saved["modules"][name])
+        self.optimizer.adamw.register_step_pre_hook(lambda *_: self.interrupt.hold())
         self.resets = Resets(config)
         self.reference: Reference | None = None  # the stage's before is let go of before another is made
         done = max(self.start - stage.first, 0)
         if any(self.method.needs_reference(step) for step in range(done, config.steps)):
-            self.reference = self._reference(saved.get("reference") if saved else None)
+            self.reference = self._reference(moved=saved is not None and "reference" in saved)
         self.source = PromptSource(
             config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
         )
         kept = [line for line in self.run.kept() if line["step"] >= stage.first]
         self.guards = Guards(config, kept, self.console.say)
+        self.state = RunState(
+            self.optimizer, self.method, self.source, self.left_out, self.resets, self.reference, self.origin
+        )
         if saved:
-            if config.kl.resets:
-                self.resets.load_state_dict(saved["resets"])
-            self.source.load_state_dict(saved["data"]["source"])
+            self.state.load_state_dict(saved)
 
-    def _reference(self, moved: Mapping[str, Tensor] | None) -> Reference:
-        """The policy as it was before the stage's first step, or where a checkpoint says that it was last reset."""
+    def _reference(self, moved: bool) -> Reference:
+        """The policy as it was before the stage's first step; where it has `moved`, its weights come from elsewhere."""
         later = self.stage.first > 0
         reference = Reference(self.policy if moved or later else self._beginning())
-        if moved:
-            reference.load_state_dict(moved)
-        elif later:
+        if later and not moved:
             reference.reset(self.policy)
         return reference
 
@@ -137,10 +141,10 @@ class Trainer:
         """Run all steps, with the evaluations before and after them, and write the report.
 
         Raises:
-            KeyboardInterrupt: the user asked to stop; the run has been saved and can be resumed.
+            Stopped: a signal asked to stop; the run has been saved and can be resumed.
             GuardError: a guard has ended the run; the same.
         """
-        with self.run:
+        with self.run, self.saver:
             self._train()
 
     def _train(self) -> None:
@@ -154,15 +158,17 @@ class Trainer:
         if self.start == 0:
             self.evaluate_test("before")
         take_undecided()  # of rewards before the run, in the same process
-        with self.console.progress(self.start, self.config.steps), Interrupt() as interrupt, ExitStack() as last:
+        with self.console.progress(self.start, self.config.steps), self.interrupt, ExitStack() as last:
             last.callback(lambda: self.source.close())  # of the stage that is under way by then
             for step in range(self.start, self.config.steps):
                 self.begin_where_due(step)
-                self.train_step(step)
-                self.save_where_due(step, interrupt)
+                with self.saved_in_time(step):
+                    self.train_step(step)
+                self.save_where_due(step)
         if self.config.checkpoint.keep_best:
             self.keep_best(self.config.steps, self.validate())
         self.evaluate_test("after")
+        self.saver.wait()
         page = write_page(self.run.folder).path
         self.console.summary(self.run.evaluations(), page, len(self.left_out.rows))
 
@@ -205,8 +211,11 @@ class Trainer:
                     self.fit(lambda fitting: look(self.policy, self.groups, method, fitting, at))
             method.assign_advantages(self.groups)
             self.source.earned(self.groups)
+        if type(method).after_backward is not Method.after_backward:
+            self.interrupt.hold()  # it may change what the method owns
         with self.timed("update"):
             results = self.fit(lambda fitting: update(self.policy, self.groups, method, self.optimizer, fitting, at))
+            self.interrupt.hold()  # the step is made, or there is none to make
             self.engine.sync(self.policy)
             method.after_update(at, known(results))
         if results["update/skipped"]:
@@ -223,6 +232,7 @@ class Trainer:
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
         metrics |= {"judge/undecided": take_undecided(), **take_counts()}
+        self.seconds["checkpoint"] = self.saver.waited()
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
         metrics |= self.guards.look(metrics)
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
@@ -261,24 +271,51 @@ class Trainer:
                 self.warned.add(name)
                 self.console.say(f"{line}; not_finite/{name} in metrics.jsonl counts them")
 
-    def save_where_due(self, step: int, interrupt: Interrupt) -> None:
-        """Save a checkpoint after this step where the recipe, the run's end, a guard or the user asks for one.
+    def save_where_due(self, step: int) -> None:
+        """Save a checkpoint after this step where the recipe, the run's end, a guard or a signal asks for one.
 
         A batch of rollouts is used up first: the policy that wrote it is gone, so it could not be made again.
 
         Raises:
-            KeyboardInterrupt: the user asked to stop, and the checkpoint is saved.
+            Stopped: a signal asked to, and the checkpoint is written.
             GuardError: a guard asked to; the report is written, too.
         """
         done, every = step + 1, self.config.steps_between_checkpoints
-        due = interrupt.asked or bool(self.guards.stop) or (every > 0 and done % every == 0)
+        due = self.interrupt.asked or bool(self.guards.stop) or (every > 0 and done % every == 0)
         if done == self.config.steps or (due and done % self.config.updates_per_rollout == 0):
-            self.run.save_checkpoint(done, self.policy, self.state())
-            if interrupt.asked and done < self.config.steps:
-                raise KeyboardInterrupt
+            self.save(done)
+            if self.interrupt.asked:
+                self.saver.wait()
+                raise self.interrupt.stop()
             if self.guards.stop and done < self.config.steps:
+                self.saver.wait()
                 write_page(self.run.folder)
                 raise GuardError(self.guards.stop)
+
+    @contextmanager
+    def saved_in_time(self, step: int) -> Iterator[None]:
+        """Cut a step off at a signal's deadline, and save what was before it.
+
+        Raises:
+            TooLateError: it has passed. In a batch of rollouts that is half used the checkpoint before it stays.
+        """
+        if self.interrupt.grace is None:
+            yield
+            return
+        before = self.state.mark()
+        try:
+            with self.interrupt.breakable():
+                yield
+        except TooLateError:
+            if step % self.config.updates_per_rollout == 0 and not self.saver.has(step):
+                self.saver.save(step, self.policy, before())
+            self.saver.wait()
+            raise
+
+    def save(self, step: int) -> None:
+        """Save the run as it is, so many steps done; training may go on before it is written."""
+        with self.interrupt.unbroken():
+            self.saver.save(step, self.policy, self.state.state_dict())
 
     def keep_best(self, step: int, accuracies: dict[str, float]) -> None:
         """Keep a checkpoint of the policy where it is the best so far, by its accuracies before this step."""
@@ -286,26 +323,11 @@ class Trainer:
             return
         trained = [accuracy for task, accuracy in accuracies.items() if task in self.config.tasks]
         accuracy = fmean(trained or accuracies.values())
-        best = self.run.checkpoints.best()
+        best = self.saver.best
         if best is None or accuracy > best[1]:
-            if step not in self.run.checkpoints.steps():
-                self.run.save_checkpoint(step, self.policy, self.state())
-            self.run.checkpoints.name_best(step, accuracy)
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs beside the policy's weights, the settings and the step."""
-        state = {
-            "optimizer": self.optimizer.state_dict(),
-            "method": self.method.state_dict(),
-            "modules": {name: module.state_dict() for name, module in self.method.modules.items()},
-            "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
-            "origin": self.origin,
-        }
-        if self.stage.config.kl.resets:
-            state["resets"] = self.resets.state_dict()
-        if self.reference is not None and self.reference.moved:
-            state["reference"] = self.reference.state_dict()
-        return state
+            if not self.saver.has(step):
+                self.save(step)
+            self.saver.name_best(step, accuracy)
 
     def evaluate_test(self, when: When) -> None:
         """Measure every evaluation task on its test split, and record it."""

@@ -21,15 +21,15 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import pyarrow as pa
+from torch import Tensor
 
 from mr1.config import Config, dump_config
 from mr1.data.unusable import BadRow, write_unusable
-from mr1.errors import UserError
 from mr1.evaluate.outcome import Evaluation
 from mr1.folders import Mode, OutputFolder, Recording
 from mr1.judge import strict
@@ -66,24 +66,25 @@ class Run(Recording):
     """A run's folder, which this process alone writes into until `close`."""
 
     def __init__(self, config: Config, mode: Mode = "new") -> None:
-        """Claim the folder. Nothing in it is changed before `open`.
+        """Claim the folder. Nothing in it is changed before `open`. A `resume` where nothing was saved begins anew.
 
         Raises:
-            UserError: it exists and `mode` is `new`; it can't be written, or is written by another process; there is
-                nothing to resume, or the settings are those of another run.
+            UserError: it exists and `mode` is `new`; it can't be written, or is written by another process; the
+                settings are those of another run.
         """
         self.config, self.mode, self.folder = config, mode, config.folder
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", config.checkpoint.keep)
+        keep = config.checkpoint
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", keep.keep, keep.keep_every)
         self.checkpoint: Checkpoint | None = None
         """What the run goes on from; None where it begins."""
         self.changes: list[Change] = []
         """The settings that are changed by this resume."""
         self._claimed = OutputFolder(self.folder, "run", CONTENTS, key="name")
-        if mode == "resume" and not (self.folder / SETTINGS).is_file():
-            raise UserError(f"--resume: there is no run in {self.folder}; start it without --resume")
-        self._claimed.claim(mode)
+        # Without a checkpoint there may be what a run left behind that was killed early; it is replaced.
+        self._claimed.claim("overwrite" if mode == "resume" and not self.checkpoints.steps() else mode)
         try:
-            if mode == "resume":
+            if mode == "resume" and self.checkpoints.steps():
+                self._claimed.taken_up = True
                 self.checkpoint = self.checkpoints.latest(self._compare)
         except BaseException:
             self.close()
@@ -97,6 +98,7 @@ class Run(Recording):
         """
         if self.checkpoint is not None:
             return self._take_up(self.checkpoint)
+        said = [f"{self.folder} has no checkpoint to go on from: the run begins"] if self.mode == "resume" else []
         left = self._claimed.empty()
         with writing(self.folder):
             (self.folder / "samples").mkdir()
@@ -104,7 +106,7 @@ class Run(Recording):
             (self.folder / "metrics.jsonl").touch()
         write_text(self.folder / SETTINGS, dump_config(self.config))
         self._describe_judge()
-        return [f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else []
+        return said + ([f"{self.folder} keeps what MR1 did not write: {', '.join(left)}"] if left else [])
 
     def how_to_go_on(self) -> str:
         steps = self.checkpoints.steps()
@@ -112,7 +114,7 @@ class Run(Recording):
             command = f"mr1 train {shlex.quote(str(self.folder / SETTINGS))} --resume"
             return f"saved up to step {steps[-1]} of {self.config.steps}; go on with: {command}"
         if (self.folder / SETTINGS).is_file():
-            return f"no checkpoint was saved yet; start again with --overwrite, which replaces {self.folder}"
+            return "no checkpoint was saved yet; the same command with --resume begins again"
         return ""
 
     def record(self, step: int, groups: Sequence[Group] | None, metrics: dict[str, Any]) -> None:
@@ -138,10 +140,12 @@ class Run(Recording):
         """Write down all of the sources' rows that are left out."""
         write_unusable(self.folder, rows)
 
-    def save_checkpoint(self, step: int, policy: VLM, state: dict[str, Any]) -> None:
+    def save_checkpoint(
+        self, step: int, policy: VLM, state: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Save the policy, the settings and the trainer's state; see `Checkpoints.save`."""
         sync(self.folder / "metrics.jsonl")
-        self.checkpoints.save(step, policy, state, dump_config(self.config))
+        self.checkpoints.save(step, policy, state, dump_config(self.config), weights)
 
     def _compare(self, checkpoint: Checkpoint) -> None:
         """Find what has changed since a checkpoint. Raises UserError where that may not."""
