@@ -174,10 +174,12 @@ class Group:
     scores: dict[str, Tensor] = field(default_factory=dict)
     """Each reward's raw score, (G,) float32, by the reward's name."""
     not_finite: dict[str, Tensor] = field(default_factory=dict)
-    """(G,) bool, of rewards of one's own: where one gave NaN or infinity; of a judge's: where it failed. The score is
-    NaN there, as where a reward does not apply."""
+    """(G,) bool, of rewards of one's own: where one gave NaN or infinity, or failed; of a judge's: where it failed. The
+    score is NaN there, as where a reward does not apply."""
     rewards: Tensor | None = None
     """(G,) float32: the weighted sum of the scores; NaN for a completion that does not count."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """What those rewards of one's own did that failed for the group and are to be skipped, by their names."""
 
 
 @dataclass

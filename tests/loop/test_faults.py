@@ -18,8 +18,11 @@ from mr1.cli import app
 from mr1.config import Config
 from mr1.errors import GuardError, UserError
 from mr1.folders import Mode
+from mr1.library import training
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
+from mr1.report.reading import Reader
+from mr1.tasks import load_task
 from mr1.train import batches
 from mr1.train.loop import Trainer
 from mr1.train.packing import Rows
@@ -113,6 +116,27 @@ def test_steps_that_are_not_finite_are_skipped_kept_and_end_the_run(
     rates = [line["learning_rate"] for line in resumed.run.metrics()]
     assert rates == pytest.approx([5e-5 * (1 - step / 6) for step in range(6)])  # the schedule goes by the step
     assert not all(map(torch.equal, before, resumed.policy.model.parameters()))
+
+
+def test_a_run_whose_reward_hangs_ends_and_goes_on_with_the_mended_function(
+    make_config: Callable[..., Config], write: Callable[[str], str]
+) -> None:
+    """As if it had never hung: nothing of the step that it hung in is left."""
+    console = Console(RichConsole(quiet=True))
+    settings = SHORT | {"steps": 3, "checkpoint__every": 1, "rewards": write(MENDED)}
+    whole = training.run(make_config(name="whole", **settings), "new", console)
+    asked = load_task("counting").sample("train", 0, 4).question  # of the last step
+    hangs = f"    while question[0] == {asked!r}:\n        pass\n"
+    write(MENDED.replace("**_):\n", f"question, **_):\n{hangs}"))
+    config = make_config(reward_functions__timeout=1, **settings)
+    with pytest.raises(UserError, match=r"took longer than .*mine.py, line [23] \(row counting/.*, completion 1 of 3"):
+        training.run(config, "new", console)
+    write(MENDED)
+    resumed = training.run(config, "resume", console)
+    ends = [Reader(each.folder).lines("metrics.jsonl") for each in (whole, resumed)]
+    one, other = ([{key: each for key, each in line.items() if key[:5] != "time/"} for line in end] for end in ends)
+    assert one == other
+    assert [line["step"] for line in one] == [0, 1, 2]
 
 
 def _replayed(trainer: Trainer, kept: Path) -> None:

@@ -71,6 +71,16 @@ def test_what_may_pass_is_asked_again(server: Server) -> None:
     assert server.keys == {f"Bearer {SECRET}"}
 
 
+def test_pauses_double_and_differ() -> None:
+    """Between half of 0.5, 1, 2, ... seconds and the whole, up to a minute: clients that failed together come apart."""
+    made = Client(Endpoint(base_url="http://localhost:1/v1", model="m"))
+    for attempt in range(12):
+        longest = min(0.5 * 2**attempt, 60.0)
+        pauses = {made._pause(attempt) for _ in range(100)}
+        assert all(longest / 2 <= pause <= longest for pause in pauses)
+        assert max(pauses) - min(pauses) > 0.3 * longest
+
+
 def test_what_fails_is_counted_and_nobodys_score(server: Server) -> None:
     said: dict[str, Any] = {"0": "5", "1": (500, {}, 0), "2": "seven", "3": (400, {}, 0), "4": "8"}
     server.script = lambda body: said[body["messages"][1]["content"]]

@@ -299,10 +299,28 @@ def test_a_worker_that_stays_stopped_is_left_alone(monkeypatch: pytest.MonkeyPat
 
 
 @linux
-def test_memory_is_limited(pool: Pool) -> None:
+def test_memory_and_processes_are_limited(pool: Pool) -> None:
     (worker,) = _workers(pool)
     limits = Path(f"/proc/{worker}/limits").read_text()
     assert "Max address space         1073741824" in limits
+    assert "Max processes             0 " in limits
+
+
+def test_no_answer_is_run(tmp_path: Path) -> None:
+    """Not as Python, which computer algebra could be made to read, nor by a shell; a fork bomb is a text."""
+    ran = tmp_path / "ran"
+    for text in (
+        f"__import__('os').system('touch {ran}')",
+        f"S(\"__import__('os').system('touch {ran}')\")",
+        f"open('{ran}', 'w')",
+        f"$(touch {ran})",
+        f"\\write18{{touch {ran}}}",
+        f":(){{ touch {ran}; :|:& }};:",
+    ):
+        for said in (text, f"${text}$"):
+            for verdict in (strict.judge(f"<answer>{said}</answer>", "7x"), r1v.whole_output(said, "7x")):
+                assert verdict not in (Verdict.RIGHT, Verdict.FAILED, Verdict.LOST)
+    assert not ran.exists()
 
 
 @linux

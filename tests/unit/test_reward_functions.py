@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from mr1.algo.advantage import group_advantage
 from mr1.config import Config
+from mr1.config.tree import RewardFunctions
 from mr1.errors import UserError
-from mr1.rewards import loading, not_finite, score_groups
-from mr1.rewards.functions import score_by_function
+from mr1.own import loading
+from mr1.rewards import not_finite, score_groups
+from mr1.rewards.functions import GIVE_UP, called, score_by_function
+from mr1.rewards.handed import held
 from mr1.train.metrics import batch_metrics
 from mr1.types import Group
 
@@ -164,6 +167,101 @@ def test_a_function_that_gives_no_score_is_named_with_the_sample(group: Group, f
     score_groups([group], {name: 0.0, "format": 1.0})
     assert not group.rewards.isnan().any()
     assert batch_metrics([group], {name: 1.0})[f"not_finite/{name}"] == 2
+
+
+FAILS_FOR_THE_SECOND = """
+def reward(completions, **_):
+    if any("2 blue" in each for each in completions):
+        {what}
+    return [1.0] * len(completions)
+"""
+
+
+@pytest.mark.parametrize("timeout", [None, 1.0], ids=["here", "apart"])
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("raise ValueError('no')", "failed in {file}, line 4: ValueError: no"),
+        ("return ['x' if 'blue' in each else 0 for each in completions]", "returned what is neither a number nor None"),
+        ("return [0.0] * (len(completions) + 1)", "returned 5 scores for 4 completions"),
+        ("while True: pass", "took longer than reward_functions.timeout=1 s in {file}, line 4"),
+    ],
+    ids=["raises", "a text", "the wrong number", "hangs"],
+)
+def test_a_failure_names_row_and_completion(
+    group: Group, function: Callable[..., str], timeout: float | None, what: str, told: str
+) -> None:
+    if timeout is None and "while" in what:
+        pytest.skip("nobody would end it")
+    name = function(FAILS_FOR_THE_SECOND.format(what=what))
+    with called(RewardFunctions(timeout=timeout)):
+        said = message(name, group)
+    assert said.startswith(f"rewards: {name} {told.format(file=name.removesuffix(':reward'))}")
+    text = "'<think>1 red, 2 blue, 3 gray</think><answer>3</answer>'"
+    assert f"(row {group.prompt.sample.id}, completion 2 of 4: {text})" in said
+    assert said.endswith("; mend it, or name it in reward_functions.skip")
+
+
+def test_a_failure_of_the_whole_says_so(group: Group, function: Callable[..., str]) -> None:
+    name = function("def reward(completions, **_):\n    return [1.0] * (1 if len(completions) == 1 else 9)\n")
+    assert f"(row {group.prompt.sample.id}, its 4 completions together)" in message(name, group)
+
+
+def test_a_function_to_be_skipped_has_the_group_left_out_and_counted(
+    make_groups: Callable[[int], list[Group]], function: Callable[..., str]
+) -> None:
+    name = function("def reward(answer, **_):\n    return [1 / int(answer[0] != 'fails')] * len(answer)\n")
+    good, bad = make_groups(2)
+    bad.prompt.sample = replace(bad.prompt.sample, answer="fails")
+    weights = {name: 1.0, "format": 0.5}
+    with called(RewardFunctions(skip=[name])):
+        score_groups([good, bad], weights)
+    assert good.rewards is not None
+    assert bad.rewards is not None
+    assert not good.rewards.isnan().any()
+    assert bad.rewards.isnan().all()
+    assert group_advantage(bad.rewards).tolist() == [0.0] * 3
+    assert not bad.scores["format"].isnan().any()
+    assert batch_metrics([good, bad], weights)[f"not_finite/{name}"] == 3
+    line, first = not_finite([good, bad])[name], bad.prompt.sample.id
+    assert line.startswith(f"rewards: {name} failed for 3 completions, the first of them to {first} (it failed in ")
+    assert line.endswith("ZeroDivisionError: division by zero); they don't count")
+    with called(RewardFunctions(skip=[name])):
+        score_groups([good, bad], {name: 0.0, "format": 0.5})
+    assert not bad.rewards.isnan().any()
+
+
+def test_a_function_that_fails_again_and_again_ends_the_run(group: Group, function: Callable[..., str]) -> None:
+    name = function(
+        "calls = 0\n"
+        "def reward(**_):\n"
+        "    global calls\n"
+        "    calls += 1\n"
+        "    assert calls == 3, 'once it is right'\n"
+        "    return [1.0] * 4\n"
+    )
+    with called(RewardFunctions(skip=[name])):
+        failed = [bool(score_by_function(name, group)[1].all()) for _ in range(2 + GIVE_UP)]
+        assert failed == [True, True, False] + [True] * (GIVE_UP - 1)
+        said, row = message(name, group), group.prompt.sample.id
+        assert said.startswith(f"rewards: {name} failed for 10 groups one after another, the last of them {row}: it f")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"reward_functions__skip": "[format]"}, "reward_functions.skip: unknown 'format'"),
+        (
+            {"reward_functions__timeout": 5, "rewards": "{'python:mine': 1.0}"},
+            "reward_functions.timeout: python:mine is in no module that another process could import",
+        ),
+    ],
+)
+def test_settings_of_functions_that_cant_work(
+    make_config: Callable[..., Config], settings: dict[str, object], said: str
+) -> None:
+    with held({"mine": len, "python:mine": len}), pytest.raises(UserError, match=said):
+        make_config(**settings)
 
 
 def test_advantages_with_gaps_are_trls() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mr1.errors import UserError
-from mr1.rewards import loading
+from mr1.own import loading
 from mr1.rewards.functions import load_function
 
 

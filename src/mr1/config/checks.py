@@ -75,11 +75,27 @@ def _check_rewards(config: Config) -> None:
             _known("rewards", name, [*REWARDS, *JUDGEMENTS])
     judged = any(name in config.rewards for name in JUDGEMENTS)
     check_server(config.endpoint, "endpoint", "the rewards judge-* ask a model of this name there" if judged else "")
+    _check_reward_functions(config)
     for task in config.tasks:
         if task in config.sources and (named := [name for name in FACTS if name in config.rewards]):
             raise UserError(
                 f"rewards: {named[0]} reads the scenes of procedural tasks, and {task} is a source; leave it out"
             )
+
+
+def _check_reward_functions(config: Config) -> None:
+    from mr1.rewards.handed import PLACE
+
+    own = [name for name in config.rewards if ":" in name]
+    for name in config.reward_functions.skip:
+        _known("reward_functions.skip", name, own)
+    if config.reward_functions.timeout is not None:
+        for name in own:
+            if name.startswith(f"{PLACE}:"):
+                raise UserError(
+                    f"reward_functions.timeout: {name} is in no module that another process could import; put it into "
+                    "a file, and name that as file.py:function"
+                )
 
 
 def _check_steps(config: Config) -> None:

@@ -103,6 +103,16 @@ class Rollout(Settings):
     """The choice of experts in training: as it comes; counted where it is not the sampler's; or the sampler's."""
 
 
+class RewardFunctions(Settings):
+    """What reward functions of one's own may take, and what their failures come to."""
+
+    timeout: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """Seconds for a group: each function then runs in a process of its own, which is ended where it takes longer; null:
+    within the run's process, as long as they like."""
+    skip: list[Text] = Field(default=[])
+    """Functions that, where they fail, have the group left out and counted; a failure of others ends the run."""
+
+
 class KL(Settings):
     """The price of leaving the reference: who decides its weight beta, and how the distance enters the loss."""
 
@@ -337,6 +347,7 @@ class Config(Settings):
     """Steps between batches that are kept with their images in `samples/`."""
     rewards: dict[Text, Annotated[float, Field(ge=-HIGH, le=HIGH)]] = REWARDS
     """Weight of each reward in the total; Eq. 1's alpha is `rewards.format`."""
+    reward_functions: RewardFunctions = RewardFunctions()
     rollout: Rollout = Rollout()
     endpoint: Endpoint = Endpoint()
     kl: KL = KL()

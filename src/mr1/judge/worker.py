@@ -92,7 +92,7 @@ def _work(connection: socket.socket) -> None:
     """Answer questions, a line of JSON each, until the caller closes the connection."""
     from mr1.judge.algebra import RULES
 
-    _limit_memory()
+    _limit()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # what dying destructors print is of no use on the caller's terminal
     for line in connection.makefile("rb"):
@@ -108,6 +108,8 @@ def _work(connection: socket.socket) -> None:
         connection.sendall(verdict.encode())
 
 
-def _limit_memory() -> None:
+def _limit() -> None:
+    """So much memory, and no process or thread of its own, where the system holds the user to that."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

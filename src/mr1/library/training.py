@@ -93,6 +93,7 @@ def run(
     Raises:
         UserError: the folder, the data, the model or the endpoint can't be had.
     """
+    from mr1.rewards.functions import called
     from mr1.rewards.judged import opened
     from mr1.train.loop import Trainer
     from mr1.train.run import Run
@@ -100,7 +101,7 @@ def run(
     if mode == "resume" and file and read_mark(file.parent).get("kind") == "run":
         moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
         config = config.model_copy(update=moved)
-    with Run(config, mode) as recording, opened(config.endpoint):
+    with Run(config, mode) as recording, opened(config.endpoint), called(config.reward_functions):
         Trainer(config, recording, console, grace).train()
     return RunResult(config.folder)
 

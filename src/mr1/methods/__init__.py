@@ -39,7 +39,7 @@ def method_class(name: str) -> type[Any]:
         UserError: a class of one's own that can't be imported.
     """
     if ":" in name:
-        from mr1.rewards.loading import load_named
+        from mr1.own.loading import load_named
 
         return load_named(name, "method", "method", lambda found: hasattr(found, "token_weights"))
     module, _, attribute = METHODS[name].partition(":")

@@ -43,9 +43,9 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
 
     A score is NaN where a function of the user's own says that it does not apply; the sum is of the others, and NaN
     where there is no other: such a completion does not count. Nor does one for which a function gives NaN or infinity,
-    or a language model fails, as nobody knows what it is worth. A reward of weight 0 decides nothing of this. The sum
-    is added up in float64 and rounded once, so that totals that are equal on paper, such as 0.1 + 0.2 and 0.3, are
-    equal.
+    or fails and is to be skipped, or a language model fails, as nobody knows what it is worth. A reward of weight 0
+    decides nothing of this. The sum is added up in float64 and rounded once, so that totals that are equal on paper,
+    such as 0.1 + 0.2 and 0.3, are equal.
 
     The rewards of `REWARDS` are asked for all completions side by side; functions of the user's own group by group, in
     order, in the thread of the caller; a language model is asked for all completions at once.
@@ -60,7 +60,7 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     said = iter(side_by_side(lambda each: each[0](each[1], each[2]), asked))
     judged = score_by_judge([name for name in weights if name in JUDGEMENTS], groups)
     for group, by_judge in zip(groups, judged, strict=True):
-        group.scores, group.not_finite = {}, {}
+        group.scores, group.not_finite, group.failures = {}, {}, {}
         for name in weights:
             if name in by_judge:
                 group.scores[name], group.not_finite[name] = by_judge[name]
@@ -86,12 +86,16 @@ def not_finite(groups: Iterable[Group]) -> dict[str, str]:
     for group in groups:
         for name, where in group.not_finite.items():
             found.setdefault(name, []).extend([group] * int(where.sum()))
-    return {
-        name: f"rewards: {name} {'failed' if name in JUDGEMENTS else 'gave NaN or infinity'} for {len(of)} "
-        f"completions, the first of them to {of[0].prompt.sample.id}; they don't count"
-        for name, of in found.items()
-        if of
-    }
+    return {name: _said_of(name, of) for name, of in found.items() if of}
+
+
+def _said_of(name: str, groups: Sequence[Group]) -> str:
+    """Of the groups of the completions, each as often as it has some."""
+    reasons = [group.failures[name] for group in groups if name in group.failures]
+    what = "failed" if reasons or name in JUDGEMENTS else "gave NaN or infinity"
+    because = f" (it {reasons[0]})" if reasons else ""
+    first = f"the first of them to {groups[0].prompt.sample.id}{because}"
+    return f"rewards: {name} {what} for {len(groups)} completions, {first}; they don't count"
 
 
 def total_reward(group: Group, weights: dict[str, float]) -> Tensor:

@@ -23,12 +23,13 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
     Returns:
         `reward/total` and `reward/<name>`, means over the completions that they apply to (None where there is none);
         what a teacher wrote beside the policy counts neither in these nor in `completion/*`;
-        `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity, and of a
-        judge's, those for which it failed;
+        `not_finite/<name>` of a reward of one's own, the completions for which it gave NaN or infinity, or failed, and
+        of a judge's, those for which it failed;
         `spread/<name>` of each reward with a weight, where several have one: the mean of its `spread_shares` over the
         groups in which at least two differ (None where there is none);
         `advantage/zero_std_fraction`, the share of groups whose completions all got the same total and teach nothing;
-        `completion/length_mean` in tokens, `completion/truncated_fraction`; `tokens`, those of the prompts, each once,
+        `completion/length_mean` in tokens, `completion/truncated_fraction`, `completion/empty_fraction`, the share
+        without a word, such as special tokens alone; `tokens`, those of the prompts, each once,
         and of the completions.
     """
     completions = [completion for group in groups for completion in group.completions]
@@ -49,6 +50,7 @@ def batch_metrics(groups: Sequence[Group], rewards: Mapping[str, float]) -> dict
     metrics["completion/length_mean"] = sum(map(len, written)) / len(written)
     truncated = sum(completion.finish_reason == "length" for completion in written)
     metrics["completion/truncated_fraction"] = truncated / len(written)
+    metrics["completion/empty_fraction"] = sum(not completion.text.strip() for completion in written) / len(written)
     metrics["tokens"] = sum(len(group.prompt) for group in groups) + sum(map(len, completions))
     return metrics
 

@@ -38,6 +38,8 @@ RULES: dict[str, Rule] = {
     "checkpoint": Rule.FREELY,
     "data": Rule.FREELY,
     "guards": Rule.FREELY,
+    "reward_functions.timeout": Rule.FREELY,
+    "reward_functions.skip": Rule.LOGGED,
     "endpoint.concurrency": Rule.FREELY,
     "endpoint.timeout": Rule.FREELY,
     "endpoint.retries": Rule.FREELY,

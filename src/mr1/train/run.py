@@ -197,9 +197,11 @@ class Run(Recording):
 
 
 def _one(completion: Completion) -> float:
-    """The advantage that all tokens share, or their mean."""
+    """The advantage that all tokens share, or their mean; NaN where there is no token."""
     advantages = completion.advantages
     assert advantages is not None, "recorded after the advantages"
+    if not len(advantages):
+        return math.nan
     return float(advantages[0] if (advantages == advantages[0]).all() else advantages[completion.mask].mean())
 
 

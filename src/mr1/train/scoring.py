@@ -75,7 +75,7 @@ def token_logprobs(
         return logprobs.gather(-1, targets[:, None])[:, 0], entropy
 
     scored = []
-    for start in range(0, len(hidden), chunk):
+    for start in range(0, max(len(hidden), 1), chunk):  # one chunk where no token counts, too
         part = hidden[start : start + chunk], targets[start : start + chunk]
         # The backward pass begins with the last chunk: its logits may as well stay until then.
         last = start + chunk >= len(hidden)
