@@ -15,13 +15,13 @@ import json
 import sys
 
 from benchmarks.fuzz.harness import fuzz
-from benchmarks.fuzz.kinds import MODULES
+from benchmarks.fuzz.kinds import KINDS
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=MODULES)
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--inputs", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="other inputs for another seed (default: 0)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first (default: 0)")

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz.kinds import said
-from benchmarks.fuzz.rows import Rows
+from benchmarks.fuzz.rows import picture
+from mr1.config import PROMPT
+from mr1.config.reading import make_source
+from mr1.data.source import SourceTask
 from mr1.errors import UserError
+from mr1.models.loading import load_vlm
 
 TEXTS = (
     *("", " ", "How many?", "<image>", "<image_1>", "<image 2> and <image1>", "<image>" * 300, "{question}", "[{"),
@@ -36,9 +40,7 @@ class Chats:
     """A row whose prompt is a chat is a prompt, or can't be used."""
 
     def __init__(self, folder: Path) -> None:
-        self.rows = Rows(folder)
-        from mr1.models.loading import load_vlm
-
+        (folder / "a.png").write_bytes(picture())
         self.folder, self.vlm = folder, load_vlm("tiny", weights=False)
 
     def draw(self, rng: random.Random, _number: int) -> Any:
@@ -70,10 +72,6 @@ class Chats:
         return json.loads(file.read_text(encoding="utf-8"))
 
     def read(self, value: Any) -> str:
-        from mr1.config import PROMPT
-        from mr1.config.reading import make_source
-        from mr1.data.source import SourceTask
-
         file = self.folder / "chat.jsonl"
         file.write_text(json.dumps(value) + "\n")
         try:

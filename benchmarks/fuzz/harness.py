@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.fuzz.kinds import MODULES
+from benchmarks.fuzz.kinds import KINDS
 
 START, INPUT = 300.0, 60.0
 """Seconds by the clock until a process is ready, and for an input."""
@@ -37,7 +37,7 @@ class Tally:
 
 def fuzz(kind: str, inputs: int, seed: int, first: int = 0) -> dict[str, Any]:
     """Read so many inputs, from the `first` on."""
-    assert kind in MODULES
+    assert kind in KINDS
     tally, number, began = Tally(), first, time.perf_counter()
     while number < first + inputs:
         number += _batch(kind, seed, number, min(BATCH.get(kind, 1000), first + inputs - number), tally)

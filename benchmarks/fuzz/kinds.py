@@ -16,16 +16,8 @@ CORPUS = Path(__file__).parents[2] / "tests" / "corpus"
 LONGEST_LINE = 4000
 """Characters of a message."""
 
-MODULES = {
-    "answers": "answers",
-    "chats": "chats",
-    "checkpoints": "checkpoints",
-    "folders": "folders",
-    "images": "images",
-    "recipes": "recipes",
-    "rows": "rows",
-}
-"""The kinds, and where they are."""
+KINDS = ("answers", "chats", "checkpoints", "folders", "images", "recipes", "rows")
+"""Each is a module of this package, with a class of its name."""
 
 
 class Kind(Protocol):
@@ -50,7 +42,7 @@ class WrongError(AssertionError):
 
 def make_kind(name: str, folder: Path) -> Kind:
     """A kind by its name."""
-    make: Callable[[Path], Kind] = getattr(import_module(f"benchmarks.fuzz.{MODULES[name]}"), name.capitalize())
+    make: Callable[[Path], Kind] = getattr(import_module(f"benchmarks.fuzz.{name}"), name.capitalize())
     return make(folder)
 
 

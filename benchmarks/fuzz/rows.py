@@ -10,7 +10,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
 from benchmarks.fuzz.kinds import corpus, mutated, said
+from mr1.config.reading import make_source
+from mr1.data.source import SourceTask
+from mr1.data.unusable import BadRow
 from mr1.errors import UserError
 
 WORDS = r"""
@@ -41,20 +48,21 @@ SETTINGS: list[dict[str, Any]] = [
 """Of a source; half of the files are read with none."""
 
 
+def picture() -> bytes:
+    """The file of a small image."""
+    file = io.BytesIO()
+    Image.new("RGB", (28, 28), "red").save(file, "PNG")
+    return file.getvalue()
+
+
 class Rows:
     """A file is rows, each a sample or a reason why it can't be used; or it is refused."""
 
     def __init__(self, folder: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-        from PIL import Image
-
         self.folder = folder
-        picture = io.BytesIO()
-        Image.new("RGB", (28, 28), "red").save(picture, "PNG")
-        (folder / "a.png").write_bytes(picture.getvalue())
+        (folder / "a.png").write_bytes(picture())
         lines = [json.dumps(row) for row in ROWS]
-        held, tables = {"bytes": picture.getvalue(), "path": None}, []
+        held, tables = {"bytes": picture(), "path": None}, []
         for columns in (
             {"question": ["x?", "y?"], "answer": ["1", None], "image": [held] * 2},
             {"question": pa.array(["x?"], pa.large_string()), "answer": [2.5], "images": [[b"x", None]]},
@@ -62,7 +70,7 @@ class Rows:
             table = io.BytesIO()
             pq.write_table(pa.table(columns), table)
             tables.append(table.getvalue())
-        texts = ["".join(f"{line}\n" * 2 for line in chosen) for chosen in ([each] for each in lines)]
+        texts = [f"{line}\n" * 2 for line in lines]
         self.seeds: dict[str, list[bytes]] = {
             "jsonl": [text.encode() for text in texts],
             "json": [f"[{','.join(lines[:2])}]".encode(), json.dumps({"rows": ROWS[:2]}).encode()],
@@ -85,10 +93,6 @@ class Rows:
         return file.name.partition(".")[2], file.read_bytes(), {}
 
     def read(self, value: tuple[str, bytes, dict[str, Any]]) -> str:
-        from mr1.config.reading import make_source
-        from mr1.data.source import SourceTask
-        from mr1.data.unusable import BadRow
-
         ending, content, settings = value
         file = self.folder / f"rows.{ending}"
         file.write_bytes(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.fuzz import harness
-from benchmarks.fuzz.kinds import CORPUS, MODULES, Kind, corpus, make_kind
+from benchmarks.fuzz.kinds import CORPUS, KINDS, Kind, corpus, make_kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +41,7 @@ def test_what_is_drawn_is_read_or_refused(kinds: dict[str, Kind], name: str) -> 
 
 
 def test_every_kind_has_a_corpus() -> None:
-    assert {path.name for path in CORPUS.iterdir()} == {*MODULES}
+    assert {path.name for path in CORPUS.iterdir()} == {*KINDS}
 
 
 def test_the_command() -> None:
