@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mr1.errors import UserError
 from mr1.own.apart import Apart
 from mr1.own.calling import FailedError
 
@@ -69,6 +70,22 @@ def test_what_hangs_or_ends_its_process_is_told_and_the_next_call_has_a_new_one(
     with pytest.raises(FailedError, match="can't be given its arguments in a process of its own"):
         apart.call({"completions": ["a"], "column": lambda: None}, 1)
     assert apart.call({"completions": ["a"]}, 1) == [4.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import os\nos._exit(4)\n", r"mine.py:reward can.t be imported .*: it ended its process \(exit code 4\)$"),
+        ("import time\ntime.sleep(60)\n", r"mine.py:reward can't be imported in a .*: it took longer than 0.1 s$"),
+        ("def rewards(**_): ...\n", "mine.py has no function 'reward'; did you mean 'rewards'"),
+    ],
+)
+def test_what_cant_be_imported_there_is_told(mine: str, monkeypatch: pytest.MonkeyPatch, body: str, said: str) -> None:
+    Path(mine).write_text(body)
+    if "sleep" in body:
+        monkeypatch.setattr("mr1.own.apart.START", 0.1)
+    with pytest.raises(UserError, match=said):
+        Apart(f"{mine}:reward", LIMIT).call({"completions": ["a"]}, 1)
 
 
 def test_what_awaits_for_ever_is_ended(mine: str) -> None:

@@ -31,7 +31,7 @@ def test_the_first_that_is_not_finite_is_named(bias: float, first: str) -> None:
     with torch.no_grad():
         for parameter in model[0].parameters():
             parameter.zero_()
-        model[0].bias.fill_(bias)
+        model.get_parameter("0.bias").fill_(bias)
     seen: list[str] = []
     with _watched(model, seen):
         model(torch.ones(1, 2)).sum().backward()

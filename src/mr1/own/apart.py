@@ -63,7 +63,7 @@ class Apart:
                 raise EOFError
             reply = connection.recv()
         except (EOFError, OSError):  # it ended, or does not read or answer
-            raise FailedError(self._ended()) from None
+            raise FailedError(self._ended(f"reward_functions.timeout={self.timeout:g} s")) from None
         except Exception as error:  # whatever pickle raises
             raise FailedError(f"can't be given its arguments in a process of its own: {reason(error)}") from error
         if isinstance(reply, FailedError):
@@ -96,15 +96,17 @@ class Apart:
             )
         self._connection = Connection(mine.detach())
         self._connection.send((self.name, self.timeout))
+        refused: str | None = None
         with suppress(EOFError, OSError):
-            if self._connection.poll(START) and (refused := self._connection.recv()) is None:
-                return self._connection
-            self.close()
-            raise UserError(refused)
-        raise UserError(f"rewards: {self.name} {self._ended()} before it was imported")
+            if self._connection.poll(START):
+                refused = self._connection.recv()
+        if refused == "":
+            return self._connection
+        ended = self._ended(f"{START:g} s")
+        raise UserError(refused or f"rewards: {self.name} can't be imported in a process of its own: it {ended}")
 
-    def _ended(self) -> str:
-        """End what is left, and say how it came to that."""
+    def _ended(self, limit: str) -> str:
+        """End what is left, and say how it came to that: of itself, or at the limit."""
         process = self._process
         assert process is not None, "it was started"
         with suppress(subprocess.TimeoutExpired):
@@ -116,7 +118,7 @@ class Apart:
         self._traces.seek(0)
         self._traces.truncate()
         if trace or status is None:
-            return f"took longer than reward_functions.timeout={self.timeout:g} s{_where(trace)}"
+            return f"took longer than {limit}{_where(trace)}"
         how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
         return f"ended its process ({how})"
 
@@ -139,7 +141,7 @@ def serve() -> None:
     except UserError as error:
         connection.send(str(error))
         return
-    connection.send(None)
+    connection.send("")
     while True:
         try:
             arguments, count = connection.recv()
