@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import json
@@ -295,7 +296,10 @@ def test_a_resumed_run_needs_the_model_that_it_began_with(
     for commit in (None, "c0ffee"):
         state = torch.load(path / "trainer.pt")
         torch.save(state | {"origin": state["origin"] | {"commit": commit}}, path / "trainer.pt")
-        (path / "manifest.json").write_text('{"files": {}}')
+        written = (path / "trainer.pt").read_bytes()
+        manifest = json.loads((path / "manifest.json").read_text())
+        manifest["files"]["trainer.pt"] = {"bytes": len(written), "sha256": hashlib.sha256(written).hexdigest()}
+        (path / "manifest.json").write_text(json.dumps(manifest))
         if (path.parent / "step-000002").exists():
             (path.parent / "step-000002").rename(path.parent / "set-aside")
         resumed = start("resume", **settings)

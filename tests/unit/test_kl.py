@@ -222,9 +222,10 @@ def test_off_policy_the_ratio_keeps_the_gradient_right(estimator: KLEstimator) -
 def test_k1_in_the_reward_of_a_token_is_not_that_of_the_whole_sequence() -> None:
     """Of two tokens, by enumeration: what the first does to the KL of the second is left out, unless it is added up."""
     generator = torch.Generator().manual_seed(0)
-    first, second = torch.randn(4, generator=generator, dtype=torch.float64), torch.randn(4, 4, generator=generator)
-    of_first, of_second = (torch.randn_like(each, dtype=torch.float64) for each in (first, second))
-    first, second = first.requires_grad_(), second.double().requires_grad_()
+    shapes = ((4,), (4, 4), (4,), (4, 4))
+    drawn = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    first, second, of_first, of_second = drawn
+    first, second = first.requires_grad_(), second.requires_grad_()
     one, two = first.log_softmax(-1), second.log_softmax(-1)  # (V,), (V, V): the second behind each first
     ratio_one, ratio_two = one - of_first.log_softmax(-1), two - of_second.log_softmax(-1)
     both = (one[:, None] + two).exp()
