@@ -34,6 +34,8 @@ nested keys: `mr1 train counting-grpo-d seed=1 kl.maximum=0.05`. A run writes al
 - **A mapping is put over** the one that is there, key by key. `rewards` in a recipe replaces the default ones.
 - **`${key}`** is another setting's value, if the recipe sets it: `name: counting-${seed}`. Write `\\${` for the
   characters themselves.
+- **A file that a run wrote** begins with the version of the settings (`version: 2`). Where names or defaults have
+  changed since, it is read as it was meant; a recipe without a version is of this one.
 - **What can't work is refused** in one line before anything is loaded: unknown keys, blank texts, numbers out of
   bounds, and settings that the method does not use.
 

@@ -15,6 +15,7 @@ from mr1.config.overrides import put_over, put_values, reject_unknown
 from mr1.config.stages import Stage, check_stage, own_settings, stage_seed, starts
 from mr1.config.text import read_yaml, resolve, write_yaml
 from mr1.config.tree import REWARDS, Config, MethodSettings, UnreadMethod
+from mr1.config.versions import KEY, VERSION, migrated
 from mr1.data.settings import Source, preset_names
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
@@ -84,7 +85,7 @@ def read_settings(
     if isinstance(recipe, str | Path):
         settings = _read(recipe)
     else:
-        _put(settings, _plain(recipe))
+        _put(settings, _plain(recipe if isinstance(recipe, Config) else migrated(recipe)))
     if over:
         settings.setdefault("rewards", dict(REWARDS))  # as `make_config` does for its overrides
         _put(settings, over)
@@ -200,12 +201,13 @@ def load_source_settings(what: str, overrides: Sequence[str] = (), path: str | N
 
 def dump_config(config: Config) -> str:
     """The fully resolved settings as YAML that `load_config` reads back to the same tree, whatever its texts are."""
-    return write_yaml(_plain(config))
+    return write_yaml({KEY: VERSION, **_plain(config)})
 
 
 def _read(recipe: str | Path) -> dict[Any, Any]:
-    """What a recipe's file says."""
-    return _mapping_in(find_recipe(recipe), shown_as=recipe)
+    """What a recipe's file says, in settings of this version."""
+    file = find_recipe(recipe)
+    return migrated(_mapping_in(file, shown_as=recipe), file)
 
 
 def _mapping_in(file: Path, shown_as: str | Path | None = None) -> dict[Any, Any]:

@@ -29,6 +29,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from mr1.config import Config, dump_config
+from mr1.config.versions import VERSION, file_version
 from mr1.data.unusable import BadRow, write_unusable
 from mr1.evaluate.outcome import Evaluation
 from mr1.folders import Mode, OutputFolder, Recording
@@ -150,7 +151,10 @@ class Run(Recording):
     def _compare(self, checkpoint: Checkpoint) -> None:
         """Find what has changed since a checkpoint. Raises UserError where that may not."""
         saved = checkpoint.settings
-        self.changes = compare_settings(read_saved(saved, self.config), self.config, checkpoint.step, str(saved))
+        was, where = read_saved(saved, self.config), str(saved)
+        if (version := file_version(saved)) < VERSION:
+            where += f", of settings version {version}; this MR1 has version {VERSION}"
+        self.changes = compare_settings(was, self.config, checkpoint.step, where)
 
     def _take_up(self, checkpoint: Checkpoint) -> list[str]:
         """Take back what was recorded after a checkpoint: the resumed run records it again."""
