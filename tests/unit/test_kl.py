@@ -221,7 +221,7 @@ def test_off_policy_the_ratio_keeps_the_gradient_right(estimator: KLEstimator) -
 
 def test_k1_in_the_reward_of_a_token_is_not_that_of_the_whole_sequence() -> None:
     """Of two tokens, by enumeration: what the first does to the KL of the second is left out, unless it is added up."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(7)
     shapes = ((4,), (4, 4), (4,), (4, 4))
     drawn = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
     first, second, of_first, of_second = drawn
