@@ -199,7 +199,7 @@ def test_a_failure_names_row_and_completion(
     assert said.startswith(f"rewards: {name} {told.format(file=name.removesuffix(':reward'))}")
     text = "'<think>1 red, 2 blue, 3 gray</think><answer>3</answer>'"
     assert f"(row {group.prompt.sample.id}, completion 2 of 4: {text})" in said
-    assert said.endswith("; mend it, or name it in reward_functions.skip")
+    assert said.endswith("; fix it, or name it in reward_functions.skip")
 
 
 def test_a_failure_of_the_whole_says_so(group: Group, function: Callable[..., str]) -> None:

@@ -78,7 +78,7 @@ class Functions:
         self._in_a_row[name] += 1
         if name not in self.settings.skip:
             whose = self._whose(name, group, failed)
-            raise UserError(f"rewards: {name} {failed.what} ({whose}); mend it, or name it in reward_functions.skip")
+            raise UserError(f"rewards: {name} {failed.what} ({whose}); fix it, or name it in reward_functions.skip")
         if self._in_a_row[name] >= GIVE_UP:
             raise UserError(
                 f"rewards: {name} failed for {GIVE_UP} groups one after another, the last of them "
