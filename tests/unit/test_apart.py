@@ -57,6 +57,8 @@ def failure(apart: Apart, text: str) -> str:
 def test_what_hangs_or_ends_its_process_is_told_and_the_next_call_has_a_new_one(apart: Apart, mine: str) -> None:
     assert apart.call({"completions": ["a"]}, 1) == [1.0]
     assert apart.call({"completions": ["a", "b"]}, 2) == [2.0, 2.0], "what it keeps is kept"
+    for asking in ("SIGTERM", "SIGUSR1"):  # to all processes of a job; a step is finished first
+        assert apart.call({"completions": [f"do os.kill(os.getpid(), signal.{asking})"]}, 1)[0]
     start = time.monotonic()
     late = f"took longer than reward_functions.timeout={LIMIT:g} s"
     assert failure(apart, f"do {C}") == f"{late} in {mine}, line 9"

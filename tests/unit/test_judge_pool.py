@@ -278,6 +278,18 @@ def test_a_worker_killed_from_outside_is_replaced_unnoticed(pool: Pool) -> None:
 
 
 @linux
+def test_signals_that_ask_a_job_to_end_leave_its_workers_at_work(pool: Pool) -> None:
+    """They may be sent to all of a job's processes; the step that is under way is finished first."""
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    before = [_server(pool), *_workers(pool)]
+    for pid in before:
+        for asking in (signal.SIGTERM, signal.SIGUSR1):
+            os.kill(pid, asking)
+    assert pool.ask(*SURD) is Verdict.RIGHT
+    assert [_server(pool), *_workers(pool)] == before
+
+
+@linux
 def test_a_server_killed_from_outside_is_started_anew(pool: Pool) -> None:
     for pid in (*_workers(pool), _server(pool)):
         os.kill(pid, signal.SIGKILL)

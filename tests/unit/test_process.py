@@ -14,7 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 
+from mr1.cli_stop import stoppable
 from mr1.train.interrupt import SIGNALS, Interrupt, Stopped, TooLateError, stopping
 from mr1.train.memory import keep_freed_memory, spare_memory
 
@@ -35,6 +37,13 @@ def test_the_first_signal_asks_and_the_second_stops(number: signal.Signals) -> N
     with stopping(), pytest.raises(Stopped, match=number.name):
         signal.raise_signal(number)
     assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+def test_a_command_that_a_signal_stops_says_so_by_its_exit_code(number: signal.Signals, code: int) -> None:
+    with pytest.raises(typer.Exit) as ended, stoppable():
+        signal.raise_signal(number)
+    assert ended.value.exit_code == code
 
 
 def test_the_deadline_cuts_off_what_is_not_held() -> None:

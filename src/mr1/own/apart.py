@@ -135,6 +135,8 @@ def _where(trace: str) -> str:
 def serve() -> None:
     """Answer calls until the caller closes the connection."""
     connection, traces = Connection(int(sys.argv[1])), int(sys.argv[2])
+    for asking in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # the caller's alone, whoever else they are sent to
+        signal.signal(asking, lambda *_: None)  # not ignored, which what the function starts would inherit
     name, timeout = connection.recv()
     try:
         function = load_named(name, "rewards", "function", callable)
