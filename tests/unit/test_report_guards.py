@@ -39,6 +39,10 @@ def test_what_was_said_is_told_by_what_the_steps_recorded() -> None:
     assert kl.what == "the policy is 0.9 nats per token away from its reference (limit 0.5)"
     assert kl.advice == GUARDS["kl"].advice
     assert spoken(lines[:2])[0].when == "step 1"
+    lines[3]["update/skipped"] = lines[4]["update/skipped"] = 1
+    *_, skipped = spoken(lines)
+    assert (skipped.name, skipped.when, skipped.still, skipped.worst) == ("not_finite", "2 steps, 3 to 4", False, 3)
+    assert "no step was made" in skipped.what
     # What can't be read says nothing.
     for odd in ({"guard/kl/figure": None}, {"guard/kl/limit": "x"}, held("none", 1.0, 0.5), {"guard/kl/figure": 1.0}):
         assert spoken([{"step": 0, **odd}]) == []

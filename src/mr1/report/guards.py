@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mr1.report.outline import Metrics
-from mr1.train.guards import GUARDS, holding, told, watched
+from mr1.train.guards import GUARDS, SKIPPED, holding, told, watched
+
+NOT_FINITE = "the loss or its gradient was not finite, and no step was made"
+REPLAY = "mr1 replay of a batch in not_finite/ says where that comes from."
 
 
 @dataclass(frozen=True)
@@ -26,23 +29,22 @@ class Spoken:
 
 
 def spoken(metrics: Metrics) -> list[Spoken]:
-    """The guards that held at any step, in the order in which they began to."""
+    """The guards that held at any step, and steps that were skipped, in the order in which they began to."""
     lines = [(line["step"], watched(line)) for line in metrics]
     held = {name: [each for each in lines if name in holding(each[1])] for name in GUARDS}
+    held[SKIPPED] = [each for each in lines if each[1].get(SKIPPED)]
     found = []
-    for name, those in held.items():
+    for name, those in sorted(held.items(), key=lambda each: each[1][0][0] if each[1] else 0):
         if not those:
             continue
         first, last, count = those[0][0], those[-1][0], len(those)
+        when = f"step {first}" if count == 1 else f"{count} steps, {first} to {last}"
+        still = last == lines[-1][0]
+        if name == SKIPPED:
+            found.append(Spoken("not_finite", when, still, NOT_FINITE, first, REPLAY))
+            continue
         step, worst = max(those, key=lambda each: abs(each[1][f"guard/{name}/figure"] - each[1][f"guard/{name}/limit"]))
         found.append(
-            Spoken(
-                name,
-                f"step {first}" if count == 1 else f"{count} steps, {first} to {last}",
-                last == lines[-1][0],
-                told(name, worst, [line for _, line in those]),
-                step,
-                GUARDS[name].advice,
-            )
+            Spoken(name, when, still, told(name, worst, [line for _, line in those]), step, GUARDS[name].advice)
         )
-    return sorted(found, key=lambda each: held[each.name][0][0])
+    return found
