@@ -16,6 +16,7 @@ import torch
 from mr1.config import Config, Stage, divide, dump_config
 from mr1.config.reading import make_config
 from mr1.config.text import read_yaml
+from mr1.config.versions import migrated
 from mr1.errors import UserError
 from mr1.types import Completion, Group, Prompt, Routes, Sample
 from mr1.writing import publish, writing
@@ -78,7 +79,7 @@ def load_batch(path: Path) -> Batch:
         read = torch.load(path, map_location="cpu", weights_only=True)
         if read["version"] != VERSION:
             raise UserError(f"{path} has version {read['version']}, this MR1 reads version {VERSION}")
-        config = make_config(read_yaml(read["settings"]))
+        config = make_config(migrated(read_yaml(read["settings"])))
         stage = next(stage for stage in divide(config) if stage.name == read["stage"])
         return Batch(int(read["step"]), stage, [_unpacked(group) for group in read["groups"]])
     except UserError:
