@@ -99,7 +99,7 @@ def test_killed_and_stopped_and_started_again_it_comes_to_the_same(tmp_path: Pat
     wait_for(study, steps_done(study) + 1, process)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[0].decode()
-    assert process.returncode == 130, said
+    assert process.returncode == 143, said
     assert "started again, the study goes on with them" in said
     run_study(study, 1, Console(quiet=True))
 
