@@ -7,8 +7,11 @@ import resource
 import subprocess
 
 # Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable. Of
-# several processes of tests each has a core.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# several processes of tests each has one thread, whatever it inherits from the one that started it: more of them than
+# there are cores wait for each other and make everything five times as slow.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from collections.abc import Callable, Iterator
