@@ -40,6 +40,19 @@ TEXTS = [
 """Completions of unequal lengths."""
 
 
+SHORT: dict[str, object] = {
+    "kl__weight": 0.05,
+    "kl__minimum": "null",
+    "kl__maximum": "null",
+    "kl__exploration": "null",
+    "prompts_per_step": 2,
+    "rollout__group_size": 3,
+    "evaluation__every": 0,
+    "evaluation__final_samples": 0,
+}
+"""For `make_config`: a run of two small groups at a step under a constant weight, without evaluations."""
+
+
 class SmallDisk:
     """A disk of its own that can be filled: a small tmpfs, or where none may be mounted a limit on files' sizes."""
 

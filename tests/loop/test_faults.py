@@ -14,6 +14,7 @@ import torch
 from rich.console import Console as RichConsole
 from typer.testing import CliRunner
 
+from conftest import SHORT as CONSTANT
 from mr1.cli import app
 from mr1.config import Config
 from mr1.errors import GuardError, UserError
@@ -31,18 +32,7 @@ from mr1.train.scoring import predictors
 
 pytestmark = pytest.mark.loop
 
-SHORT: dict[str, object] = {
-    "method": "grpo",
-    "kl__weight": 0.05,
-    "kl__minimum": "null",
-    "kl__maximum": "null",
-    "kl__exploration": "null",
-    "prompts_per_step": 2,
-    "rollout__group_size": 3,
-    "rollout__max_new_tokens": 8,
-    "evaluation__every": 0,
-    "evaluation__final_samples": 0,
-}
+SHORT: dict[str, object] = CONSTANT | {"method": "grpo", "rollout__max_new_tokens": 8}
 HUGE = "def reward(completions, **_):\n    return [3e38] * (len(completions) - 1) + [0.0]\n"
 """Finite scores whose sum is not: the group's mean is infinite, and what is made of it is NaN."""
 MENDED = "def reward(completions, **_):\n    return [float(len(each) % 3) for each in completions]\n"

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console as RichConsole
 from torch.nn import functional
 
+from conftest import SHORT
 from mr1.config import Config, dump_config, load_config, read_config
 from mr1.config.reading import make_config as make_tree
 from mr1.config.reading import read_settings
@@ -39,18 +40,7 @@ def start(make_config: Callable[..., Config]) -> Iterator[Started]:
     runs: list[Run] = []
 
     def make(method: object, mode: Mode = "new", **settings: object) -> Trainer:
-        short = {
-            "kl__weight": 0.05,
-            "kl__minimum": "null",
-            "kl__maximum": "null",
-            "kl__exploration": "null",
-            "prompts_per_step": 2,
-            "rollout__group_size": 3,
-            "rollout__max_new_tokens": 12,
-            "evaluation__every": 0,
-            "evaluation__final_samples": 0,
-            "method": method,
-        }
+        short = SHORT | {"rollout__max_new_tokens": 12, "method": method}
         runs.append(Run(make_config(**short | settings), mode))
         return Trainer(runs[-1].config, runs[-1], Console(RichConsole(file=io.StringIO())))
 
