@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -27,6 +28,10 @@ BITS = [
 """What means something to YAML, to OmegaConf, or to a terminal."""
 
 texts = st.lists(st.sampled_from(BITS) | st.text(max_size=3), min_size=1, max_size=8).map("".join)
+proses = texts.map(lambda text: text.replace("\0", ""))
+"""What a setting of any length takes, but for a blank one."""
+lines = texts.map(lambda text: "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Zl", "Zp")))
+"""What a name takes, but for a blank one."""
 names = st.from_regex(r"\A\w([\w.-]{0,5}\w)?\Z")
 VALUES = [None, True, False, 0, 1, 2, 7, 1e-7, 0.1, 0.25, 123456.75, 2**31 - 1, "float32", "eager", "cosine", "jsonl"]
 
@@ -66,17 +71,18 @@ def validator(annotation: Any) -> Callable[[Any], bool]:
 def configs(draw: st.DrawFn) -> Config:
     """A tree with anything in every field, but for what the fields ask of each other."""
     source = draw(fields_of(Source)) | {"preset": None, "path": draw(names), "splits": {"test": draw(names)}}
-    source["answer_pattern"] = "(.*)" + re.escape(draw(texts))
+    source["answer_pattern"] = "(.*)" + re.escape(draw(lines))
     own = draw(names.filter(lambda name: name not in ("counting", "geometry")))
     drawn = draw(fields_of(Config))
     drawn |= {"name": draw(names), "method": "grpo-d", "steps": 12, "updates_per_rollout": 2, "demonstrations": {}}
-    drawn |= {"task": [own, "counting"], "sources": {own: source}, "prompt": draw(texts) + "{question}" + draw(texts)}
-    drawn["rewards"] = draw(st.dictionaries(texts.map(lambda text: f"{text}:f"), st.floats(-9, 9), max_size=2))
+    drawn |= {"task": [own, "counting"], "sources": {own: source}, "prompt": draw(proses) + "{question}" + draw(proses)}
+    drawn["rewards"] = draw(st.dictionaries(lines.map(lambda text: f"/{text}:f"), st.floats(-9, 9), max_size=2))
     drawn["rewards"]["format"] = 1
     drawn["kl"] = {"minimum": 0, "maximum": draw(st.floats(0, 1e9)), "exploration": draw(st.floats(1e-9, 1))}
     drawn["lora"] = drawn.get("lora", {}) | {"rank": 4}
-    drawn["checkpoint"] = drawn.get("checkpoint", {}) | {"every": 0}
-    evaluation = {"tasks": [own], "prompt": draw(texts) + "{question}"}
+    drawn["checkpoint"] = drawn.get("checkpoint", {}) | {"every": 0, "keep_every": 0}
+    drawn["endpoint"] = drawn.get("endpoint", {}) | {"base_url": "http://there/v1", "model": draw(names)}
+    evaluation = {"tasks": [own], "prompt": draw(proses) + "{question}", "every": 2}
     drawn["evaluation"] = drawn.get("evaluation", {}) | evaluation
     try:
         config = Config.model_validate(drawn)
