@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py          # a table
     python benchmarks/memory.py --json
+    torchrun --nproc-per-node 2 benchmarks/memory.py    # of one of two processes: the one that takes the most
 
 On a machine with a GPU the run is measured there, and the estimate is that for a GPU.
 """
@@ -19,10 +20,12 @@ import torch
 from rich.table import Table
 
 from mr1.config import load_config
+from mr1.estimate.dry import Device
 from mr1.estimate.measure import measure, widen
 from mr1.estimate.sizes import in_words
 from mr1.estimate.step import estimate
 from mr1.models.small import build_small
+from mr1.parallel import ranks
 from mr1.report.console import Console
 
 RECIPE = "counting-grpo-d"
@@ -52,18 +55,28 @@ SETTINGS: dict[str, tuple[str, list[str]]] = {
 
 
 def compare(family: str, settings: list[str], folder: Path) -> list[dict[str, Any]]:
-    """A row for each phase: bytes estimated, bytes measured, and their ratio."""
+    """A row for each phase: bytes estimated, bytes measured, and their ratio; none where another process makes them."""
     model = folder / family
+    with ranks.joined(600.0):
+        ranks.first(lambda: _build(family, model), "the model")
+        config = load_config(RECIPE, [f"model={model}", f"output={folder / 'runs'}", *COMMON, *settings])
+        found, first = ranks.gather(measure(config), "what was measured"), ranks.is_first()
+    if not first:
+        return []
+    device: Device = "gpu" if torch.cuda.is_available() else "cpu"
+    phases = estimate(config, device, processes=ranks.asked_for()).phases
+    totals = {phase: sum(parts.values()) for phase, parts in phases.items()}
+    measured = {phase: max(each[phase] for each in found) for phase in found[0]}
+    return [
+        {"phase": phase, "estimated": totals[phase], "measured": size, "ratio": totals[phase] / size}
+        for phase, size in measured.items()
+    ]
+
+
+def _build(family: str, model: Path) -> None:
     if not model.exists():
         build_small(family, model)
         widen(model)
-    config = load_config(RECIPE, [f"model={model}", f"output={folder / 'runs'}", *COMMON, *settings])
-    phases = estimate(config, "gpu" if torch.cuda.is_available() else "cpu").phases
-    totals = {phase: sum(parts.values()) for phase, parts in phases.items()}
-    return [
-        {"phase": phase, "estimated": totals[phase], "measured": size, "ratio": totals[phase] / size}
-        for phase, size in measure(config).items()
-    ]
 
 
 def main() -> None:
@@ -73,9 +86,15 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     results = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as own:
+        with ranks.joined(600.0):
+            folder, first = ranks.first(lambda: own, "the folder"), ranks.is_first()
         for name, (family, settings) in SETTINGS.items():
+            if ranks.asked_for() > 1 and any("quantize" in setting for setting in settings):
+                continue  # these can't be divided
             results[name] = compare(family, settings, Path(folder))
+    if not first:
+        return
     if arguments.json:
         print(json.dumps(results, indent=2))
         return

@@ -14,10 +14,11 @@ import typer
 
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
+from mr1.cli_launch import launch
 from mr1.cli_recipes import complete, complete_study, recipes
 from mr1.cli_replay import replay
 from mr1.cli_stop import stoppable
-from mr1.errors import UserError
+from mr1.errors import RankError, ToldError, UserError
 from mr1.folders import as_mode
 from mr1.version import __version__
 
@@ -33,6 +34,7 @@ app.add_typer(recipes, name="recipes")
 app.command()(score)
 app.command()(judge)
 app.command()(replay)
+app.command()(launch)
 
 
 def _version(asked: bool) -> None:
@@ -323,6 +325,7 @@ def estimate(
     ] = None,
     memory: Annotated[str | None, typer.Option(help="The device's, such as 24GB: would the run fit?")] = None,
     device: Annotated[Literal["gpu", "cpu"], typer.Option(help="What the run is to be on.")] = "gpu",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that divide the run, each on its device.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Say what memory a run takes, by part and by phase, before anything is loaded; and which settings would fit.
@@ -342,9 +345,9 @@ def estimate(
     from mr1.estimate.table import as_dictionary, memory_table, summary, verdict
     from mr1.report.console import Console
 
-    found = count(config, device)
+    found = count(config, device, processes=processes)
     fits = size is None or found.peak <= room(size)
-    fit = None if size is None or fits else find_fit(recipe, overrides or [], size, device, found)
+    fit = None if size is None or fits else find_fit(recipe, overrides or [], size, device, found, processes)
     if as_json:
         typer.echo(json.dumps(as_dictionary(found, size, fit), indent=2))
     else:
@@ -376,6 +379,11 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2. What there is to say of going on follows it."""
     try:
         app()
+    except ToldError:
+        sys.exit(2)
     except UserError as error:
         typer.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(2)
+    except RankError as error:
+        typer.echo("\n".join([f"stopped: {error}", *getattr(error, "__notes__", ())]), err=True)
+        sys.exit(4)

@@ -30,6 +30,14 @@ class MissingPackageError(UserError):
     """A package that is not among MR1's own has to be installed for what is asked for."""
 
 
+class RankError(Exception):
+    """A process of several has waited in vain for another one: who waits for whom, and where each was seen last."""
+
+
+class ToldError(UserError):
+    """Another process's error, which that one says itself."""
+
+
 class GuardError(Exception):
     """A guard of `guards.stop` has ended the run, which is saved and can be gone on with. The command exits with 3."""
 

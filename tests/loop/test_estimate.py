@@ -136,6 +136,20 @@ def test_sft_has_no_reference_and_no_cache(make_config: Callable[..., Config]) -
     assert not {"reference", "KV cache"} & {part for parts in found.phases.values() for part in parts}
 
 
+def test_one_of_several_processes_has_its_share(make_config: Callable[..., Config]) -> None:
+    config = make_config(loading__dtype="bfloat16", prompts_per_step=8, tokens_per_microbatch=100_000)
+    one, four = (estimate(config, processes=count).phases for count in (1, 4))
+    for part in ("float32 masters", "AdamW moments", "reference"):
+        assert four["optimizer"][part] == pytest.approx(one["optimizer"][part] / 4, rel=1e-3)
+    assert four["optimizer"]["gradients"] == pytest.approx(one["optimizer"]["gradients"] / 4, rel=1e-3)
+    assert four["optimizer"]["weights"] == one["optimizer"]["weights"], "it samples from a whole copy"
+    assert four["update"]["activations"] == pytest.approx(one["update"]["activations"] / 4, rel=0.1)
+    assert "weights brought together" not in four["optimizer"]
+    assert 0 < four["update"]["weights brought together"] < one["update"]["weights"]
+    with pytest.raises(UserError, match=r"shard=3 times replicate=1 is not 4"):
+        estimate(make_config(parallel__shard=3), processes=4)
+
+
 def test_parameters_are_those_of_the_loaded_model(tiny: VLM, make_config: Callable[..., Config]) -> None:
     found = estimate(make_config())
     loaded = sum(parameter.numel() for parameter in tiny.model.parameters())

@@ -222,6 +222,7 @@ def test_bfloat16_gradients_are_added_up_in_float32() -> None:
     class Holder:
         model = torch.nn.Module()
         device = torch.device("cpu")
+        sharded = None
 
         class adapter:  # noqa: N801
             @staticmethod

@@ -292,7 +292,7 @@ def test_a_resumed_run_needs_the_model_that_it_began_with(
         return load_vlm(name, loading)
 
     # For a model of the hub the checkpoint knows the commit.
-    monkeypatch.setattr("mr1.train.loop.load_vlm", load)
+    monkeypatch.setattr("mr1.train.policies.load_vlm", load)
     for commit in (None, "c0ffee"):
         state = torch.load(path / "trainer.pt")
         torch.save(state | {"origin": state["origin"] | {"commit": commit}}, path / "trainer.pt")
@@ -460,7 +460,7 @@ def test_what_is_measured_and_how(start: Started, monkeypatch: pytest.MonkeyPatc
         asked.append(given)
         return evaluate(*given)
 
-    monkeypatch.setattr("mr1.train.loop.evaluate", measure)
+    monkeypatch.setattr("mr1.train.evaluations.evaluate", measure)
     assert trainer.validate().keys() == {"counting", "own"}
     for given, name in zip(asked, ("counting", "own"), strict=True):
         engine, task, split, count, how, left_out, make, keep = given

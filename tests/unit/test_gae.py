@@ -67,3 +67,6 @@ def test_how_much_was_foreseen() -> None:
     assert explained(returns, returns) == 0  # nothing was expected
     assert explained(2 * returns, returns) == -3
     assert explained(torch.tensor([1.0, 2.0]), torch.ones(2)) == 0
+    assert explained(torch.tensor([1.0, 2.0]), torch.tensor([0.1 + 0.2, 0.3])) == 0
+    assert explained(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0000001])) == 0
+    assert explained(torch.tensor([-0.1, -0.2]), torch.tensor([1e-9, -1e-9])) == 0  # -0.1 + 0.1, rounded

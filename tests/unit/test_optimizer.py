@@ -28,7 +28,7 @@ def model(dtype: torch.dtype = torch.float32) -> nn.Module:
 
 def optimizer(made: nn.Module, device: str = "cpu", **settings: Any) -> Optimizer:
     adapter = SimpleNamespace(part_of=lambda name: name.partition(".")[0])
-    vlm: Any = SimpleNamespace(model=made, adapter=adapter, device=torch.device(device))
+    vlm: Any = SimpleNamespace(model=made, adapter=adapter, device=torch.device(device), sharded=None)
     config: Any = SimpleNamespace(optimizer=Settings(**(RATES | settings)))
     return Optimizer(vlm, config)
 

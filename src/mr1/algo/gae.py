@@ -75,11 +75,14 @@ def whitened(values: list[Tensor], epsilon: float = 1e-8) -> list[Tensor]:
 
 
 def explained(advantages: Tensor, returns: Tensor) -> float:
-    """The share of the returns' variance over a batch's tokens that the critic foresaw; 0 where they are all alike.
+    """The share of the returns' variance over a batch's tokens that the critic foresaw; 0 where they are all alike, but
+    for rounding.
 
     Args:
         advantages: (N,) what came beyond what was expected, before they are whitened.
         returns: (N,) what came.
     """
-    spread = returns.var(correction=0)
-    return float(1 - advantages.var(correction=0) / spread) if spread > 0 else 0.0
+    size = torch.maximum(returns.abs().max(), advantages.abs().max())  # a return is an advantage plus a value
+    if returns.max() - returns.min() <= 1e-5 * size:
+        return 0.0
+    return float(1 - advantages.var(correction=0) / returns.var(correction=0))

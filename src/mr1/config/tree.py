@@ -298,6 +298,17 @@ class UnreadMethod(MethodSettings):
     model_config = ConfigDict(extra="allow")
 
 
+class Parallel(Settings):
+    """How the processes that torchrun has started share a run; one process alone reads none of it."""
+
+    shard: Positive | None = None
+    """Processes that the weights are divided among; null for all of them, or for those of one replica."""
+    replicate: Positive = 1
+    """Replicas of the divided weights, such as one on each node; times `shard` it is the number of processes."""
+    timeout: Annotated[float, Field(gt=0, le=HIGH)] = 1800.0
+    """Seconds that a process waits for the others before the run ends and says who waits for whom."""
+
+
 class StageSettings(Settings):
     """A stage of a run: it begins with the policy as the stage before left it, and with all else anew."""
 
@@ -358,6 +369,7 @@ class Config(Settings):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
     guards: Guards = Guards()
+    parallel: Parallel = Parallel()
     stages: dict[Name, StageSettings] = Field(default={})
     """Stages in their order, by name; none for a run that is one."""
 

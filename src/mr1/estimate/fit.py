@@ -31,7 +31,9 @@ class Fit:
     """Whether it fits with them. Where nothing does, they are all the changes that there are."""
 
 
-def find_fit(recipe: str, overrides: Sequence[str], memory: int, device: Device, before: Estimate) -> Fit:
+def find_fit(
+    recipe: str, overrides: Sequence[str], memory: int, device: Device, before: Estimate, processes: int = 1
+) -> Fit:
     """The changes with which a run fits that doesn't fit by itself.
 
     Args:
@@ -40,13 +42,14 @@ def find_fit(recipe: str, overrides: Sequence[str], memory: int, device: Device,
         memory: bytes.
         device: what the run is for.
         before: the estimate without a change.
+        processes: how many divide the run, each on a device with that memory.
     """
     start = load_config(recipe, overrides)
 
     def fits(changes: Mapping[str, Change]) -> Estimate | None:
         config = load_config(recipe, [*overrides, *_arguments(changes)])
         try:
-            return estimate(config, device, room(memory))
+            return estimate(config, device, room(memory), processes)
         except LimitExceededError:
             return None
 
@@ -62,7 +65,7 @@ def find_fit(recipe: str, overrides: Sequence[str], memory: int, device: Device,
                 changes, found = fewer, smaller
         return Fit(_arguments(changes), found, True)
     everything = _arguments(changes)
-    return Fit(everything, estimate(load_config(recipe, [*overrides, *everything]), device), False)
+    return Fit(everything, estimate(load_config(recipe, [*overrides, *everything]), device, None, processes), False)
 
 
 def _changes(config: Config, before: Estimate) -> Iterator[tuple[str, Change]]:

@@ -42,15 +42,22 @@ class Ledger:
             weakref.finalize(storage, self._free, key).atexit = False
             self._look()
 
-    def name(self, name: str, tensors: Iterable[Tensor]) -> None:
-        """Say what storages are for; those that are not counted yet are from now on."""
+    def name(self, name: str, tensors: Iterable[Tensor], share: float = 1.0) -> None:
+        """Say what storages are for; those that are not counted yet are from now on.
+
+        Args:
+            name: what for.
+            tensors: those whose storages they are.
+            share: how much of each is in this memory, where several processes divide it.
+        """
         for tensor in tensors:
             self.add(tensor)
             storage: UntypedStorage = tensor.untyped_storage()
             before, size = self._entries[id(storage)]
+            own = round(storage.nbytes() * share)
             self.now[before] -= size
-            self.now[name] += size
-            self._entries[id(storage)] = (name, size)
+            self.now[name] += own
+            self._entries[id(storage)] = (name, own)
 
     def begin(self, phase: str) -> None:
         """Start a phase: its peak is at least what is live now. One that is begun again keeps its highest peak."""

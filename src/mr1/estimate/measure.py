@@ -13,9 +13,10 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
 from mr1.config import Config
+from mr1.parallel import parts, ranks
+from mr1.parallel.following import open_run
 from mr1.report.console import Console
 from mr1.train.loop import Trainer
-from mr1.train.run import Run
 
 MARK = "mr1/"
 """Before a phase's name in the profiler's record."""
@@ -32,7 +33,8 @@ class _Watched(Trainer):
 
     def watch(self, meter: _Meter) -> None:
         self.meter = meter
-        self.policy.stop_tokens = lambda: [-1]  # type: ignore[method-assign]
+        for vlm in (self.policy, self.policies.whole):
+            vlm.stop_tokens = lambda: [-1]  # type: ignore[method-assign]
         self.optimizer.adamw.register_step_pre_hook(lambda *_: meter.begin("optimizer"))
 
     @contextmanager
@@ -47,13 +49,13 @@ def measure(config: Config) -> dict[str, int]:
 
     The second step is the first that begins with the optimizer's moments. On the CPU, weights that were there before
     are counted by their size and everything after them by what the allocator reports; on the GPU all is the
-    allocator's number, without what CUDA itself takes.
+    allocator's number, without what CUDA itself takes. Of several processes it is this one's.
 
     Args:
         config: a run of at least two steps; its folder is made anew.
     """
-    trainer = _Watched(config, Run(config, "overwrite"), Console(RichConsole(quiet=True)))
-    trainer.run.open()
+    trainer = _Watched(config, open_run(config, "overwrite"), Console(RichConsole(quiet=True)))
+    ranks.first(trainer.run.open, "the run's folder")
     try:
         peaks = _gpu_peaks(trainer) if torch.cuda.is_available() else _cpu_peaks(trainer)
     finally:
@@ -118,15 +120,15 @@ def _cpu_peaks(trainer: _Watched) -> dict[str, int]:
 
 
 def _resident(trainer: Trainer) -> int:
-    """Bytes of the policy, its masters and its reference before the first step."""
-    models = [trainer.policy.model]
+    """Bytes of the policy, its masters and its reference before the first step, and of a whole copy beside them."""
+    models = [trainer.policy.model, trainer.policies.whole.model]
     if trainer.reference is not None:
         with trainer.reference() as reference:
             models.append(reference.model)
     tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
     tensors += [master for _, master in trainer.optimizer.masters]
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-    return sum(storages.values())
+    storages = [parts.local(tensor).untyped_storage() for tensor in tensors]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def widen(folder: Path, factor: int = 4) -> None:

@@ -19,6 +19,7 @@ from mr1.data.unusable import LeftOut
 from mr1.errors import UserError
 from mr1.estimate.dry import Device, dry_run
 from mr1.estimate.ledger import Ledger
+from mr1.estimate.processes import Division, Shares
 from mr1.evaluate.evaluate import available
 from mr1.methods.base import Method, make_method
 from mr1.models.adapter import Adapter
@@ -34,7 +35,7 @@ from mr1.rollout.shared import SharedPrompts
 from mr1.tasks import load_task
 from mr1.train.checkpoint import copy_size_of
 from mr1.train.evaluations import protocol
-from mr1.train.optimizer import Optimizer
+from mr1.train.optimizer import POLICY, Optimizer
 from mr1.train.packing import make_rows, microbatches
 from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Completion, Group, Prompt
@@ -74,28 +75,31 @@ class Estimate:
         return max(sum(parts.values()) for parts in self.phases.values())
 
 
-def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -> Estimate:
+def estimate(config: Config, device: Device = "gpu", limit: int | None = None, processes: int = 1) -> Estimate:
     """What a run with these settings needs once it is under way, in seconds and without the model's weights.
 
-    Of a run with stages, what the stage needs that needs the most.
+    Of a run with stages, what the stage needs that needs the most; of one of several processes, what each needs.
 
     Args:
         config: the run.
         device: what it is to run on.
         limit: bytes, above which there is no need to go on.
+        processes: how many divide the run, each on a device of its own.
 
     Raises:
         UserError: the model's configuration, its processor or the data can't be had.
         LimitExceededError: more than `limit` bytes would be taken at once.
     """
     if config.stages:
-        stages = [estimate(stage.config, device, limit) for stage in divide(config)]
+        stages = [estimate(stage.config, device, limit, processes) for stage in divide(config)]
         return max(stages, key=lambda stage: stage.peak)
+    shares = Shares.of(config, processes)
     open_sources(config)
     policy = load_vlm(config.model, config.loading, weights=False)
     train = [prompt for name in config.tasks for prompt in _looked_at(policy, config, name, "train", config.prompt)]
-    prompts = _batch(train, config.prompts_per_step)
+    prompts = _batch(train, config.prompts_per_step)[: shares.count(config.prompts_per_step)]
     evaluated = held_out(policy, config)
+    evaluated = evaluated[: shares.count(len(evaluated))]
     host = _images_size(prompts) + max(map(_images_size, (prompts, evaluated)))
     with dry_run(device, limit) as ledger:
         make_policy(policy, config)
@@ -103,27 +107,33 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         ledger.name("weights", _tensors(policy.model))
         method = make_method(config, policy)
         ledger.name("method's modules", (tensor for module in method.modules.values() for tensor in _tensors(module)))
-        optimizer = _used_optimizer(policy, method, config, ledger)
+        division = Division(policy, shares, ledger)
+        division.hold()
+        optimizer = _used_optimizer(division, method, config)
         step = max(range(config.steps), key=method.needs_reference)
         reference = Reference(policy) if method.needs_reference(step) else None
         if reference and config.kl.resets:
             reference.reset(policy)
-            ledger.name("reference", reference.state_dict().values())
+            division.name("reference", reference.state_dict().items())
         if reference and policy.lora is None:
             with reference() as copy:
-                ledger.name("reference", _tensors(copy.model))
+                ledger.name("reference", copy.model.buffers())
+                division.name("reference", copy.model.named_parameters())
 
         if evaluated:
             ledger.begin("evaluation")
             _LastToken(policy, ledger, device, lambda _: False).greedy(evaluated, config.rollout.max_new_tokens)
         ledger.begin("rollout")
-        engine = _LastToken(policy, ledger, device, partial(one_microbatch, policy, config))
+        is_free = partial(one_microbatch, policy, config) if processes == 1 else lambda _: False
+        engine = _LastToken(policy, ledger, device, is_free)
         longest = engine.prepare([replace(prompts[0]) for _ in prompts])
         groups = method.rollout(engine, prompts, step)
         ledger.name("image features", (each.features.embeddings for each in prompts if each.features))
         with nobody_asked(config.endpoint):
             method.score(groups)
+        groups = [shares.part(group, config.prompts_per_step) for group in groups]
         groups = _two_microbatches(groups, longest, config, policy.adapter)
+        division.bring_together()
         if reference:
             ledger.begin("score")
             with reference() as frozen:
@@ -133,7 +143,7 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
             look(policy, groups, method, config, step)
         method.assign_advantages(groups)
         ledger.begin("update")
-        optimizer.adamw.register_step_pre_hook(lambda *_: ledger.begin("optimizer"))
+        optimizer.adamw.register_step_pre_hook(lambda *_: _end_update(division, optimizer, ledger))
         update(policy, groups, method, optimizer, config, step)
         phases = ledger.peaks
     return Estimate(
@@ -145,7 +155,7 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None) -
         group_tokens=make_rows(groups[:1], policy.adapter).input_ids.numel(),
         evaluation_tokens=max(map(len, evaluated), default=0),
         host=host,
-        checkpoint=copy_size_of(policy, method.modules.values(), config.kl.resets),
+        checkpoint=round(copy_size_of(policy, method.modules.values(), config.kl.resets) * shares.weight),
     )
 
 
@@ -243,36 +253,48 @@ def _blocks(decoder: Decoder, vlm: VLM) -> list[Tensor]:
     ]
 
 
-def _used_optimizer(policy: VLM, method: Method, config: Config, ledger: Ledger) -> Optimizer:
+def _used_optimizer(division: Division, method: Method, config: Config) -> Optimizer:
     """The optimizer after a step: its moments are there, the gradients are gone."""
+    policy, ledger = division.vlm, division.ledger
     optimizer = Optimizer(policy, config, method.owned())
-    tensors = [tensor for group in optimizer.adamw.param_groups for tensor in group["params"]]
-    ledger.name("float32 masters", (master for _, master in optimizer.masters))
-    for tensor in tensors:
+    owners = {id(parameter): master for parameter, master in optimizer.masters}
+    learning = {name: each for name, each in policy.model.named_parameters() if each.requires_grad}
+    owned = [each for module in method.modules.values() for each in module.parameters() if each.requires_grad]
+    kept = {id(each): owners.get(id(each), each) for each in [*learning.values(), *owned]}
+    for tensor in kept.values():
         tensor.grad = torch.empty_like(tensor)
     for group in optimizer.adamw.param_groups:
         group["fused"] = True  # as on the device that is stood for; torch would not begin with it on this one
     with patch("torch.optim.adam._device_dtype_check_for_fused"):
         optimizer.step(1.0)
     optimizer.zero_grad()
-    moments = (value for state in optimizer.adamw.state.values() for value in state.values())
-    ledger.name("AdamW moments", moments)
-    owners = {id(parameter): master for parameter, master in optimizer.masters}
-    owned = [parameter for module in method.modules.values() for parameter in module.parameters()]
-    for parameter in [*policy.model.parameters(), *owned]:
-        if parameter.requires_grad:
-            _name_gradient(parameter, owners.get(id(parameter), parameter), ledger)
+    ledger.name("float32 masters", (master for _, master in optimizer.masters))
+    for each in owned:
+        ledger.name("AdamW moments", optimizer.adamw.state[kept[id(each)]].values())
+        _name_gradient(each, kept[id(each)], 1.0, ledger)
+    for name, each in learning.items():
+        own = kept[id(each)]
+        if id(each) in owners:
+            division.name("float32 masters", [(name, own)])
+        division.name("AdamW moments", ((name, value) for value in optimizer.adamw.state[own].values()))
+        _name_gradient(each, own, division.share_of_gradient(each, own), ledger)
     return optimizer
 
 
-def _name_gradient(parameter: nn.Parameter, owner: Tensor, ledger: Ledger) -> None:
+def _name_gradient(parameter: nn.Parameter, owner: Tensor, share: float, ledger: Ledger) -> None:
     """Say what a gradient is for once it is made; the optimizer's hook has handed it on to its owner by then."""
 
     def name(_: Tensor) -> None:
         assert owner.grad is not None, "just made"
-        ledger.name("gradients", [owner.grad])
+        ledger.name("gradients", [owner.grad], share)
 
     parameter.register_post_accumulate_grad_hook(name)
+
+
+def _end_update(division: Division, optimizer: Optimizer, ledger: Ledger) -> None:
+    grown = (each.grad for each in optimizer.clipped[POLICY] if each.grad is not None)
+    division.let_go(grown)
+    ledger.begin("optimizer")
 
 
 def held_out(vlm: VLM, config: Config) -> list[Prompt]:

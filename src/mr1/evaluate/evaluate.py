@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from mr1.judge import strict
 from mr1.judge.pool import side_by_side
 from mr1.judge.presets import Rule
 from mr1.judge.tags import turn
+from mr1.parallel import ranks
 from mr1.rewards.format import well_formed
 from mr1.rollout.engine import Engine
 from mr1.tables import encode_images
@@ -149,16 +150,16 @@ def evaluate_batch(
         )
         written = [group.completions for group in engine.sample(prompts, settings, (protocol.seed, 0))]
     asked = [
-        (prompt, attempt, completion, protocol, shown)
-        for prompt, completions, shown in zip(prompts, written, images, strict=True)
+        (prompt, attempt, completion, protocol)
+        for prompt, completions in zip(prompts, written, strict=True)
         for attempt, completion in enumerate(completions)
     ]
-    return side_by_side(lambda each: _outcome(*each), asked)
+    judged = ranks.spread(asked, lambda own: side_by_side(lambda each: _outcome(*each), own), "the judging")
+    shown = [those for those, completions in zip(images, written, strict=True) for _ in completions]
+    return [replace(outcome, images=those) for outcome, those in zip(judged, shown, strict=True)]
 
 
-def _outcome(
-    prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol, images: Sequence[dict[str, Any]]
-) -> Outcome:
+def _outcome(prompt: Prompt, attempt: int, completion: Completion, protocol: Protocol) -> Outcome:
     sample, text = prompt.sample, turn(prompt, completion)
     subject, difficulty = (sample.meta.get(kind) for kind in ("subject", "difficulty"))
     return Outcome(
@@ -173,5 +174,4 @@ def _outcome(
         judged=strict.told(text, sample.truth) if protocol.rule is strict.judge else "",
         subject=None if subject is None else str(subject),
         difficulty=None if difficulty is None else str(difficulty),
-        images=images,
     )

@@ -93,16 +93,21 @@ def run(
     Raises:
         UserError: the folder, the data, the model or the endpoint can't be had.
     """
+    from mr1.parallel import ranks
+    from mr1.parallel.following import open_run
+    from mr1.report.console import Console
     from mr1.rewards.functions import called
     from mr1.rewards.judged import opened
     from mr1.train.loop import Trainer
-    from mr1.train.run import Run
 
     if mode == "resume" and file and read_mark(file.parent).get("kind") == "run":
         moved = {"output": str(file.parent.parent), "name": file.parent.resolve().name}
         config = config.model_copy(update=moved)
-    with Run(config, mode) as recording, opened(config.endpoint), called(config.reward_functions):
-        Trainer(config, recording, console, grace).train()
+    with ranks.joined(config.parallel.timeout), ExitStack() as stack:
+        recording = stack.enter_context(open_run(config, mode))
+        stack.enter_context(opened(config.endpoint))
+        stack.enter_context(called(config.reward_functions))
+        Trainer(config, recording, console if ranks.is_first() else Console(quiet=True), grace).train()
     return RunResult(config.folder)
 
 

@@ -88,6 +88,7 @@ class Adapter:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         """Raises UserError for a family whose images can't be encoded apart from its language model."""
         self.model, self.tokenizer = model, tokenizer
+        self.computed: torch.dtype | None = None
         self.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         self.inner: Any = self.without_head(model)
         """The model without its head, which takes tokens and encoded images."""
@@ -106,6 +107,11 @@ class Adapter:
         self.vision_arguments = _arguments(self.inner.get_image_features)
         self.position_axes = 3 if hasattr(self.inner, "get_rope_index") else 1
         """Rows of `position_ids`: 3 for multimodal rotary positions (time, height, width), else 1."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in: its weights', but where what is divided are their masters."""
+        return self.computed or self.model.dtype
 
     @property
     def way(self) -> Way:
@@ -141,7 +147,7 @@ class Adapter:
     def as_given(self, vision: dict[str, Tensor]) -> dict[str, Tensor]:
         """Image tensors as the model takes them: on its device, and in its dtype where the processor's is short."""
         short = (torch.bfloat16, torch.float16)
-        dtypes = {name: self.model.dtype if each.dtype in short else each.dtype for name, each in vision.items()}
+        dtypes = {name: self.dtype if each.dtype in short else each.dtype for name, each in vision.items()}
         return {name: each.to(self.model.device, dtypes[name]) for name, each in vision.items()}
 
     def encode(self, prompts: Sequence[Prompt]) -> list[Features]:
@@ -187,8 +193,8 @@ class Adapter:
     def as_taken(self, mask: Tensor) -> Tensor:
         """A (B, 1, S, S) bool mask in the form that the model's attention takes."""
         if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
-            zero = torch.zeros((), dtype=self.model.dtype, device=mask.device)
-            return torch.where(mask, zero, torch.finfo(self.model.dtype).min)
+            zero = torch.zeros((), dtype=self.dtype, device=mask.device)
+            return torch.where(mask, zero, torch.finfo(self.dtype).min)
         return mask
 
     def own_mask(

@@ -11,7 +11,7 @@ from mr1.errors import UserError
 from mr1.models.layers import use_faster_layers
 from mr1.models.quantize import dequantize, quantize
 from mr1.models.refused import refuse
-from mr1.models.saved import base_of, has_processor, is_adapter
+from mr1.models.saved import base_of, has_processor, has_shards, is_adapter
 from mr1.models.vlm import VLM
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}
@@ -54,6 +54,8 @@ def load_vlm(
         UserError: no such model, no weights as safetensors, no image processor, a model that reads no images.
     """
     loading = loading or Loading()
+    if has_shards(Path(name)):
+        return _of_several(Path(name), loading, weights, dense)
     if is_adapter(name):
         from mr1.models.lora import load_lora, merge_lora
 
@@ -84,6 +86,20 @@ def load_vlm(
     if loading.min_pixels or loading.max_pixels:  # where tiles have pixels, too, these lower their number further
         vlm.adapter.limit_pixels(made, loading.min_pixels, loading.max_pixels)
     vlm.adapter.follow(made)
+    return vlm
+
+
+def _of_several(folder: Path, loading: Loading, weights: bool, dense: bool) -> VLM:
+    """The policy that several processes have saved: the model that their run began with, and what has learned."""
+    from mr1.config import read_config
+    from mr1.models.policy import make_policy
+    from mr1.train.shards import read_weights
+
+    config = read_config(folder / "run.yaml")
+    commit = loading.model_copy(update={"revision": config.loading.revision})
+    vlm = load_vlm(config.model, commit, weights, str(folder), dense)
+    if weights:
+        read_weights(folder, make_policy(vlm, config))
     return vlm
 
 

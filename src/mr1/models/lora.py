@@ -92,6 +92,10 @@ def lora_off(vlm: VLM) -> Iterator[VLM]:
 def lora_as(vlm: VLM, weights: Mapping[str, Tensor]) -> Iterator[VLM]:
     """The same model with other low-rank weights in the places of its own, by the parameters' names."""
     parameters = dict(vlm.model.named_parameters())
+    if vlm.sharded is not None:
+        with _copied_in(parameters, weights):
+            yield replace(vlm)
+        return
     own = {name: parameters[name].data for name in weights}
     for name, weight in weights.items():
         parameters[name].data = weight
@@ -100,6 +104,20 @@ def lora_as(vlm: VLM, weights: Mapping[str, Tensor]) -> Iterator[VLM]:
     finally:
         for name, weight in own.items():
             parameters[name].data = weight
+
+
+@contextmanager
+def _copied_in(parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Other values in the parameters' own memory, which FSDP brings the weights together from."""
+    own = {name: parameters[name].detach().clone() for name in weights}
+    with torch.no_grad():
+        for name, weight in weights.items():
+            parameters[name].copy_(weight)
+        try:
+            yield
+        finally:
+            for name, weight in own.items():
+                parameters[name].copy_(weight)
 
 
 def is_linear(layer: nn.Module) -> bool:

@@ -14,6 +14,7 @@ from mr1.errors import UserError
 from mr1.models.adapter import Part
 from mr1.models.lora import add_lora, lora_as, lora_off, merge_lora
 from mr1.models.vlm import VLM
+from mr1.parallel import parts
 
 
 def make_policy(vlm: VLM, config: Config, resumed: bool = False) -> VLM:
@@ -77,6 +78,11 @@ class Reference:
         self.moved = False
         """Whether it has been reset."""
 
+    @property
+    def own(self) -> VLM | None:
+        """Its model, where it is not the policy's."""
+        return self._model if self._model.lora is None else None
+
     @contextmanager
     def __call__(self) -> Iterator[VLM]:
         """The model, which may be run inside the `with` statement."""
@@ -98,19 +104,24 @@ class Reference:
         """The weights that a reset changes, by their names in the policy."""
         if self._low_rank:
             return dict(self._low_rank)
-        parameters = dict(self._model.model.named_parameters())
-        return {name: parameters[name].detach() for name in self._learning}
+        parameters = self.parameters()
+        return {name: parameters[name] for name in self._learning}
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Those of its model, by name."""
+        return {name: each.detach() for name, each in self._model.model.named_parameters()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take up a copy of what `state_dict` gave after a reset."""
         self.moved = True
+        parameters = self.parameters()
+        taken = {name: parts.part_like(weight, parameters[name]) for name, weight in state.items()}
         if self._model.lora is not None:
-            self._low_rank = {name: weight.to(self._model.device, copy=True) for name, weight in state.items()}
+            self._low_rank = {name: part.to(self._model.device, copy=True) for name, part in taken.items()}
         else:
-            parameters = dict(self._model.model.named_parameters())
-            for name, weight in state.items():
-                parameters[name].copy_(weight)
+            for name, part in taken.items():
+                parameters[name].copy_(part)
 
 
 def describe_policy(vlm: VLM) -> str:

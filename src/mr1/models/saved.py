@@ -24,12 +24,13 @@ FILE = "mr1.json"
 KEPT = ("dtype", "attention", "quantize")
 """Keys of `Loading` that the file may set; all others in it are left alone."""
 ADAPTER = "adapter_config.json"
+SHARDS = "shards"
 PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 
 
-def write_loading(folder: Path, model: Any) -> None:
-    """Write down how a model that has been saved in `folder` ran."""
-    settings = {"dtype": str(model.dtype).removeprefix("torch."), "attention": model.config._attn_implementation}
+def write_loading(folder: Path, model: Any, dtype: Any) -> None:
+    """Write down how a model that has been saved in `folder` ran, in which dtype."""
+    settings = {"dtype": str(dtype).removeprefix("torch."), "attention": model.config._attn_implementation}
     if is_quantized(model):
         settings["quantize"] = "nf4"
     (folder / FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -54,6 +55,11 @@ def own_loading(name: str, **given: Any) -> Loading:
 def is_adapter(name: str) -> bool:
     """Whether a model's name is a folder of low-rank weights."""
     return (Path(name) / ADAPTER).is_file()
+
+
+def has_shards(folder: Path) -> bool:
+    """Whether a checkpoint is one of several processes, whose weights are in parts (`train.shards`)."""
+    return (folder / SHARDS).is_dir()
 
 
 def base_of(folder: Path) -> tuple[str, str | None]:

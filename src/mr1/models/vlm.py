@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jinja2 import TemplateError
@@ -20,6 +20,8 @@ from mr1.models.layers import OneDNNLinear
 from mr1.models.saved import write_loading
 from mr1.models.sharing import PromptRow
 from mr1.types import IMAGE_PLACE, Ahead, Completion, Features, Prefix, Prompt, Sample
+
+Result = TypeVar("Result")
 
 REFUSALS = (ArithmeticError, LookupError, RuntimeError, StopIteration, TemplateError, TypeError, ValueError)
 """What chat templates and processors raise for a sample that they can't take."""
@@ -40,6 +42,8 @@ class VLM:
     """Whether vision tower and projector stay as they are for the whole run, in the policy and in its reference."""
     max_prompt_tokens: int | None = None
     """A longer prompt is refused; None for any length."""
+    sharded: Any = None
+    """What divides the weights among processes (`parallel.sharding`); None where this one has all of them."""
 
     @property
     def tokenizer(self) -> Any:
@@ -143,6 +147,18 @@ class VLM:
                 "row out by its source's skip"
             ) from error
 
+    def run(self, compute: Callable[[], Result]) -> Result:
+        """What `compute` gives, which runs the model; what has a gradient in it is to be in tuples or lists.
+
+        Where the weights are divided, every process runs it as often as the others (`parallel.shares.rounds`).
+        """
+        if self.sharded is None:
+            return compute()
+        made: Result = self.sharded(compute)
+        if not torch.is_grad_enabled():
+            self.sharded.reshard()  # no backward pass will, and the weights may change
+        return made
+
     def features(self, prompts: Sequence[Prompt]) -> list[Features | None]:
         """Each prompt's image features, None for one without an image; one that comes several times is encoded once.
 
@@ -205,7 +221,7 @@ class VLM:
         """A copy that never learns."""
         model = copy.deepcopy(self.model).requires_grad_(False).eval()
         adapter = type(self.adapter)(model, self.tokenizer)
-        return replace(self, model=model, adapter=adapter, lora=None)
+        return replace(self, model=model, adapter=adapter, lora=None, sharded=None)
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -223,7 +239,11 @@ class VLM:
             self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:
-        """What `save` writes of the weights: all of them, or with LoRA the low-rank ones."""
+        """What a checkpoint has of the weights: all of them, with LoRA the low-rank ones; where they are divided, those
+        that learn.
+        """
+        if self.sharded is not None:
+            return {name: each.detach() for name, each in self.model.named_parameters() if each.requires_grad}
         weights: dict[str, Tensor] = (self.model if self.lora is None else self.lora).state_dict()
         return weights if self.lora is None else {name: each for name, each in weights.items() if "lora_" in name}
 
@@ -242,8 +262,19 @@ class VLM:
             self.lora.save_pretrained(folder, save_embedding_layers=False, state_dict=weights)
         else:
             self.model.save_pretrained(folder, state_dict=weights)
+        self._save_processor(folder)
+
+    def save_around(self, folder: Path) -> None:
+        """Write what `save` does, but for the weights."""
+        if self.lora is not None:
+            self.lora.peft_config["default"].save_pretrained(folder)
+        else:
+            self.model.config.save_pretrained(folder)
+        self._save_processor(folder)
+
+    def _save_processor(self, folder: Path) -> None:
         self.processor.save_pretrained(folder)
-        write_loading(folder, self.model)
+        write_loading(folder, self.model, self.adapter.dtype)
 
 
 def _reason(error: Exception) -> str:

@@ -283,6 +283,8 @@ def _times(run: Outline, metrics: Metrics) -> Plot | None:
     if not phases:
         return None
     size = -(-len(metrics) // MOST_BARS)
+    names = [f"waiting/{rank}" for rank in range(sum(key.startswith("waiting/") for key in metrics[-1]))]
+    waiting = [column(metrics, name) for name in names]
 
     def paint(axes: Sequence[Axes]) -> None:
         steps = binned(column(metrics, "step"), size)
@@ -292,12 +294,31 @@ def _times(run: Outline, metrics: Metrics) -> Plot | None:
                 seconds = binned(np.nan_to_num(column(metrics, f"time/{phase}")), size)
                 axes[0].bar(steps, seconds, 0.9 * size, bottom, color=colour, label=phase)
                 bottom += seconds
-        axes[0].set_ylabel("seconds per step")
+        axes[0].set_ylabel("seconds\nper step")
         axes[0].grid(axis="x", visible=False)
+        if waiting:
+            _draw_waiting(axes[1], binned(column(metrics, "step"), size), waiting, size)
 
     bars = "Each bar is a step" if size == 1 else f"Each bar is the mean of {size} steps"
     reading = (
         f"{bars}: sampling (rollout), scoring by the rewards (reward) and by the reference (score), the gradient step "
         "(update), and validation where it was due; the tallest part is where time can be saved."
     )
-    return _plot(run, "Time per step", reading, 1, paint, legend=5)
+    if waiting:
+        reading += (
+            f" Below it, how long each of the {len(waiting)} processes waited for the others: those that wait least "
+            "hold the others up."
+        )
+    return _plot(run, "Time per step", reading, 2 if waiting else 1, paint, legend=4 if waiting else 5)
+
+
+def _draw_waiting(axes: Axes, steps: Array, waiting: Sequence[Array], size: int) -> None:
+    """Seconds that processes waited for each other: a line for each, or the least, the mean and the most of many."""
+    lines = {f"process {rank}": binned(seconds, size) for rank, seconds in enumerate(waiting)}
+    if len(lines) > len(SERIES):
+        all_of_them = np.stack([*lines.values()])
+        lines = {"least": all_of_them.min(0), "mean": all_of_them.mean(0), "most": all_of_them.max(0)}
+    for (name, seconds), colour in zip(lines.items(), SERIES, strict=False):
+        axes.plot(steps, seconds, color=colour, linewidth=1.2, label=name)
+    axes.set_ylabel("seconds\nof waiting")
+    axes.set_ylim(bottom=0)

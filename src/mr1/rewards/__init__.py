@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mr1.judge.pool import side_by_side
 from mr1.judge.tags import turn
+from mr1.parallel import ranks
 from mr1.rewards.accuracy import accuracy, accuracy_r1v
 from mr1.rewards.facts import facts, false_facts
 from mr1.rewards.format import well_formed, well_formed_r1v
@@ -38,6 +39,10 @@ REWARDS: dict[str, Reward] = {
 }
 
 
+Scored = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str], Tensor]
+"""A group's scores, where they are not finite, what failed, and the rewards."""
+
+
 def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     """Fill in the groups' scores, one (G,) tensor for each reward named in `weights`, and their weighted sums.
 
@@ -48,8 +53,15 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     such as 0.1 + 0.2 and 0.3, are equal.
 
     The rewards of `REWARDS` are asked for all completions side by side; functions of the user's own group by group, in
-    order, in the thread of the caller; a language model is asked for all completions at once.
+    order, in the thread of the caller; a language model is asked for all completions at once. Several processes divide
+    the groups among them.
     """
+    scored = ranks.spread(groups, lambda own: _score(own, weights), "the rewards")
+    for group, made in zip(groups, scored, strict=True):
+        group.scores, group.not_finite, group.failures, group.rewards = made
+
+
+def _score(groups: Sequence[Group], weights: dict[str, float]) -> list[Scored]:
     asked = [
         (REWARDS[name], turn(group.prompt, completion), group.prompt.sample)
         for group in groups
@@ -59,6 +71,7 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
     ]
     said = iter(side_by_side(lambda each: each[0](each[1], each[2]), asked))
     judged = score_by_judge([name for name in weights if name in JUDGEMENTS], groups)
+    made: list[Scored] = []
     for group, by_judge in zip(groups, judged, strict=True):
         group.scores, group.not_finite, group.failures = {}, {}, {}
         for name in weights:
@@ -69,6 +82,8 @@ def score_groups(groups: Sequence[Group], weights: dict[str, float]) -> None:
             else:
                 group.scores[name] = torch.tensor([*islice(said, len(group.completions))])
         group.rewards = total_reward(group, weights)
+        made.append((group.scores, group.not_finite, group.failures, group.rewards))
+    return made
 
 
 def fill_in(groups: Sequence[Group], names: Iterable[str]) -> None:

@@ -25,10 +25,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mr1.errors import UserError
+from mr1.errors import DiskError, UserError
+from mr1.models.saved import has_shards
 from mr1.models.vlm import VLM
+from mr1.parallel import ranks
 from mr1.train.nested import size
 from mr1.train.resume import AnotherRunError
+from mr1.train.shards import PARTS, SAVED, names_of, write_shards
 from mr1.version import __version__
 from mr1.writing import publish, write_text, writing
 
@@ -94,21 +97,68 @@ class Checkpoints:
         """
         folder = self.folder / f"step-{step:06d}"
         draft = self.folder / f".{folder.name}"
-        shutil.rmtree(draft, ignore_errors=True)
-        with writing(folder, lambda: size([weights or policy.weights(), state])):
+        weights = policy.weights() if weights is None else weights
+        with writing(folder, lambda: size([weights, state])):
             try:
-                policy.save(draft, weights)
-                write_text(draft / SETTINGS, settings)
-                with (draft / STATE).open("wb") as file:  # by its name, torch would not say what the system says
-                    torch.save({"version": VERSION, "mr1": __version__, "step": step, **state}, file)
-                write_text(draft / MANIFEST, json.dumps(_manifest(draft), indent=2) + "\n")
-                _remove(folder)
-                publish(draft, folder)
+                if policy.sharded is None:
+                    shutil.rmtree(draft, ignore_errors=True)
+                    policy.save(draft, weights)
+                    self._finish(draft, folder, step, state, settings)
+                else:
+                    self._save_shards(draft, folder, step, policy, state, settings, weights)
             except BaseException:
-                shutil.rmtree(draft, ignore_errors=True)
+                if ranks.is_first():
+                    shutil.rmtree(draft, ignore_errors=True)
                 raise
-        self._prune()
         return folder
+
+    def _save_shards(
+        self,
+        draft: Path,
+        folder: Path,
+        step: int,
+        policy: VLM,
+        state: Mapping[str, Any],
+        settings: str,
+        weights: Mapping[str, Tensor],
+    ) -> None:
+        """Save with the other processes, each of which calls this; see `train.shards`."""
+        if ranks.is_first():
+            shutil.rmtree(draft, ignore_errors=True)
+        ranks.meet_to_save(None)
+        write_shards(draft, weights, state)
+        own = [file for file in _files(draft) if file.name.startswith(f"__{ranks.number()}_")]
+        known = ranks.meet_to_save({str(file.relative_to(draft)): _facts(file) for file in own})
+        error: Exception | None = None
+        if ranks.is_first():
+            try:
+                policy.save_around(draft)
+                undivided = {name: value for name, value in state.items() if name not in PARTS}
+                facts = {name: each for part in known for name, each in part.items()}
+                self._finish(draft, folder, step, undivided, settings, facts)
+            except Exception as raised:
+                error = raised
+        (said, *_) = ranks.meet_to_save(None if error is None else str(error))
+        if said is not None:
+            raise error or DiskError(said)
+
+    def _finish(
+        self,
+        draft: Path,
+        folder: Path,
+        step: int,
+        state: Mapping[str, Any],
+        settings: str,
+        known: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write what stands beside the weights, and the manifest; `known` are the facts of files that it is told."""
+        write_text(draft / SETTINGS, settings)
+        with (draft / STATE).open("wb") as file:  # by its name, torch would not say what the system says
+            torch.save({"version": VERSION, "mr1": __version__, "step": step, **state}, file)
+        write_text(draft / MANIFEST, json.dumps(_manifest(draft, known or {}), indent=2) + "\n")
+        _remove(folder)
+        publish(draft, folder)
+        self._prune()
 
     def steps(self) -> list[int]:
         """The steps of all checkpoints that are there, whole or not, ascending."""
@@ -193,6 +243,15 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if reason := _damage(path):
         raise UserError(f"{path}: {reason}")
+    return load_state(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The trainer's state of a checkpoint, the files of which have been compared with the manifest.
+
+    Raises:
+        UserError: it can't be read.
+    """
     try:
         state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever damaged bytes lead it to
@@ -200,6 +259,10 @@ def read_state(path: Path) -> dict[str, Any]:
     state = _migrated(state, path)
     if not (named := NAME.fullmatch(path.name)) or int(named[1]) != state.get("step"):
         raise UserError(f"{path}: {STATE} is of step {state.get('step')}")
+    if has_shards(path):
+        state[SAVED] = str(path)
+        if names_of(path, "reference"):
+            state["reference"] = {}  # it is read from there
     return state
 
 
@@ -242,8 +305,9 @@ def copy_size_of(policy: VLM, modules: Iterable[nn.Module] = (), resets: bool = 
     return size_of(policy, modules, resets) - sum(p.nbytes for p in frozen)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    return {"files": {str(path.relative_to(folder)): _facts(path) for path in _files(folder)}}
+def _manifest(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    names = {str(path.relative_to(folder)): path for path in _files(folder)}
+    return {"files": {name: known.get(name) or _facts(path) for name, path in names.items()}}
 
 
 def _files(folder: Path) -> Iterator[Path]:

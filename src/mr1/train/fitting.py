@@ -15,6 +15,7 @@ from mr1.config import Config
 from mr1.errors import UserError
 from mr1.methods.base import Method
 from mr1.models.vlm import VLM
+from mr1.parallel import ranks
 from mr1.train.optimizer import Optimizer
 from mr1.train.packing import microbatches, tokens_of
 from mr1.train.update import let_go
@@ -59,7 +60,7 @@ class Budget:
             optimizer: whose gradients are forgotten after an attempt.
 
         Raises:
-            UserError: memory runs out with a single completion.
+            UserError: memory runs out with a single completion, or on one of several processes.
         """
         while True:
             fitting, undo = self.within(config), _undoing(groups, optimizer)
@@ -67,6 +68,11 @@ class Budget:
                 return compute(fitting)
             except torch.OutOfMemoryError as error:
                 reason = " ".join(str(error).split())
+            if ranks.several():
+                raise UserError(
+                    f"out of memory on process {ranks.number()} of {ranks.count()}, which can't do the step again by "
+                    f"itself: {reason}; lower tokens_per_microbatch, now {fitting.tokens_per_microbatch}, and resume"
+                )
             # By here the error is gone, and with it the attempt's tensors, which its traceback held.
             undo()
             self.most = self._halved(fitting.tokens_per_microbatch, groups, method, reason)

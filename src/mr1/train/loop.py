@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from statistics import fmean
@@ -20,13 +20,12 @@ from mr1.config import Config, Stage, divide
 from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
 from mr1.errors import GuardError
-from mr1.evaluate.evaluate import Keep, evaluate
-from mr1.evaluate.outcome import Evaluation
 from mr1.methods.base import Method, make_method
-from mr1.models.fingerprint import weights_fingerprint
-from mr1.models.loading import load_vlm
-from mr1.models.policy import Reference, describe_policy, make_policy
-from mr1.models.vlm import VLM
+from mr1.models.policy import Reference, describe_policy
+from mr1.parallel import ranks
+from mr1.parallel.engine import SpreadEngine
+from mr1.parallel.meeting import end_of_step
+from mr1.parallel.sharding import check_processes
 from mr1.report.console import Console
 from mr1.report.write import write_page
 from mr1.rewards import not_finite
@@ -34,20 +33,20 @@ from mr1.rewards.accuracy import take_undecided
 from mr1.rewards.judged import take_counts
 from mr1.rollout.engine import Engine
 from mr1.rollout.local import LocalEngine
-from mr1.tasks import load_task
 from mr1.train.batches import keep_batch
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
-from mr1.train.evaluations import protocol
+from mr1.train.evaluations import HeldOut
 from mr1.train.fitting import Budget
 from mr1.train.guards import Guards
 from mr1.train.interrupt import Interrupt, TooLateError
 from mr1.train.memory import keep_freed_memory
 from mr1.train.metrics import batch_metrics, known
 from mr1.train.optimizer import Optimizer, rate_factor
+from mr1.train.policies import Policies
 from mr1.train.resets import Resets
-from mr1.train.resume import compare_data, compare_model, find_origin, identities
-from mr1.train.run import Run, When
+from mr1.train.resume import compare_data, identities
+from mr1.train.run import Run
 from mr1.train.saving import Saver
 from mr1.train.state import Generators, RunState
 from mr1.train.update import look, one_microbatch, score_reference, update
@@ -69,10 +68,12 @@ class Trainer:
             grace: seconds after a signal in which the step may be finished; None for as long as it takes.
 
         Raises:
-            UserError: a source or a model that can't be loaded.
+            UserError: a source or a model that can't be loaded; what several processes can't do.
         """
         if not torch.cuda.is_available():
             keep_freed_memory()
+        if ranks.several():
+            check_processes(config, grace)
         self.config, self.run, self.console = config, run, console
         self.interrupt, self.saver = Interrupt(grace), Saver(run, console.say)
         self.sources = open_sources(config)
@@ -82,16 +83,12 @@ class Trainer:
         for rows in self.expected.values():
             self.left_out.expect(rows)
         resumed = run.checkpoint
-        self.policy = make_policy(
-            load_vlm(str(resumed.path) if resumed else config.model, config.loading), config, resumed=bool(resumed)
-        )
+        self.policies = Policies(config, resumed, self.sources)
+        self.policy, self.origin = self.policies.policy, self.policies.origin
         self.start = 0
-        self.origin = resumed.state["origin"] if resumed else find_origin(self.policy, self.sources)
         if resumed:
             self.start = resumed.step
             compare_data(self.origin["data"], identities(self.sources))
-            if config.lora.rank is not None:
-                self._compare_origin(self.policy)
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
             Generators().load_state_dict(resumed.state["generators"])
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
@@ -100,11 +97,16 @@ class Trainer:
         self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
         self.budget = Budget(self.policy, console.say)
         self.engine: Engine = LocalEngine(
-            self.policy, lambda prompts: one_microbatch(self.policy, self.budget.within(self.stage.config), prompts)
+            self.policies.whole,
+            lambda prompts: one_microbatch(self.policy, self.budget.within(self.stage.config), prompts),
         )
+        if ranks.several():
+            self.engine = SpreadEngine(self.engine)
+        self.held_out = HeldOut(config, run, console, self.engine, self.cache.prompt, self.left_out)
         self.groups: list[Group] = []
         self.warned: set[str] = set()
         self.seconds: dict[str, float] = {}
+        self.step = self.start
 
     def begin(self, stage: Stage, saved: Mapping[str, Any] | None = None) -> None:
         """Make all that a stage has of its own, and take up what a checkpoint within it holds."""
@@ -112,12 +114,13 @@ class Trainer:
         saved = saved if saved and self.start > stage.first else None
         self.method = make_method(config, self.policy)
         self.optimizer = Optimizer(self.policy, config, self.method.owned())
-        self.optimizer.adamw.register_step_pre_hook(lambda *_: self.interrupt.hold())
+        self.optimizer.adamw.register_step_pre_hook(lambda *_: self.hold())
         self.resets = Resets(config)
         self.reference: Reference | None = None  # the stage's before is let go of before another is made
         done = max(self.start - stage.first, 0)
         if any(self.method.needs_reference(step) for step in range(done, config.steps)):
-            self.reference = self._reference(moved=saved is not None and "reference" in saved)
+            moved = saved is not None and "reference" in saved
+            self.reference = self.policies.reference(moved, later=stage.first > 0)
         self.source = PromptSource(
             config, self.cache, self.left_out, partial(self.method.require, self.policy), self.method.curriculum()
         )
@@ -128,14 +131,6 @@ class Trainer:
         )
         if saved:
             self.state.load_state_dict(saved)
-
-    def _reference(self, moved: bool) -> Reference:
-        """The policy as it was before the stage's first step; where it has `moved`, its weights come from elsewhere."""
-        later = self.stage.first > 0
-        reference = Reference(self.policy if moved or later else self._beginning())
-        if later and not moved:
-            reference.reset(self.policy)
-        return reference
 
     def train(self) -> None:
         """Run all steps, with the evaluations before and after them, and write the report.
@@ -148,7 +143,7 @@ class Trainer:
             self._train()
 
     def _train(self) -> None:
-        for line in self.run.open():
+        for line in ranks.first(self.run.open, "the run's folder"):
             self.console.say(line)
         self.console.say(describe_policy(self.policy))
         for source in self.sources:
@@ -156,7 +151,7 @@ class Trainer:
         self.run.record_unusable(self.left_out.rows)
         self.console.say(str(needed_disk(self.config, self.policy, self.run.folder, self.method.modules.values())))
         if self.start == 0:
-            self.evaluate_test("before")
+            self.held_out.test("before")
         take_undecided()  # of rewards before the run, in the same process
         with self.console.progress(self.start, self.config.steps), self.interrupt, ExitStack() as last:
             last.callback(lambda: self.source.close())  # of the stage that is under way by then
@@ -167,10 +162,11 @@ class Trainer:
                 self.save_where_due(step)
         if self.config.checkpoint.keep_best:
             self.keep_best(self.config.steps, self.validate())
-        self.evaluate_test("after")
+        self.held_out.test("after")
         self.saver.wait()
-        page = write_page(self.run.folder).path
-        self.console.summary(self.run.evaluations(), page, len(self.left_out.rows))
+        if ranks.is_first():
+            page = write_page(self.run.folder).path
+            self.console.summary(self.run.evaluations(), page, len(self.left_out.rows))
 
     def begin_where_due(self, step: int) -> None:
         """Begin the stage whose first step this is, and say so."""
@@ -186,6 +182,7 @@ class Trainer:
     def train_step(self, step: int) -> None:
         """The algorithm: one optimiser step, counted from 0, and its record."""
         config, method, at = self.stage.config, self.method, step - self.stage.first
+        self.step = step
         self.seconds = dict.fromkeys(("rollout", "reward", "score", "update"), 0.0)
         accuracies = self.evaluate_validation(step)
         reset = self.reset_where_due(step, accuracies)
@@ -212,10 +209,10 @@ class Trainer:
             method.assign_advantages(self.groups)
             self.source.earned(self.groups)
         if type(method).after_backward is not Method.after_backward:
-            self.interrupt.hold()  # it may change what the method owns
+            self.hold()  # it may change what the method owns
         with self.timed("update"):
             results = self.fit(lambda fitting: update(self.policy, self.groups, method, self.optimizer, fitting, at))
-            self.interrupt.hold()  # the step is made, or there is none to make
+            self.hold()  # the step is made, or there is none to make
             self.engine.sync(self.policy)
             method.after_update(at, known(results))
         if results["update/skipped"]:
@@ -231,9 +228,9 @@ class Trainer:
         }
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
         metrics |= {"learning_rate": rate, **batch_metrics(self.groups, config.rewards), **accuracies}
-        metrics |= {"judge/undecided": take_undecided(), **take_counts()}
         self.seconds["checkpoint"] = self.saver.waited()
         metrics |= {f"time/{phase}": round(seconds, 4) for phase, seconds in self.seconds.items()}
+        metrics |= end_of_step({"judge/undecided": take_undecided(), **take_counts()}, self.interrupt)
         metrics |= self.guards.look(metrics)
         self.run.record(step, self.groups if fresh and step % config.samples_every == 0 else None, metrics)
         self.console.step(metrics)
@@ -254,12 +251,19 @@ class Trainer:
             self.console.say(f"step {step}: the policy is its own reference from here on, and AdamW new ({reason})")
         return {"kl_reset": int(bool(reason))}
 
+    def hold(self) -> None:
+        """From here on the step is finished, or it is lost."""
+        self.interrupt.hold()
+        ranks.hold()
+
     def fit(self, compute: Callable[[Config], Result]) -> Result:
         """Run the batch through a model in micro-batches that fit into memory (`Budget.fit`)."""
         return self.budget.fit(compute, self.stage.config, self.groups, self.method, self.optimizer)
 
     def keep_batch(self, step: int) -> None:
         """Keep the batch of a step that was skipped to be looked at, and say so."""
+        if not ranks.is_first():
+            return
         kept = keep_batch(self.run.folder, self.config, step, self.stage, self.groups)
         where = f"mr1 replay {shlex.quote(str(kept))} looks for where that comes from" if kept else "enough are kept"
         self.console.say(f"step {step} is skipped: its loss or gradient is not finite; {where}")
@@ -289,7 +293,8 @@ class Trainer:
                 raise self.interrupt.stop()
             if self.guards.stop and done < self.config.steps:
                 self.saver.wait()
-                write_page(self.run.folder)
+                if ranks.is_first():
+                    write_page(self.run.folder)
                 raise GuardError(self.guards.stop)
 
     @contextmanager
@@ -299,18 +304,28 @@ class Trainer:
         Raises:
             TooLateError: it has passed. In a batch of rollouts that is half used the checkpoint before it stays.
         """
-        if self.interrupt.grace is None:
+        if self.interrupt.grace is None and not ranks.several():
             yield
             return
-        before = self.state.mark()
+        before, whole = self.state.mark(), step % self.config.updates_per_rollout == 0
+        if ranks.several():
+            with ranks.rescuable(step if whole else None, lambda: self.rescue(step, before)):
+                yield
+            return
         try:
             with self.interrupt.breakable():
                 yield
         except TooLateError:
-            if step % self.config.updates_per_rollout == 0 and not self.saver.has(step):
+            if whole and not self.saver.has(step):
                 self.saver.save(step, self.policy, before())
             self.saver.wait()
             raise
+
+    def rescue(self, step: int, before: Callable[[], dict[str, Any]]) -> None:
+        """Save the run as it was before a step that another process doesn't come to finish."""
+        if not self.saver.has(step):
+            self.saver.save(step, self.policy, before())
+        self.saver.wait()
 
     def save(self, step: int) -> None:
         """Save the run as it is, so many steps done; training may go on before it is written."""
@@ -329,13 +344,6 @@ class Trainer:
                 self.save(step)
             self.saver.name_best(step, accuracy)
 
-    def evaluate_test(self, when: When) -> None:
-        """Measure every evaluation task on its test split, and record it."""
-        if self.config.evaluation.final_samples:
-            with self.console.status(f"evaluating {when} training"), self.run.outcomes(when) as keep:
-                evaluations = self._evaluate("test", self.config.evaluation.final_samples, keep)
-            self.run.record_evaluation(when, evaluations)
-
     def evaluate_validation(self, step: int) -> dict[str, float]:
         """`eval/<task>/accuracy` of the policy that is about to make this step, on the steps where it is due."""
         every = self.config.evaluation.every
@@ -349,44 +357,19 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Accuracy on each task's validation split."""
         with self.timed("evaluation"):
-            evaluations = self._evaluate("validation", self.config.evaluation.samples)
-        return {evaluation.task: evaluation.accuracy for evaluation in evaluations}
-
-    def _evaluate(self, split: str, count: int, keep: Keep | None = None) -> Sequence[Evaluation]:
-        config = self.config
-        tasks = [load_task(name, config.sources) for name in config.evaluation.tasks]
-        make = self.cache.prompt
-        return [
-            evaluate(self.engine, task, split, count, protocol(config), self.left_out, make, keep) for task in tasks
-        ]
+            return self.held_out.validate()
 
     def _leave_out(self, row: BadRow) -> None:
         """Write down a row that has just turned out to be unusable, and say so."""
         self.run.record_unusable(self.left_out.rows)
         self.console.say(f"left out: {row}")
 
-    def _beginning(self) -> VLM:
-        """The policy as it was before step 0: itself at the start, or with low-rank weights, which can be switched off.
-
-        Raises:
-            UserError: its model has changed since.
-        """
-        if self.start == 0 or self.config.lora.rank is not None:
-            return self.policy
-        revision = self.origin["commit"] or self.config.loading.revision
-        loading = self.config.loading.model_copy(update={"revision": revision})
-        beginning = make_policy(load_vlm(self.config.model, loading), self.config)
-        self._compare_origin(beginning)
-        return beginning
-
-    def _compare_origin(self, beginning: VLM) -> None:
-        compare_model(self.config.model, self.origin["weights"], weights_fingerprint(beginning, low_rank=False))
-
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Add to a phase's seconds of this step."""
         start = time.perf_counter()
-        yield
+        with ranks.together(f"{phase}, step {self.step}"):
+            yield
         if torch.cuda.is_available():
             torch.cuda.synchronize()  # what is still under way would be booked on the next phase
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start

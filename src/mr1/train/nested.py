@@ -7,10 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
+from mr1.parallel.parts import as_part, is_divided, local
+
 
 def storage(tensor: Tensor) -> int:
     """The address of what a tensor is a view of."""
-    return tensor.untyped_storage().data_ptr()
+    return local(tensor).untyped_storage().data_ptr()
 
 
 def size(value: Any, shared: Collection[int] = ()) -> int:
@@ -19,7 +21,7 @@ def size(value: Any, shared: Collection[int] = ()) -> int:
 
     def add(value: Any) -> None:
         if isinstance(value, Tensor):
-            found[storage(value)] = max(found.get(storage(value), 0), value.nbytes)
+            found[storage(value)] = max(found.get(storage(value), 0), local(value).nbytes)
         elif isinstance(value, Mapping):
             add([*value.values()])
         elif isinstance(value, list | tuple):
@@ -42,9 +44,11 @@ def copied(value: Any, shared: Collection[int] = (), seen: dict[Any, Tensor] | N
     if isinstance(value, Tensor):
         if storage(value) in shared:
             return value
-        key = (storage(value), value.storage_offset(), value.shape, value.stride(), value.dtype)
+        own = local(value).detach()
+        key = (storage(own), own.storage_offset(), value.shape, own.shape, own.stride(), own.dtype)
         if key not in seen:
-            seen[key] = value.detach().to("cpu", copy=True)
+            copy = own.to("cpu", copy=True)
+            seen[key] = as_part(copy, value) if is_divided(value) else copy
         return seen[key]
     if isinstance(value, Mapping):
         return {name: copied(each, shared, seen) for name, each in value.items()}

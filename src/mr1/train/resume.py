@@ -38,6 +38,9 @@ RULES: dict[str, Rule] = {
     "checkpoint": Rule.FREELY,
     "data": Rule.FREELY,
     "guards": Rule.FREELY,
+    # The same up to rounding.
+    "parallel": Rule.LOGGED,
+    "parallel.timeout": Rule.FREELY,
     "reward_functions.timeout": Rule.FREELY,
     "reward_functions.skip": Rule.LOGGED,
     "endpoint.concurrency": Rule.FREELY,

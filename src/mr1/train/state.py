@@ -19,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from mr1.train.data import PromptSource
 from mr1.train.nested import copied
 from mr1.train.optimizer import Optimizer
 from mr1.train.resets import Resets
+from mr1.train.shards import SAVED, read_moved
 
 
 class Generators:
@@ -112,12 +114,18 @@ class RunState:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` gave within the same stage; `origin` is compared elsewhere."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        shards = Path(state[SAVED]) if SAVED in state else None
+        if shards:
+            self.optimizer.read_shards(shards)
+        else:
+            self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
         for name, module in self.method.modules.items():
             module.load_state_dict(state["modules"][name])
         self.source.load_state_dict(state["data"]["source"])
         self.resets.load_state_dict(state["resets"])
-        if self.reference is not None and "reference" in state:
-            self.reference.load_state_dict(state["reference"])
+        if self.reference is not None:
+            moved = read_moved(shards, self.reference.parameters()) if shards else state.get("reference")
+            if moved:
+                self.reference.load_state_dict(moved)
         self.generators.load_state_dict(state["generators"])

@@ -22,6 +22,9 @@ from mr1.methods.base import Method
 from mr1.models.determinism import repeatable
 from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
+from mr1.parallel import ranks
+from mr1.parallel.rounds import rounds
+from mr1.parallel.shares import own_share, share_out, shared
 from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.packing import Rows, completion_rows, make_rows, microbatches, rows_size
 from mr1.train.scoring import Entropies, predictors, token_logprobs
@@ -42,12 +45,17 @@ def one_microbatch(policy: VLM, config: Config, prompts: Sequence[Prompt]) -> bo
 def score_reference(reference: VLM, groups: Sequence[Group], config: Config) -> None:
     """Fill in `ref_logprobs` where they are missing: once for each batch of rollouts, however often it is used."""
     missing = [group for group in groups if any(each.ref_logprobs is None for each in group.completions)]
-    for batch in microbatches(missing, config.tokens_per_microbatch, reference.adapter):
-        rows = make_rows(batch, reference.adapter)
+    own = own_share(missing, reference.adapter, indivisible=False)
+    batches = [*microbatches(own, config.tokens_per_microbatch, reference.adapter)]
+    for each in rounds(batches, missing, reference):
+        rows = make_rows(each.groups, reference.adapter)
         with torch.no_grad():
-            logprobs, _ = token_logprobs(reference, rows, config.rollout.temperature, entropies="none")
-        for completion, part in _by_completion(batch, logprobs):
-            completion.ref_logprobs = part
+            measure = partial(token_logprobs, reference, rows, config.rollout.temperature, entropies="none")
+            (logprobs, _), _ = each.run(reference, measure)
+        if each.counts:
+            for completion, part in _by_completion(each.groups, logprobs):
+                completion.ref_logprobs = part
+    share_out(missing, own, "ref_logprobs")
 
 
 def look(policy: VLM, groups: Sequence[Group], method: Method, config: Config, step: int) -> None:
@@ -55,16 +63,23 @@ def look(policy: VLM, groups: Sequence[Group], method: Method, config: Config, s
 
     @torch.no_grad()
     def measure(vlm: VLM, head: Callable[[Tensor], Tensor] | None) -> list[Tensor]:
-        found: list[Tensor] = []
-        for batch in microbatches(groups, config.tokens_per_microbatch, vlm.adapter):
+        found: dict[int, Tensor] = {}
+
+        def run(batch: list[Group]) -> None:
             rows = make_rows(batch, vlm.adapter)
             hidden = predictors(vlm, rows, _routing(rows, config))
             if vlm is policy:
                 logprobs, _ = token_logprobs(vlm, rows, config.rollout.temperature, entropies="none", hidden=hidden)
                 _remember_old(batch, logprobs)
             if head is not None:
-                found += [part for _, part in _by_completion(batch, head(hidden))]
-        return found
+                found.update({id(completion): part for completion, part in _by_completion(batch, head(hidden))})
+
+        own = own_share(groups, vlm.adapter, method.indivisible)
+        for each in rounds([*microbatches(own, config.tokens_per_microbatch, vlm.adapter)], groups, vlm):
+            each.run(vlm, partial(run, each.groups))
+        if vlm is policy:
+            share_out(groups, own, "old_logprobs")
+        return shared(groups, found) if head is not None else []
 
     method.look(policy, groups, step, measure)
 
@@ -91,6 +106,7 @@ def update(
 
     sums = repeatable(lambda: backward(policy, groups, method, config, places, step), undo)
     let_go(groups)
+    optimizer.add_up_over_ranks()
     method.after_backward(policy, optimizer)
 
     norms = optimizer.clip()
@@ -150,25 +166,29 @@ def backward(
 ) -> dict[str, float]:
     """Add the gradient of a batch, or of a part of it, up by micro-batches. Returns sums of metrics."""
     sums: defaultdict[str, float] = defaultdict(float)
-    batches = [*microbatches(groups, config.tokens_per_microbatch, policy.adapter, method.indivisible)]
+    own = own_share(groups, policy.adapter, method.indivisible)
+    batches = [*microbatches(own, config.tokens_per_microbatch, policy.adapter, method.indivisible)]
     if len(batches) > 1:
         let_go(groups)
-    for batch in batches:
+    for each in rounds(batches, groups, policy):
         with policy.training():
-            parts = _losses(policy, batch, method, config, places, step)
-            torch.stack([part.loss for part in parts]).sum().backward()
-        sums["gap"] += _sampler_gap(batch)
+            compute = partial(_losses if each.counts else _nothing, policy, each.groups, method, config, places, step)
+            (loss, parts), beside = each.run(policy, compute)
+            (loss if beside is None else loss + beside).backward()
+        if not each.counts:
+            continue
+        sums["gap"] += _sampler_gap(each.groups)
         for part in parts:
             sums["loss"] += part.loss.item()
             for name, value in part.metrics.items():
                 sums[name] += value.item()
-    return sums
+    return ranks.totals(sums, "the update") if ranks.several() else sums
 
 
 def _losses(
     policy: VLM, batch: list[Group], method: Method, config: Config, places: Places, step: int
-) -> list[LossOutput]:
-    """A micro-batch's parts of the loss: its tokens', with `entropy` among the metrics, and the method's extra one."""
+) -> tuple[Tensor, list[LossOutput]]:
+    """A micro-batch's loss and its parts: its tokens', with `entropy` among the metrics, and the method's extra one."""
     if "features" in method.reads:
         batch = _with_features(policy, batch)
     prefixes = policy.known_prefixes([group.prompt for group in batch])
@@ -192,7 +212,18 @@ def _losses(
             "routed": entropy.new_tensor(routing.known()),
             "differ": entropy.new_tensor(routing.differing()),
         }
-    return [of_tokens, extra] if extra else [of_tokens]
+    parts = [of_tokens, extra] if extra else [of_tokens]
+    return torch.stack([part.loss for part in parts]).sum(), parts
+
+
+def _nothing(
+    policy: VLM, batch: list[Group], method: Method, config: Config, *_: object
+) -> tuple[Tensor, list[LossOutput]]:
+    """A stand-in's loss: 0, through the same layers as another process's micro-batch."""
+    if "features" in method.reads:
+        batch = _with_features(policy, batch)
+    logprobs = token_logprobs(policy, make_rows(batch, policy.adapter), config.rollout.temperature, entropies="none")[0]
+    return 0 * logprobs.sum(), []
 
 
 def _routing(rows: Rows, config: Config) -> Routing | None:

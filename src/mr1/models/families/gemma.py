@@ -58,7 +58,7 @@ class Gemma4Unified(Gemma4):
     ) -> dict[str, Any]:
         # In transformers 5.23 its forward lets images see themselves in all layers and through the window's end, its
         # `generate` only as Gemma 4 does, and as the model was trained: huggingface/transformers#46711.
-        shape = torch.empty(*input_ids.shape, 0, dtype=self.model.dtype, device=input_ids.device)
+        shape = torch.empty(*input_ids.shape, 0, dtype=self.dtype, device=input_ids.device)
         masks = self.model.create_masks_for_generate(
             self.model.config,
             inputs_embeds=shape,

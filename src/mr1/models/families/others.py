@@ -45,7 +45,7 @@ class Kimi(Packed):
     def as_given(self, vision: dict[str, Tensor]) -> dict[str, Tensor]:
         given = super().as_given(vision)
         # Its tower, unlike others, brings pixels into no other dtype.
-        return given | {name: given[name].to(self.model.dtype) for name in ("pixel_values",) if name in given}
+        return given | {name: given[name].to(self.dtype) for name in ("pixel_values",) if name in given}
 
 
 class Molmo2(Packed):

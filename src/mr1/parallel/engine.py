@@ -1,0 +1,53 @@
+"""An engine that divides prompts among the processes, each of which samples its share by an engine of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mr1.models.vlm import VLM
+from mr1.parallel import ranks
+from mr1.parallel.sharding import bring_together
+from mr1.rollout.engine import Begun, Engine, Key
+from mr1.types import Completion, Group, Prompt
+
+if TYPE_CHECKING:
+    from mr1.config import Rollout
+
+
+class SpreadEngine:
+    """See `rollout.engine.Engine`. Every process asks for the same, and gets all of it."""
+
+    def __init__(self, own: Engine) -> None:
+        """`own`: this process's, over a model with all of its weights or over servers."""
+        self.own = own
+
+    @property
+    def vlm(self) -> VLM:
+        return self.own.vlm
+
+    def prepare(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Nothing: who samples from a prompt may not be who learns from it."""
+        return [*prompts]
+
+    def sample(self, prompts: Sequence[Prompt], settings: Rollout, key: Key) -> list[Group]:
+        made = ranks.spread(
+            prompts,
+            lambda share: [group.completions for group in self.own.sample(share, settings, key)],
+            "the rollout",
+        )
+        return [Group(prompt, completions) for prompt, completions in zip(prompts, made, strict=True)]
+
+    def greedy(self, prompts: Sequence[Prompt], max_new_tokens: int, batch_size: int = 128) -> list[Completion]:
+        return ranks.spread(
+            prompts, lambda share: self.own.greedy(share, max_new_tokens, batch_size), "the evaluation's rollout"
+        )
+
+    def extend(
+        self, begun: Sequence[Begun], settings: Rollout, key: Key | None, stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        return ranks.spread(begun, lambda share: self.own.extend(share, settings, key, stop), "the rollout")
+
+    def sync(self, policy: VLM) -> None:
+        bring_together(policy, self.own.vlm)
+        self.own.sync(self.own.vlm)
