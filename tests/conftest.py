@@ -31,6 +31,9 @@ settings.register_profile(
     "faults", derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate)
 )
 
+collect_ignore_glob = [] if "MR1_VLLM" in os.environ else ["vllm/*"]
+"""What needs vLLM's environment; `make test-vllm` says where that is."""
+
 TEXTS = [
     "<think>1 red</think><answer>1</answer>",
     "<think>1 red, 2 blue, 3 gray</think><answer>3</answer>",

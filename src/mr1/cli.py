@@ -17,6 +17,7 @@ from mr1.cli_judge import judge, score
 from mr1.cli_launch import launch
 from mr1.cli_recipes import complete, complete_study, recipes
 from mr1.cli_replay import replay
+from mr1.cli_serve import OPTIONS_OF_ITS_OWN, check_served, serve
 from mr1.cli_stop import stoppable
 from mr1.errors import RankError, ToldError, UserError
 from mr1.folders import as_mode
@@ -35,6 +36,7 @@ app.command()(score)
 app.command()(judge)
 app.command()(replay)
 app.command()(launch)
+app.command(context_settings=OPTIONS_OF_ITS_OWN)(serve)
 
 
 def _version(asked: bool) -> None:
@@ -249,6 +251,13 @@ def check(
     every: Annotated[
         bool, typer.Option("--all", help="A small model of every family that the installed transformers has.")
     ] = False,
+    engine: Annotated[
+        Literal["local", "vllm"], typer.Option(help="vllm: compare the model with what a vLLM server says of it.")
+    ] = "local",
+    server: Annotated[list[str] | None, typer.Option(help="Its address; may be given several times.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="With a server: files or other sources to compare on; procedural tasks.")
+    ] = None,
     dtype: DtypeOption = None,
     min_pixels: MinPixels = None,
     max_pixels: MaxPixels = None,
@@ -261,8 +270,14 @@ def check(
     With --all, whether and how each family of the installed transformers trains; exit code 1 where one that isn't
     refused differs from transformers.
 
-    Example: mr1 check Qwen/Qwen2-VL-2B-Instruct
+    Examples:
+
+      mr1 check Qwen/Qwen2-VL-2B-Instruct
+
+      mr1 check Qwen/Qwen2-VL-2B-Instruct --engine vllm --server http://localhost:8000 --data problems.jsonl
     """
+    if engine == "local" and (server or data):
+        raise UserError("--server, --data: they are for --engine vllm")
     if every:
         _check_all()
         return
@@ -274,6 +289,9 @@ def check(
     from mr1.report.console import Console, check_table
 
     given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles)
+    if engine == "vllm":
+        check_served(models, given, server or [], data or [])
+        return
     checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
     Console().show(check_table(checks), whole=True)
 

@@ -30,6 +30,10 @@ class MissingPackageError(UserError):
     """A package that is not among MR1's own has to be installed for what is asked for."""
 
 
+class RolloutError(UserError):
+    """Servers that write a run's completions don't answer, or compute something else than the trainer."""
+
+
 class RankError(Exception):
     """A process of several has waited in vain for another one: who waits for whom, and where each was seen last."""
 

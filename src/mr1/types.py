@@ -196,7 +196,8 @@ class LossInputs:
     advantages: Tensor
     """(N,) float32: each token's advantage."""
     weights: Tensor
-    """(N,) float32: each token's weight in the whole batch's loss (`Method.token_weights`)."""
+    """(N,) float32: each token's weight in the whole batch's loss (`Method.token_weights`), times the correction of
+    what another program sampled (`algo.correction`)."""
     shares: Tensor
     """(N,) float32: each token's share of the batch's means, such as the metrics. They add up to 1 over all
     micro-batches, whatever the weights do (`Method.token_shares`)."""

@@ -202,6 +202,43 @@ def test_grpo_with_masked_tokens_by_its_equation(
 
 
 @pytest.mark.parametrize("budget", [100_000, 1])
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_what_another_program_sampled_is_corrected_by_its_equation(
+    masked: Callable[[], list[Group]], make_config: Callable[..., Config], budget: int, level: str
+) -> None:
+    settings: dict[str, object] = {"tokens_per_microbatch": budget, "kl__weight": 0}
+    settings |= {"rollout__correction": level, "rollout__correction_cap": 1.25}
+    groups, config = masked(), make_config(**GRPO_SETTINGS | settings)
+    policy = _policy(config)
+    scores = _score(policy, groups)
+    _shift(groups, scores)
+    generator = torch.Generator().manual_seed(0)
+    loss, mean, capped = torch.zeros(()), 0.0, 0.0
+    advantages = [0.5, -1.5, 1.0, 0.0, 2.0, -0.5, -1.5]
+    for completion, score, advantage in zip(_completions(groups), scores, advantages, strict=True):
+        mask, old = completion.mask, completion.old_logprobs
+        assert old is not None
+        away = 0.5 * torch.rand(len(old), generator=generator) - 0.25
+        completion.logprobs = torch.full((len(completion),), -9.0)
+        completion.logprobs[mask] = old - away
+        ratios = (away.sum() if level == "sequence" else away).exp().clamp(max=1.25).expand(len(old))
+        ratio = (score[mask] - old).exp()
+        gain = ratios * torch.minimum(ratio * advantage, ratio.clamp(0.9, 1.3) * advantage)
+        loss = loss - gain.mean() / 7
+        mean += ratios.mean().item() / 7
+        capped += (ratios >= 1.25).float().mean().item() / 7
+    loss.backward()
+    expected = {name: each.grad for name, each in policy.model.named_parameters() if each.grad is not None}
+
+    metrics, optimizer = _updated(config, GRPO(config), groups, policy)
+    assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    assert metrics["sampler/correction"] == pytest.approx(mean, abs=1e-5)
+    assert metrics["sampler/capped_fraction"] == pytest.approx(capped, abs=1e-5)
+    assert 0 < capped < 0.9
+    _assert_equal_gradients(optimizer.gradient, expected)
+
+
+@pytest.mark.parametrize("budget", [100_000, 1])
 def test_a_constant_and_an_entropy_bonus_by_their_equations(
     masked: Callable[[], list[Group]], make_config: Callable[..., Config], tiny: VLM, budget: int
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mr1.config.tree import Config, UnreadMethod
+from mr1.config.tree import HOTTEST, Config, UnreadMethod
 from mr1.endpoint.settings import check_server
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
@@ -18,6 +18,7 @@ def check(config: Config) -> None:
     _check_prompts(config)
     _check_model(config)
     _check_rewards(config)
+    _check_engine(config)
     _check_steps(config)
     _check_guards(config)
     # A run of stages isn't trained by its own settings, but by its stages'.
@@ -81,6 +82,26 @@ def _check_rewards(config: Config) -> None:
             raise UserError(
                 f"rewards: {named[0]} reads the scenes of procedural tasks, and {task} is a source; leave it out"
             )
+
+
+def _check_engine(config: Config) -> None:
+    rollout = config.rollout
+    if rollout.engine == "local" and rollout.servers:
+        raise UserError("rollout.servers: they are not asked without rollout.engine=vllm; set it, or leave them out")
+    if rollout.engine == "local":
+        return
+    if not rollout.servers:
+        raise UserError("rollout.servers: missing; rollout.engine=vllm needs the address of a server at least")
+    for url in rollout.servers:
+        if rollout.servers.count(url) > 1:
+            raise UserError(f"rollout.servers: {shown(url)} stands twice; once is enough")
+        if set(url) & set("@?#"):  # the address itself is not shown: it may hold a password
+            raise UserError("rollout.servers: an address may hold no name, password or query, for it is written down")
+    if rollout.temperature > HOTTEST:
+        raise UserError(f"rollout.temperature: vLLM can't keep to the allowed tokens above {HOTTEST:g}; set it lower")
+    for key, wanted in (("rollout.routing", rollout.routing != "free"), ("loading.quantize", config.loading.quantize)):
+        if wanted:
+            raise UserError(f"{key}: not with rollout.engine=vllm; leave it out, or set rollout.engine=local")
 
 
 def _check_reward_functions(config: Config) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mr1.data.settings import MOST, Location, Prose, Settings, Source, Text
-from mr1.endpoint.settings import Endpoint
+from mr1.endpoint.settings import Endpoint, address
 from mr1.types import Aggregation, KLEstimator
 
 PROMPT = (
@@ -32,6 +32,9 @@ CHECKPOINTS = 10
 
 HIGH = 1e9
 """No weight, norm or factor goes above: products with it stay finite in float32."""
+
+HOTTEST = 5.0
+"""The highest temperature with vLLM, which can't forbid a token but only make it unlikely (`rollout.vllm.wire`)."""
 
 
 def _folder_name(name: str) -> str:
@@ -101,6 +104,22 @@ class Rollout(Settings):
     """Completions that are decoded side by side, at most; in evaluations too."""
     routing: Literal["free", "count", "replay"] = "free"
     """The choice of experts in training: as it comes; counted where it is not the sampler's; or the sampler's."""
+    engine: Literal["local", "vllm"] = "local"
+    """Who writes completions: the model in the run's process, or vLLM servers; in evaluations too."""
+    servers: list[Annotated[Text, AfterValidator(address)]] = Field(default=[])
+    """Addresses of the vLLM servers, such as `http://localhost:8000`."""
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """Seconds that a server has for one prompt's completions, or for taking up weights, before another one is asked."""
+    correction: Literal["none", "token", "sequence"] | None = None
+    """Truncated importance sampling from the sampler's probabilities to the trainer's, by the token or the whole
+    completion; null: token with vLLM, none with the local engine."""
+    correction_cap: Annotated[float, Field(ge=1, le=HIGH)] = 2.0
+    """The most that a token's part of the loss is multiplied by."""
+
+    @property
+    def correction_level(self) -> Literal["none", "token", "sequence"]:
+        """`correction`, or what it is where it is null."""
+        return self.correction or ("token" if self.engine == "vllm" else "none")
 
 
 class RewardFunctions(Settings):

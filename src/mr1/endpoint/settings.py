@@ -15,7 +15,8 @@ KEY = "MR1_ENDPOINT_KEY"
 """The environment's variable that holds the key, where the server asks for one."""
 
 
-def _address(url: str) -> str:
+def address(url: str) -> str:
+    """An address as it was given. Raises ValueError for what is none."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it should be an address, such as http://localhost:8000/v1")
@@ -25,7 +26,7 @@ def _address(url: str) -> str:
 class Server(Settings):
     """A model behind a server with OpenAI's API."""
 
-    base_url: Annotated[Text, AfterValidator(_address)] | None = None
+    base_url: Annotated[Text, AfterValidator(address)] | None = None
     """Such as `http://localhost:8000/v1`; null for none."""
     model: Text | None = None
     """The model's name there."""

@@ -51,3 +51,6 @@ class SpreadEngine:
     def sync(self, policy: VLM) -> None:
         bring_together(policy, self.own.vlm)
         self.own.sync(self.own.vlm)
+
+    def metrics(self) -> dict[str, float]:
+        return self.own.metrics()

@@ -19,6 +19,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from mr1.models.check import Check
     from mr1.models.verdicts import Verdict
+    from mr1.rollout.vllm.comparison import Comparison
 
 WHOLE = 1000
 """More columns than any table has."""
@@ -203,6 +204,18 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
             *(str(check.tokens), str(check.plain_tokens), f"{check.encoded:g}"),
             Text("; ".join([each.reason] * bool(each.reason) + [f"{n} {name}" for name, n in counts.items() if n])),
         )
+    return table
+
+
+def comparison_table(found: Sequence[Comparison]) -> Table:
+    """A row for each server that was compared with the trainer; it reads as Markdown."""
+    table = Table(box=box.MARKDOWN)
+    for name in ("server", "prompts", "ids by chat", "pixels by chat", "log-prob, mean", "largest"):
+        table.add_column(name, justify="left" if name == "server" else "right", no_wrap=True)
+    for each in found:
+        ids = f"{each.ids_differ} differ" if each.ids_differ else "same"
+        figures = (f"{number:.0e}" for number in (each.pixels, each.gap, each.largest))
+        table.add_row(each.server, str(each.prompts), ids, *figures)
     return table
 
 

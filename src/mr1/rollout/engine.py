@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -77,6 +77,9 @@ class Engine(Protocol):
     def sync(self, policy: VLM) -> None:
         """Take over the policy's weights; called after each optimiser step."""
 
+    def metrics(self) -> dict[str, float]:
+        """What there is to say of it since it was last asked; recorded at each step."""
+
 
 def nothing() -> Completion:
     """A completion without a token, to begin from."""
@@ -99,4 +102,17 @@ def put_in(vlm: VLM, completion: Completion, token_ids: Tensor) -> Completion:
         logprobs=None if completion.logprobs is None else torch.cat([completion.logprobs, torch.zeros(len(token_ids))]),
         text=vlm.tokenizer.decode(tokens, skip_special_tokens=True),
         mask=torch.cat([completion.mask, torch.zeros(len(token_ids), dtype=torch.bool)]),
+    )
+
+
+def joined(there: Completion, added: Completion, tokenizer: Any) -> Completion:
+    """One completion of two parts; `there.logprobs` is None where a part of it was not sampled."""
+    assert added.logprobs is not None, "it was sampled"
+    tokens = torch.cat([there.token_ids, added.token_ids])
+    return replace(
+        added,
+        token_ids=tokens,
+        logprobs=None if there.logprobs is None else torch.cat([there.logprobs, added.logprobs]),
+        text=tokenizer.decode(tokens, skip_special_tokens=True),
+        mask=torch.cat([there.mask, added.mask]),
     )

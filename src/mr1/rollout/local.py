@@ -17,7 +17,7 @@ from torch import Tensor
 from mr1.models.layers import OneDNNLinear, blocked_weights
 from mr1.models.routing import Routing
 from mr1.models.vlm import VLM
-from mr1.rollout.engine import Begun, Key
+from mr1.rollout.engine import Begun, Key, joined
 from mr1.rollout.repeated import RepeatedPrompts
 from mr1.rollout.sampling import greedy_tokens, sample_tokens, uniform_numbers
 from mr1.rollout.shared import SharedPrompts, can_share
@@ -161,6 +161,9 @@ class LocalEngine:
         """Nothing: the policy's weights are the ones that are sampled from."""
         assert policy is self.vlm, "an engine of another model"
 
+    def metrics(self) -> dict[str, float]:
+        return {}
+
     def _batches(self, items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         """Neighbours that are decoded side by side; of one length each where the family's rows can't be padded."""
         alike = [items] if self.vlm.adapter.pads else [[*same] for _, same in groupby(items, key=_length)]
@@ -189,7 +192,7 @@ class LocalEngine:
                 )
             choose = self._draw(numbers, settings)
         added = self._complete(prompts, 1, budgets, choose, _Strings(stop, self.vlm.tokenizer) if stop else None)
-        return [_joined(each.completion, new, self.vlm.tokenizer) for each, new in zip(begun, added, strict=True)]
+        return [joined(each.completion, new, self.vlm.tokenizer) for each, new in zip(begun, added, strict=True)]
 
     def _draw(self, numbers: Sequence[Tensor], settings: Rollout) -> Choose:
         """Sample by each completion's random numbers, one for each place."""
@@ -290,19 +293,6 @@ def _with_tokens(prompt: Prompt, tokens: Tensor) -> Prompt:
         position_ids=torch.cat([prompt.position_ids, positions], dim=1),
         next_position=prompt.next_position + more,
         ahead=None,
-    )
-
-
-def _joined(there: Completion, added: Completion, tokenizer: Any) -> Completion:
-    """One completion of two parts; `there.logprobs` is None where a part of it was not sampled."""
-    assert added.logprobs is not None, "it was sampled"
-    tokens = torch.cat([there.token_ids, added.token_ids])
-    return replace(
-        added,
-        token_ids=tokens,
-        logprobs=None if there.logprobs is None else torch.cat([there.logprobs, added.logprobs]),
-        text=tokenizer.decode(tokens, skip_special_tokens=True),
-        mask=torch.cat([there.mask, added.mask]),
     )
 
 

@@ -19,11 +19,10 @@ import torch
 from mr1.config import Config, Stage, divide
 from mr1.data.source import expected_rows, open_sources
 from mr1.data.unusable import BadRow, LeftOut
-from mr1.errors import GuardError
+from mr1.errors import GuardError, RolloutError
 from mr1.methods.base import Method, make_method
 from mr1.models.policy import Reference, describe_policy
 from mr1.parallel import ranks
-from mr1.parallel.engine import SpreadEngine
 from mr1.parallel.meeting import end_of_step
 from mr1.parallel.sharding import check_processes
 from mr1.report.console import Console
@@ -31,11 +30,10 @@ from mr1.report.write import write_page
 from mr1.rewards import not_finite
 from mr1.rewards.accuracy import take_undecided
 from mr1.rewards.judged import take_counts
-from mr1.rollout.engine import Engine
-from mr1.rollout.local import LocalEngine
 from mr1.train.batches import keep_batch
 from mr1.train.data import PromptCache, PromptSource
 from mr1.train.disk import needed_disk
+from mr1.train.engines import make_engine
 from mr1.train.evaluations import HeldOut
 from mr1.train.fitting import Budget
 from mr1.train.guards import Guards
@@ -96,12 +94,13 @@ class Trainer:
         last = max(stage.first for stage in self.stages if stage.first <= self.start)
         self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
         self.budget = Budget(self.policy, console.say)
-        self.engine: Engine = LocalEngine(
+        self.engine = make_engine(
+            config,
             self.policies.whole,
             lambda prompts: one_microbatch(self.policy, self.budget.within(self.stage.config), prompts),
+            run.folder,
+            console.say,
         )
-        if ranks.several():
-            self.engine = SpreadEngine(self.engine)
         self.held_out = HeldOut(config, run, console, self.engine, self.cache.prompt, self.left_out)
         self.groups: list[Group] = []
         self.warned: set[str] = set()
@@ -224,6 +223,7 @@ class Trainer:
             **method.metrics,
             **self.source.curriculum.metrics(),
             **self.budget.metrics(),
+            **self.engine.metrics(),
             **reset,
         }
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
@@ -299,12 +299,13 @@ class Trainer:
 
     @contextmanager
     def saved_in_time(self, step: int) -> Iterator[None]:
-        """Cut a step off at a signal's deadline, and save what was before it.
+        """Cut a step off at a signal's deadline, or where servers fail, and save what was before it.
 
         Raises:
             TooLateError: it has passed. In a batch of rollouts that is half used the checkpoint before it stays.
+            RolloutError: the servers can't write the step's completions.
         """
-        if self.interrupt.grace is None and not ranks.several():
+        if self.interrupt.grace is None and not ranks.several() and self.config.rollout.engine == "local":
             yield
             return
         before, whole = self.state.mark(), step % self.config.updates_per_rollout == 0
@@ -315,7 +316,7 @@ class Trainer:
         try:
             with self.interrupt.breakable():
                 yield
-        except TooLateError:
+        except (TooLateError, RolloutError):
             if whole and not self.saver.has(step):
                 self.saver.save(step, self.policy, before())
             self.saver.wait()

@@ -56,6 +56,10 @@ RULES: dict[str, Rule] = {
     "tokens_per_microbatch": Rule.LOGGED,
     "gradient_checkpointing": Rule.LOGGED,
     "rollout.batch_size": Rule.LOGGED,
+    # Others sample with other random numbers.
+    "rollout.engine": Rule.LOGGED,
+    "rollout.servers": Rule.FREELY,
+    "rollout.timeout": Rule.FREELY,
     # What error messages advise to change.
     "max_prompt_tokens": Rule.LOGGED,
     "loading.min_pixels": Rule.LOGGED,

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mr1.config import Config
+from mr1.algo.correction import truncated_ratios
+from mr1.config import Config, Rollout
 from mr1.methods.base import Method
 from mr1.models.determinism import repeatable
 from mr1.models.routing import Routing
@@ -199,6 +200,7 @@ def _losses(
     logprobs, entropy = token_logprobs(policy, rows, config.rollout.temperature, entropies=entropies, hidden=hidden)
     _remember_old(batch, logprobs)
     inputs = _loss_inputs(batch, logprobs, places, method, step)
+    corrected = _correct(inputs, config.rollout)
     if "hidden" in method.reads:
         inputs.hidden = hidden
     if "entropy" in method.reads:
@@ -206,7 +208,7 @@ def _losses(
     features = policy.features([group.prompt for group in batch]) if "features" in method.reads else []
     of_tokens = method.loss(inputs)
     extra = method.extra_loss(policy, MicroBatch(batch, inputs, features, partial(_run_beside, batch)))
-    of_tokens.metrics["entropy"] = (entropy.detach() * inputs.shares).sum()
+    of_tokens.metrics |= {"entropy": (entropy.detach() * inputs.shares).sum(), **corrected}
     if routing is not None:
         of_tokens.metrics |= {
             "routed": entropy.new_tensor(routing.known()),
@@ -229,6 +231,20 @@ def _nothing(
 def _routing(rows: Rows, config: Config) -> Routing | None:
     """What happens with the choices of experts, where they were recorded."""
     return Routing(rows.routes, config.rollout.routing == "replay") if rows.routes is not None else None
+
+
+def _correct(inputs: LossInputs, rollout: Rollout) -> dict[str, Tensor]:
+    """Weight each token by how much likelier it is for the trainer than it was for the sampler, where that is asked
+    for; gives the mean weight, and the share of tokens that have the cap."""
+    level, cap = rollout.correction_level, rollout.correction_cap
+    if level == "none":
+        return {}
+    ratios = truncated_ratios(inputs.old_logprobs, inputs.behaviour_logprobs, inputs.completion, level, cap)
+    inputs.weights = inputs.weights * ratios
+    return {
+        "sampler/correction": (ratios * inputs.shares).sum(),
+        "sampler/capped_fraction": ((ratios >= cap) * inputs.shares).sum(),
+    }
 
 
 def _run_beside(batch: Sequence[Group], vlm: VLM) -> Tensor:
