@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from mr1.cli_check import check
 from mr1.cli_data import data
 from mr1.cli_judge import judge, score
 from mr1.cli_launch import launch
+from mr1.cli_options import Dtype, DtypeOption, MaxPixels, MaxTiles, MinPixels, Revision, TrustRemoteCode, given
 from mr1.cli_recipes import complete, complete_study, recipes
 from mr1.cli_replay import replay
-from mr1.cli_serve import OPTIONS_OF_ITS_OWN, check_served, serve
+from mr1.cli_serve import OPTIONS_OF_ITS_OWN, serve
 from mr1.cli_stop import stoppable
 from mr1.errors import RankError, ToldError, UserError
 from mr1.folders import as_mode
@@ -30,13 +32,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.add_typer(data, name="data")
-app.add_typer(recipes, name="recipes")
-app.command()(score)
-app.command()(judge)
-app.command()(replay)
-app.command()(launch)
-app.command(context_settings=OPTIONS_OF_ITS_OWN)(serve)
 
 
 def _version(asked: bool) -> None:
@@ -148,17 +143,6 @@ def compare(
             run(chosen, jobs, console, start=not tables)
 
 
-Dtype = Literal["float32", "bfloat16"]
-DtypeOption = Annotated[
-    Dtype | None, typer.Option(help="Of weights and forward; as a checkpoint was trained, else float32.")
-]
-MinPixels = Annotated[int | None, typer.Option(min=1, help="Smaller images are scaled up; the processor's own limit.")]
-MaxPixels = Annotated[int | None, typer.Option(min=1, help="Larger images are scaled down; the processor's own limit.")]
-MaxTiles = Annotated[int | None, typer.Option(min=1, help="Images are cut into no more; the processor's own limit.")]
-Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit on the hub.")]
-TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")]
-
-
 @app.command("eval")
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model (tiny), a Hugging Face folder, or a hub id.")],
@@ -215,7 +199,7 @@ def evaluate(
         choice = Choice(split, samples, attempts, temperature, max_new_tokens, prompt, scorer, preset)
         chosen = measurements(task or [], data or [], choice)
         console = Console(stderr=as_json)
-        loading = own_loading(model, **_given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles))
+        loading = own_loading(model, **given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles))
         results = run_evaluation(model, loading, chosen, out, mode, console, max_unusable)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
@@ -242,72 +226,6 @@ def report(
     console.say(f"report: {written.path}")
 
 
-@app.command()
-def check(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Models."),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="A small model of every family that the installed transformers has.")
-    ] = False,
-    engine: Annotated[
-        Literal["local", "vllm"], typer.Option(help="vllm: compare the model with what a vLLM server says of it.")
-    ] = "local",
-    server: Annotated[list[str] | None, typer.Option(help="Its address; may be given several times.")] = None,
-    data: Annotated[
-        list[str] | None, typer.Option(help="With a server: files or other sources to compare on; procedural tasks.")
-    ] = None,
-    dtype: DtypeOption = None,
-    min_pixels: MinPixels = None,
-    max_pixels: MaxPixels = None,
-    max_tiles: MaxTiles = None,
-    revision: Revision = None,
-    trust_remote_code: TrustRemoteCode = False,
-) -> None:
-    """Measure whether a model does under MR1 what it does under transformers, and how often images are encoded.
-
-    With --all, whether and how each family of the installed transformers trains; exit code 1 where one that isn't
-    refused differs from transformers.
-
-    Examples:
-
-      mr1 check Qwen/Qwen2-VL-2B-Instruct
-
-      mr1 check Qwen/Qwen2-VL-2B-Instruct --engine vllm --server http://localhost:8000 --data problems.jsonl
-    """
-    if engine == "local" and (server or data):
-        raise UserError("--server, --data: they are for --engine vllm")
-    if every:
-        _check_all()
-        return
-    if not models:
-        raise UserError("name a model, or give --all for a small one of every family")
-    from mr1.models.check import check_model
-    from mr1.models.loading import load_vlm
-    from mr1.models.saved import own_loading
-    from mr1.report.console import Console, check_table
-
-    given = _given(dtype, revision, trust_remote_code, min_pixels, max_pixels, max_tiles)
-    if engine == "vllm":
-        check_served(models, given, server or [], data or [])
-        return
-    checks = [check_model(load_vlm(name, own_loading(name, **given))) for name in models]
-    Console().show(check_table(checks), whole=True)
-
-
-def _check_all() -> None:
-    from mr1.models.verdicts import all_verdicts, in_words
-    from mr1.report.console import Console, verdict_table
-
-    verdicts = list(all_verdicts())
-    console = Console()
-    console.show(verdict_table(verdicts), whole=True)
-    console.say(in_words(verdicts))
-    if not all(each.right for each in verdicts):
-        raise typer.Exit(1)
-
-
 @app.command("export")
 def export_(
     checkpoint: Annotated[str, typer.Argument(help="A run's checkpoint, such as runs/NAME/checkpoints/step-000100.")],
@@ -330,7 +248,7 @@ def export_(
     from mr1.models.export import export
     from mr1.models.saved import own_loading
 
-    loading = own_loading(checkpoint, **_given(dtype, revision, trust_remote_code))
+    loading = own_loading(checkpoint, **given(dtype, revision, trust_remote_code))
     written = export(checkpoint, folder, loading, dtype, average or ())
     typer.echo(f"{folder}: {str(written).removeprefix('torch.')}")
 
@@ -378,19 +296,11 @@ def estimate(
         raise typer.Exit(1)
 
 
-def _given(
-    dtype: Dtype | None,
-    revision: str | None,
-    trust_remote_code: bool,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
-    max_tiles: int | None = None,
-) -> dict[str, Any]:
-    """What the command line says of a model's loading; the rest is left to the model's folder."""
-    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels, "max_tiles": max_tiles}
-    given = {"dtype": dtype, "revision": revision, **limits}
-    named = {key: value for key, value in given.items() if value is not None}
-    return {**named, "trust_remote_code": trust_remote_code}
+for verb in (launch, check, replay, judge, score):
+    app.command()(verb)
+app.command(context_settings=OPTIONS_OF_ITS_OWN)(serve)
+app.add_typer(recipes, name="recipes")
+app.add_typer(data, name="data")
 
 
 def main() -> None:

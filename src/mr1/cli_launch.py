@@ -16,6 +16,7 @@ def launch(
     nodes: Annotated[int, typer.Option(min=1, help="Nodes; start the command on each of them.")] = 1,
     rendezvous: Annotated[str, typer.Option(help="HOST:PORT of the first node, where there are several.")] = "",
     restarts: Annotated[int, typer.Option(min=0, help="Times that all are started again after one has failed.")] = 0,
+    check: Annotated[bool, typer.Option(help="Look whether they could train, and end: mr1 check --cluster.")] = False,
     dry: Annotated[bool, typer.Option("--dry", help="Print the command; start nothing.")] = False,
 ) -> None:
     """Train with several processes, as torchrun starts them: `mr1 train` in each, with the same arguments.
@@ -26,6 +27,8 @@ def launch(
 
       mr1 launch --processes 8 counting-grpo-d model=Qwen/Qwen2-VL-2B-Instruct
 
+      mr1 launch --processes 8 --check counting-grpo-d model=Qwen/Qwen2-VL-2B-Instruct
+
       mr1 launch --processes 8 --nodes 2 --rendezvous node-0:29500 --restarts 3 my-recipe.yaml -- --resume
     """
     from mr1.errors import UserError
@@ -35,8 +38,9 @@ def launch(
     meeting = ["--standalone"]
     if nodes > 1:
         meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-endpoint", rendezvous]
+    verb = ["check", "--cluster"] if check else ["train"]
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--max-restarts", str(restarts)]
-    command = [sys.executable, *torchrun, *meeting, "-m", "mr1", "train", *arguments]
+    command = [sys.executable, *torchrun, *meeting, "-m", "mr1", *verb, *arguments]
     if dry:
         typer.echo(shlex.join(command))
         return
