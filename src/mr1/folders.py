@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from mr1.errors import DiskError, UserError, note
 from mr1.version import __version__
+from mr1.whole import read_text
 from mr1.writing import write_text
 
 Kind = Literal["run", "evaluation", "study", "data set"]
@@ -194,7 +195,7 @@ def wait_until_free(folder: Path, seconds: float) -> None:
 def read_mark(folder: Path) -> dict[str, Any]:
     """What the mark of a folder says; empty where it has none."""
     try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = json.loads(read_text(folder / MARK))
     except (OSError, ValueError):
         return {}
     return mark if isinstance(mark, dict) else {}

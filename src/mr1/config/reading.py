@@ -20,6 +20,7 @@ from mr1.data.settings import Source, preset_names
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
 from mr1.recipes import find_recipe
+from mr1.whole import read_whole
 
 Tree = TypeVar("Tree", bound=BaseModel)
 
@@ -213,7 +214,7 @@ def _read(recipe: str | Path) -> dict[Any, Any]:
 def _mapping_in(file: Path, shown_as: str | Path | None = None) -> dict[Any, Any]:
     shown_as = shown_as or file
     try:
-        settings = read_yaml(file.read_bytes())
+        settings = read_yaml(read_whole(file))
     except (OSError, ValueError) as error:
         raise UserError(f"recipe: {shown_as} can't be read: {error}") from error
     settings = {} if settings is None else settings

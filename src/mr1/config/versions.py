@@ -16,6 +16,7 @@ from typing import Any
 from mr1.config.text import read_yaml
 from mr1.errors import UserError, shown
 from mr1.folders import read_mark
+from mr1.whole import read_whole
 
 KEY = "version"
 """The key of a file's version, which is no setting."""
@@ -60,7 +61,7 @@ def version_of(settings: Mapping[Any, Any], file: Path | None = None) -> int:
 
 def file_version(file: Path) -> int:
     """The version of the settings in a file."""
-    return version_of(read_yaml(file.read_bytes()), file)
+    return version_of(read_yaml(read_whole(file)), file)
 
 
 def migrated(settings: Mapping[Any, Any], file: Path | None = None) -> dict[Any, Any]:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from mr1.data.settings import Format
 from mr1.errors import UserError
+from mr1.whole import TooLargeError, read_line, read_lines
 
 ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -152,13 +153,16 @@ def _format_by_content(path: Path, named: Format | None) -> Format | None:
 
 def _lines_or_whole(file: BinaryIO, named: Format | None) -> Format | None:
     """Whether what begins with an object is one object a line, or one over several lines."""
-    line = file.readline()
+    try:
+        line = read_line(file)
+        several = any(rest.strip() for rest in read_lines(file))
+    except TooLargeError:  # read as lines, it is refused by its row
+        return named or "jsonl"
     try:
         json.loads(line)
     except (ValueError, RecursionError):
         over_several = line.rstrip().endswith((b"{", b"[", b","))
         return "json" if over_several else named or "jsonl"
-    several = any(rest.strip() for rest in file)
     return "jsonl" if several or named != "json" else "json"
 
 

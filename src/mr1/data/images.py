@@ -25,6 +25,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from mr1.errors import UnusableError
 from mr1.tables import FILE
+from mr1.whole import LARGEST_FILE, TooLargeError, check_size, read_whole
 
 LARGEST = 178_956_970
 """Pixels. A larger image is refused before it is decoded, as a decompression bomb: PIL's own limit."""
@@ -74,9 +75,14 @@ def find(held: Any, root: Path) -> Path | bytes | Image.Image:
         root: what a relative path is relative to.
 
     Raises:
-        UnusableError: an address, a missing file, damaged base64, or nothing that holds an image.
+        UnusableError: an address, a missing file, damaged base64, more than is read, or nothing that holds an image.
     """
     held = _taken_out(held)
+    if isinstance(held, bytes | str):
+        try:
+            check_size(len(held), LARGEST_FILE)
+        except TooLargeError as error:
+            raise UnusableError(f"an image in the row is too large: {error}; scale it down, or replace it") from error
     if isinstance(held, Image.Image):
         return held
     if isinstance(held, bytes):
@@ -115,7 +121,7 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
     try:
         if isinstance(found, Image.Image):
             return _upright_rgb(found, name)
-        file = found.read_bytes() if isinstance(found, Path) else found
+        file = read_whole(found, LARGEST_FILE) if isinstance(found, Path) else found
         with open_image(file) as image:
             pixels = _upright_rgb(image, name)
             if _shows_the_same(image, pixels):
@@ -125,6 +131,8 @@ def decode(found: Path | bytes | Image.Image) -> Image.Image:
         raise UnusableError(f"{name} has more than {LARGEST} pixels; scale it down") from error
     except UnidentifiedImageError as error:
         raise UnusableError(f"{name} is no image in a known format; replace it") from error
+    except TooLargeError as error:
+        raise UnusableError(f"{name} is too large: {error}; scale it down, or replace it") from error
     except (UnusableError, MemoryError):
         raise
     except Exception as error:  # PIL's decoders raise whatever damaged bytes lead them to

@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -19,6 +19,7 @@ import numpy as np
 from mr1.data.files import plain
 from mr1.data.settings import Format
 from mr1.errors import UserError
+from mr1.whole import LARGEST_FILE, LARGEST_ROWS, TooLargeError, read_line, read_lines, read_whole
 
 Row = dict[str, Any]
 
@@ -29,7 +30,7 @@ STANDING_IN = "({} bytes)"
 COMMIT = re.compile(r"^hf://datasets/[^@]+@([0-9a-f]{40})/")
 """What the address of a file on the hub begins with."""
 
-csv.field_size_limit(sys.maxsize)  # a cell may be an image in base64
+csv.field_size_limit(LARGEST_FILE)  # a cell may be an image in base64
 
 
 class Rows(Protocol):
@@ -70,11 +71,9 @@ class TextRows:
         """Raises UserError for files without rows, or a table that is not UTF-8."""
         self.files, self.folder = files, files[0].parent
         self.plain = [plain(file) for file in files]
-        self.delimiters = ["" if kind == "jsonl" else _delimiter(file, kind) for file in self.plain]
-        self.headers = [
-            _header(file, delimiter) if delimiter else []
-            for file, delimiter in zip(self.plain, self.delimiters, strict=True)
-        ]
+        heads = [_head(file, name, kind) for file, name in zip(self.plain, files, strict=True)]
+        self.delimiters = [delimiter for delimiter, _ in heads]
+        self.headers = [header for _, header in heads]
         for file, header in zip(files, self.headers, strict=True):
             if twice := next((name for name in header if name and header.count(name) > 1), None):
                 raise UserError(
@@ -115,8 +114,15 @@ class TextRows:
 
     def _find_rows(self, number: int) -> Iterator[int]:
         """The offsets of a file's rows."""
-        file, delimiter = self.plain[number], self.delimiters[number]
-        return _record_offsets(file, delimiter, self.files[number]) if delimiter else _line_offsets(file)
+        file, delimiter, name, found = self.plain[number], self.delimiters[number], self.files[number], 0
+        try:
+            for offset in _record_offsets(file, delimiter, name) if delimiter else _line_offsets(file):
+                yield offset
+                found += 1
+        except TooLargeError as error:
+            raise UserError(
+                f"path: {name}, row {found + 1} is too long: {error}; take it out, or name its images by their paths"
+            ) from error
 
     def _read(self, file: BinaryIO, number: int, line: int) -> Row:
         """One row of an open file."""
@@ -125,14 +131,14 @@ class TextRows:
         if delimiter := self.delimiters[number]:
             header = self.headers[number]
             try:
-                cells = next(csv.reader((text.decode("utf-8") for text in file), delimiter=delimiter))
-            except (csv.Error, UnicodeDecodeError, StopIteration) as error:
+                cells = next(csv.reader((text.decode("utf-8") for text in read_lines(file)), delimiter=delimiter))
+            except (csv.Error, ValueError, StopIteration) as error:
                 raise UserError(f"path: {where} can't be read ({error}); was the file changed meanwhile?") from error
             if len(cells) != len(header):
                 raise UserError(f"path: {where} has {len(cells)} cells where the header has {len(header)}")
             return dict(zip(header, cells, strict=True))
         try:
-            row = read_json(file.readline())
+            row = read_json(read_line(file))
         except (ValueError, RecursionError) as error:
             raise UserError(f"path: {where} is no JSON ({error}); fix the line or take it out") from error
         if not isinstance(row, dict):
@@ -222,7 +228,7 @@ def read_json(text: str | bytes) -> Any:
 def _line_offsets(file: Path) -> Iterator[int]:
     offset = 0
     with file.open("rb") as lines:
-        for line in lines:
+        for line in read_lines(lines):
             if line.strip():
                 yield offset
             offset += len(line)
@@ -235,7 +241,7 @@ def _record_offsets(file: Path, delimiter: str, name: Path) -> Iterator[int]:
     def lines() -> Iterator[str]:
         nonlocal consumed
         with file.open("rb") as raw:
-            for line in raw:
+            for line in read_lines(raw):
                 mark = "" if consumed else "\ufeff"
                 consumed += len(line)
                 yield line.decode("utf-8").removeprefix(mark)
@@ -254,22 +260,30 @@ def _record_offsets(file: Path, delimiter: str, name: Path) -> Iterator[int]:
         raise UserError(f"path: {name} is no table of cells ({error}); fix it") from error
 
 
-def _delimiter(file: Path, kind: Format) -> str:
-    """What is between cells: in a CSV file commas, or what the header has instead of them."""
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        header = lines.readline()
-    instead = [each for each in ";\t" if each in header] if "," not in header else []
-    return "\t" if kind == "tsv" else [*instead, ","][0]
-
-
-def _header(file: Path, delimiter: str) -> list[str]:
-    with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-        return next(csv.reader(lines, delimiter=delimiter), None) or []
+def _head(file: Path, name: Path, kind: Format) -> tuple[str, list[str]]:
+    """What is between a table's cells, in a CSV file commas or what the header has instead of them, and the header."""
+    if kind == "jsonl":
+        return "", []
+    with file.open("rb") as raw:
+        try:
+            first = read_line(raw).decode("utf-8-sig", "replace")
+            instead = [each for each in ";\t" if each in first] if "," not in first else []
+            delimiter = "\t" if kind == "tsv" else [*instead, ","][0]
+            lines = chain([first], (line.decode("utf-8", "replace") for line in read_lines(raw)))
+            return delimiter, next(csv.reader(lines, delimiter=delimiter), None) or []
+        except TooLargeError as error:
+            raise UserError(f"path: {name} has no header: {error}; fix it") from error
+        except csv.Error as error:
+            raise UserError(f"path: {name} is no table of cells ({error}); fix it") from error
 
 
 def _load_json(file: Path, field: str | None) -> list[Row]:
     try:
-        loaded = read_json(plain(file).read_bytes())
+        loaded = read_json(read_whole(plain(file), LARGEST_ROWS))
+    except TooLargeError as error:
+        raise UserError(
+            f"path: {file} is too large: {error}; write an object on each line (.jsonl), which is read by the row"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"path: {file} is no JSON ({error}); fix it") from error
     if field is not None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mr1.errors import UserError
+from mr1.whole import LARGEST_FILE, read_text
 from mr1.writing import write_text
 
 UNUSABLE = "unusable.jsonl"
@@ -151,7 +152,7 @@ def read_unusable(folder: Path) -> list[dict[str, str]]:
     """What `write_unusable` wrote; nothing where there is no file. Raises UserError where it is damaged."""
     path = folder / UNUSABLE
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        rows = [json.loads(line) for line in read_text(path, LARGEST_FILE).splitlines()] if path.is_file() else []
         return [asdict(BadRow(**row)) for row in rows]
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it: its rows are found again when they come") from error

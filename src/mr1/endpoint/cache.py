@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mr1.whole import read_text
+
 
 def content_key(request: Mapping[str, Any]) -> str:
     """What tells requests apart: SHA-256 of their content."""
@@ -35,7 +37,7 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            kept = json.loads(file_of(self.folder, content_key(request)).read_text(encoding="utf-8"))
+            kept = json.loads(read_text(file_of(self.folder, content_key(request))))
             return str(kept["reply"]) if kept["request"] == request else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

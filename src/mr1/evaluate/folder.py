@@ -29,6 +29,7 @@ from mr1.folders import Mode, OutputFolder, Recording
 from mr1.rollout.engine import Engine
 from mr1.tables import numbered, parquet_file
 from mr1.tasks.base import Baseline, Task
+from mr1.whole import read_text
 from mr1.writing import write_text
 
 SETTINGS = "settings.json"
@@ -138,7 +139,7 @@ class EvaluationFolder(Recording):
     def _compare(self, settings: dict[str, Any]) -> None:
         saved = self.folder / SETTINGS
         try:
-            was = flat(json.loads(saved.read_text(encoding="utf-8")))
+            was = flat(json.loads(read_text(saved)))
         except (ValueError, AttributeError) as error:
             raise UserError(f"--resume: {saved} is damaged ({error}); start again with --overwrite") from error
         now = flat(json.loads(json.dumps(settings)))

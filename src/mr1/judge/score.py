@@ -18,6 +18,7 @@ from mr1.judge.pool import side_by_side
 from mr1.judge.presets import SCORERS, find_rule
 from mr1.judge.tags import last_answer
 from mr1.judge.verdict import Verdict
+from mr1.whole import TooLargeError, read_stream
 
 EXCERPT = 60
 """Characters of an answer in a list of differences."""
@@ -54,9 +55,11 @@ def read_rows(path: Path) -> list[Row]:
     """
     try:
         with opened(path) as file:
-            lines = file.read().decode("utf-8-sig").split("\n")
+            lines = read_stream(file).decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: can't be read as text in UTF-8: {error}") from error
+    except TooLargeError as error:
+        raise UserError(f"{path} is too large: {error}; split it into several") from error
     rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
         raise UserError(f"{path}: no rows; each line is an object with model_output and ground_truth")

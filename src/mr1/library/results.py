@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mr1.errors import UserError
+from mr1.whole import read_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -104,7 +105,7 @@ class RunResult:
 
     def _figures(self) -> dict[str, dict[str, dict[str, Any]]]:
         path = self.folder / "evaluation.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return json.loads(read_text(path)) if path.is_file() else {}
 
     def _accuracies(self) -> dict[str, list[float]]:
         """Each task's accuracy in the stages that measured it."""
@@ -132,7 +133,7 @@ class EvaluationResult:
     @property
     def summary(self) -> dict[str, dict[str, Any]]:
         """All figures of each task; see `docs/evaluation.md`."""
-        return json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        return json.loads(read_text(self.folder / "summary.json"))
 
     @property
     def figures(self) -> DataFrame:

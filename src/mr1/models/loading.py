@@ -13,10 +13,14 @@ from mr1.models.quantize import dequantize, quantize
 from mr1.models.refused import refuse
 from mr1.models.saved import base_of, has_processor, has_shards, is_adapter
 from mr1.models.vlm import VLM
+from mr1.whole import LARGEST_FILE
+from mr1.writing import size
 
 BUNDLED = {"tiny": Path(__file__).parent / "tiny"}
 """Models that come with the package, by the name that a recipe gives them."""
 
+TEXTS = (".json", ".jinja", ".txt", ".model")
+"""Endings of what transformers reads whole in a model's folder."""
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -24,7 +28,7 @@ def model_path(name: str) -> str:
     """The folder of a bundled model, or the name itself: a local folder or a hub id.
 
     Raises:
-        UserError: a local folder that isn't there or holds no configuration.
+        UserError: a local folder that isn't there, holds no configuration, or one of absurd size.
     """
     if name in BUNDLED:
         return str(BUNDLED[name])
@@ -32,6 +36,9 @@ def model_path(name: str) -> str:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"model: the folder {name} has no config.json; it is not a Hugging Face model folder")
+        for file in folder.iterdir():
+            if file.suffix in TEXTS and file.stat().st_size > LARGEST_FILE:
+                raise UserError(f"model: {file} has {size(file.stat().st_size)}, which no such file has; take another")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"model: there is no folder {name}")
     return name

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from mr1.config import Loading
 from mr1.errors import UserError
 from mr1.models.quantize import is_quantized
+from mr1.whole import read_text
 
 FILE = "mr1.json"
 KEPT = ("dtype", "attention", "quantize")
@@ -82,7 +83,7 @@ def has_processor(folder: Path) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise UserError(f"model: {path} can't be read: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):

@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mr1.whole import LARGEST_FILE, TooLargeError, read_whole
+
 Row = dict[str, Any]
 
 IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
@@ -47,13 +49,16 @@ class Reader:
     def text(self, name: str, required: bool = False) -> str:
         """A file as text, empty where there is none; where it is `required`, a missing or empty one is noted."""
         try:
-            read = (self.folder / name).read_bytes()
+            read = read_whole(self.folder / name, LARGEST_FILE)
         except FileNotFoundError:
             if required:
                 self.note(name, "is missing")
             return ""
         except OSError as error:
             self.note(name, f"can't be opened ({error.strerror})")
+            return ""
+        except TooLargeError as error:
+            self.note(name, f"is not read: {error}")
             return ""
         if required and not read.strip():
             self.note(name, "is empty")

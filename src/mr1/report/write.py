@@ -14,6 +14,7 @@ from mr1.report.evaluation import evaluation_page
 from mr1.report.page import run_page
 from mr1.report.reading import Reader
 from mr1.tables import numbered
+from mr1.whole import read_text
 from mr1.writing import write_text
 
 PAGES = {"run": run_page, "evaluation": evaluation_page}
@@ -64,7 +65,7 @@ def _kind(folder: Path) -> Literal["run", "evaluation"]:
 def _evaluates(settings: Path) -> bool:
     """Whether a file holds an evaluation's settings."""
     try:
-        read = json.loads(settings.read_text(encoding="utf-8"))
+        read = json.loads(read_text(settings))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(read, dict) and {"model", "tasks"} <= read.keys()

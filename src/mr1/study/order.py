@@ -23,6 +23,7 @@ from typing import Any
 
 from mr1.algo.task_order import backward_transfer, best_order, forecast
 from mr1.errors import UserError, nearest
+from mr1.whole import read_text
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read_measured(file: Path, method: str | None = None) -> Measured:
         UserError: no such file, no such method, a task that has not been trained on or tested.
     """
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
+        results = json.loads(read_text(file))
         methods, tasks, same = results["methods"], results["trained"], results["same"]
         arms = {(arm["method"], arm["trained"]): arm["scores"] for arm in results["arms"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -100,7 +101,7 @@ def read_stages(evaluations: Sequence[tuple[str, Path]]) -> list[list[float]]:
     measured = []
     for _, folder in evaluations:
         try:
-            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+            summary = json.loads(read_text(folder / "summary.json"))
             measured.append([float(summary[task]["accuracy"]) for task, _ in evaluations])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(

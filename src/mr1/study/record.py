@@ -27,6 +27,7 @@ from mr1.report.outline import Metrics
 from mr1.report.reading import Reader, read_metrics
 from mr1.study.drift import SAMPLES, Drift, measure_drift
 from mr1.train.run import CELL, SETTINGS
+from mr1.whole import read_text
 from mr1.writing import write_text
 
 VERSION = 1
@@ -176,7 +177,7 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / CELL
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(read_text(path))
         if (version := held.get("version")) != VERSION:
             raise ValueError(f"it has version {version}, and this MR1 reads version {VERSION}")
         return _READ.validate_python(held)

@@ -25,6 +25,7 @@ from mr1.synthesis.pictures import Picture
 from mr1.synthesis.row import Outcome
 from mr1.synthesis.settings import Make
 from mr1.version import __version__
+from mr1.whole import read_text
 from mr1.writing import publish, write_text, writing
 
 PROBLEMS, DROPPED, ABOUT = "problems.jsonl", "dropped.jsonl", "make.json"
@@ -155,7 +156,7 @@ class Folder(Recording):
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = json.loads(read_text(file))
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) else {}

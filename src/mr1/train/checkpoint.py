@@ -33,6 +33,7 @@ from mr1.train.nested import size
 from mr1.train.resume import AnotherRunError
 from mr1.train.shards import PARTS, SAVED, names_of, write_shards
 from mr1.version import __version__
+from mr1.whole import read_text
 from mr1.writing import publish, write_text, writing
 
 NAME = re.compile(r"step-(\d{6,})")
@@ -216,7 +217,7 @@ class Checkpoints:
     def best(self) -> tuple[int, float] | None:
         """The step and the accuracy of the best checkpoint that is kept; None where there is none."""
         try:
-            read = json.loads((self.folder / BEST).read_text(encoding="utf-8"))
+            read = json.loads(read_text(self.folder / BEST))
             step, accuracy = int(read["step"]), float(read["accuracy"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -322,7 +323,7 @@ def _facts(path: Path) -> dict[str, Any]:
 def _damage(path: Path) -> str:
     """What is wrong with a checkpoint's files; empty where nothing is."""
     try:
-        files = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = json.loads(read_text(path / MANIFEST))["files"]
         for name, facts in files.items():
             file = path / name
             if not file.is_file():

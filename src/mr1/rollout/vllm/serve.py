@@ -14,6 +14,7 @@ from typing import Literal
 from mr1.errors import UserError
 from mr1.models.loading import model_path
 from mr1.models.saved import is_adapter
+from mr1.whole import read_text
 
 Device = Literal["gpu", "cpu"]
 
@@ -82,7 +83,7 @@ def served(model: str) -> str:
     own = folder / "processor_config.json"
     if not own.is_file() or (folder / VIDEO).is_file():
         return path
-    settings = json.loads(own.read_text(encoding="utf-8"))
+    settings = json.loads(read_text(own))
     images = settings.get("image_processor", {})
     if "video_processor" in settings or images.get("image_processor_type") != "Qwen2VLImageProcessor":
         return path
