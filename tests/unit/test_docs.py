@@ -45,6 +45,25 @@ def test_every_page_is_in_the_sites_navigation() -> None:
     assert listed == {page.name for page in PAGES if page.parent.name == "docs"}
 
 
+def test_the_table_of_methods_is_of_what_there_is() -> None:
+    table = (ROOT / "docs/methods.md").read_text(encoding="utf-8").partition("| recipe |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]
+    assert len(rows) >= 20
+    recipes, files = {row[0].strip("`") for row in rows}, set()
+    for row in rows:
+        assert (ROOT / "recipes" / f"{row[0].strip('`')}.yaml").is_file(), row[0]
+        for test in re.findall(r"`([\w/]+\.py)`", row[4]):
+            assert (ROOT / "tests" / test).is_file(), test
+        for name, lines in re.findall(r"`(\w+\.py)` (\d+)", row[2]):
+            files.add(name)
+            counted = len((ROOT / "src/mr1/methods" / name).read_text(encoding="utf-8").splitlines())
+            assert abs(counted - int(lines)) <= 5, f"{name} has {counted} lines"
+    own = {f"methods/{path.stem}" for path in (ROOT / "recipes/methods").glob("*.yaml")}
+    assert {name for name in own if not name.endswith(("-paper", "-joint"))} <= recipes
+    shared = {"__init__.py", "base.py", "kl_in_reward.py", "right.py"}
+    assert {path.name for path in (ROOT / "src/mr1/methods").glob("*.py")} == files | shared
+
+
 def test_what_other_trainers_settings_are_called_are_settings() -> None:
     known = keys(Config)
     rows = [line.split("|") for line in COMING.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]

@@ -7,6 +7,8 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from matplotlib.axes import Axes
@@ -18,13 +20,14 @@ from study_records import SAMPLES, make_placed, make_study
 from mr1.config import dump_config
 from mr1.errors import UserError
 from mr1.report.console import Console
-from mr1.study.canvas import Drawing, draw
+from mr1.report.drawing import SERIES
+from mr1.study.canvas import Drawing, draw, panels_of
 from mr1.study.compare import compare
 from mr1.study.examples import EACH, disagreements
 from mr1.study.grid import Placed
 from mr1.study.plots import all_drawings
 from mr1.study.record import write_record
-from mr1.study.results import collect
+from mr1.study.results import Curve, Results, collect
 from mr1.study.settings import Study
 from mr1.study.tables import all_tables
 from mr1.study.tuning import Tried
@@ -163,6 +166,19 @@ def test_plots_show_every_method() -> None:
         with Image.open(io.BytesIO(drawing.png)) as image:
             assert image.width > 700
             assert image.getpixel((0, 0))[:3] == (255, 255, 255)  # type: ignore[index]
+
+
+def test_where_there_are_more_methods_than_colours_each_round_of_colours_has_a_panel() -> None:
+    methods = [f"method-{number}" for number in range(len(SERIES) + 2)]
+    results = cast("Results", SimpleNamespace(methods=methods))
+    drawn = [("kl", methods[-1]), *(("entropy", method) for method in methods)]
+    curves = [Curve(method, "counting", of, [0.0], [0.0], [0.0], [0.0]) for of, method in drawn]
+    first, second = {*methods[: len(SERIES)]}, {*methods[len(SERIES) :]}
+    assert panels_of(results, curves) == [
+        (("counting", "kl"), {methods[-1]}),
+        (("counting", "entropy"), first),
+        (("counting", "entropy"), second),
+    ]
 
 
 def test_the_tables_of_a_study_that_has_a_single_run(tmp_path: Path) -> None:

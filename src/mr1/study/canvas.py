@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,18 @@ def legend_of(results: Results, methods: Sequence[str]) -> Legend:
     return {method: style_of(results, method) for method in results.methods if method in methods}
 
 
+def panels_of(results: Results, curves: Iterable[Curve]) -> list[tuple[tuple[str, str], set[str]]]:
+    """Panels: of which task training is and what they show, and whose lines are in colour.
+
+    All methods share a panel; where there are more than colours, those of each round of colours do.
+    """
+    panels: dict[tuple[str, str], dict[int, set[str]]] = {}
+    for curve in curves:
+        rounds = panels.setdefault((curve.trained, curve.of), {})
+        rounds.setdefault(results.methods.index(curve.method) // len(SERIES), set()).add(curve.method)
+    return [(shown, rounds[number]) for shown, rounds in panels.items() for number in sorted(rounds)]
+
+
 def interval(axes: Axes, x: float, y: float, low: float, high: float, across: bool, **look: Any) -> None:
     """A point with its interval; `across` where the axis of the figure is the horizontal one."""
     middle = x if across else y
@@ -120,8 +132,20 @@ def same_width(axes: Sequence[Axes]) -> None:
         panel.set_xlim(low, high)
 
 
-def band(axes: Axes, curve: Curve, look: Mapping[str, Any], scale: float = 1, smoothed: bool = True) -> None:
-    """The seeds' mean as a line, in a band from the lowest to the highest."""
+def alike(axes: Sequence[Axes], shown: Sequence[object]) -> None:
+    """The same limits on the panels that show the same."""
+    for what in dict.fromkeys(shown):
+        panels = [panel for panel, each in zip(axes, shown, strict=True) if each == what]
+        for limits, name in ((Axes.get_xlim, "xlim"), (Axes.get_ylim, "ylim")):
+            low, high = zip(*map(limits, panels), strict=True)
+            for panel in panels:
+                panel.set(**{name: (min(low), max(high))})
+
+
+def band(
+    axes: Axes, curve: Curve, look: Mapping[str, Any], scale: float = 1, smoothed: bool = True, behind: bool = False
+) -> None:
+    """The seeds' mean as a line, in a band from the lowest to the highest; `behind` others, as a pale line alone."""
     steps = np.array(curve.steps)
     mean, low, high = (
         scale * np.array([math.nan if value is None else value for value in each])
@@ -130,5 +154,8 @@ def band(axes: Axes, curve: Curve, look: Mapping[str, Any], scale: float = 1, sm
     if smoothed:
         window = window_of(len(steps))
         mean, low, high = smooth(mean, window), smooth(low, window), smooth(high, window)
+    if behind:
+        axes.plot(steps, mean, color=INK, linewidth=0.7, alpha=0.3, zorder=1)
+        return
     axes.fill_between(steps, low, high, color=look["color"], alpha=0.13, linewidth=0)
     axes.plot(steps, mean, linewidth=1.5, **look)

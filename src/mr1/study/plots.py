@@ -18,11 +18,13 @@ from mr1.study.canvas import (
     DASHES,
     LINE,
     Drawing,
+    alike,
     band,
     draw,
     interval,
     legend_columns,
     legend_of,
+    panels_of,
     point_of,
     rows,
     same_width,
@@ -110,24 +112,30 @@ def _changes(results: Results) -> Drawing | None:
 
 def _steps(results: Results) -> Drawing | None:
     """Figure 1: accuracy against the step."""
-    places = [*dict.fromkeys((curve.trained, curve.of) for curve in results.validation)]
-    if not places:
+    panels = panels_of(results, results.validation)
+    if not panels:
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        for panel, (trained, tested) in zip(axes, places, strict=True):
+        titled: set[tuple[str, str]] = set()
+        for panel, (shown, methods) in zip(axes, panels, strict=True):
+            trained, tested = shown
             for curve in results.validation:
-                if (curve.trained, curve.of) == (trained, tested):
-                    band(panel, curve, style_of(results, curve.method), scale=100, smoothed=False)
+                if (curve.trained, curve.of) == shown:
+                    behind = curve.method not in methods
+                    band(panel, curve, style_of(results, curve.method), scale=100, smoothed=False, behind=behind)
             for arm in results.arms:
-                if arm.trained == trained:
+                if arm.trained == trained and arm.method in methods:
                     mean, own = arm.scores[tested].accuracy, style_of(results, arm.method)
                     panel.plot(arm.cost["updates"].mean, 100 * mean.value, "s", color=own["color"], markersize=4.5)
             start = results.untrained[tested].accuracy.value
             panel.plot(0, 100 * start, "s", color=INK, markersize=4.5)
-            panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
+            if shown not in titled:
+                panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
+                titled.add(shown)
             panel.set_ylabel("accuracy (%)")
             panel.margins(x=0.03)
+        alike(axes, [shown for shown, _ in panels])
         axes[-1].set_xlabel("optimiser step")
 
     reading = (
@@ -135,7 +143,8 @@ def _steps(results: Results) -> Drawing | None:
         "seeds; bands: from the lowest to the highest seed. Squares: on the test samples, before and after."
     )
     labels = legend_of(results, [curve.method for curve in results.validation])
-    return draw("accuracy-steps", "Accuracy against steps (Figure 1)", reading, [1.55] * len(places), paint, labels)
+    reading += _of_pale(panels)
+    return draw("accuracy-steps", "Accuracy against steps (Figure 1)", reading, [1.55] * len(panels), paint, labels)
 
 
 def _of(sweep: SweepResult) -> Iterator[tuple[str, str]]:
@@ -220,29 +229,39 @@ NAMES = {"kl": "KL", "kl_weight": "KL weight β", "completion/length_mean": "len
 def _curves(results: Results, name: str, title: str, reading: str, metrics: Sequence[str]) -> Drawing | None:
     """A panel for each task and metric."""
     # A method that has no reference has a weight of 0 throughout.
-    curves = [curve for curve in results.curves if curve.of != "kl_weight" or any(curve.high)]
-    places = [
-        (trained, metric)
+    curves = [
+        curve
         for trained in results.trained
         for metric in metrics
-        if any((curve.trained, curve.of) == (trained, metric) for curve in curves)
+        for curve in results.curves
+        if (curve.trained, curve.of) == (trained, metric) and (metric != "kl_weight" or any(curve.high))
     ]
-    if not places:
+    panels = panels_of(results, curves)
+    if not panels:
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        for panel, (trained, metric) in zip(axes, places, strict=True):
+        titled: set[str] = set()
+        for panel, (shown, methods) in zip(axes, panels, strict=True):
+            trained, metric = shown
             for curve in curves:
-                if (curve.trained, curve.of) == (trained, metric):
-                    band(panel, curve, style_of(results, curve.method))
+                if (curve.trained, curve.of) == shown:
+                    band(panel, curve, style_of(results, curve.method), behind=curve.method not in methods)
             panel.set_ylabel(named(NAMES.get(metric, metric.removeprefix("reward/"))))
             panel.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-            if places.index((trained, metric)) == next(i for i, place in enumerate(places) if place[0] == trained):
+            if trained not in titled:
                 panel.set_title(named(f"trained on {trained}"), loc="left", fontsize=9)
+                titled.add(trained)
+        alike(axes, [shown for shown, _ in panels])
         axes[-1].set_xlabel("optimiser step")
 
-    drawn = [curve.method for curve in results.curves if curve.of in metrics]
-    return draw(name, title, reading, [1.25] * len(places), paint, legend_of(results, drawn))
+    labels = legend_of(results, [curve.method for curve in results.curves if curve.of in metrics])
+    return draw(name, title, reading + _of_pale(panels), [1.25] * len(panels), paint, labels)
+
+
+def _of_pale(panels: Sequence[tuple[tuple[str, str], set[str]]]) -> str:
+    """What is to be said where the same is shown on several panels."""
+    return " Pale: the methods of the other panels." if len({shown for shown, _ in panels}) < len(panels) else ""
 
 
 def _travelled(results: Results) -> Drawing | None:
@@ -275,8 +294,8 @@ def _travelled(results: Results) -> Drawing | None:
         "task. Up and down: 95 % intervals; left and right: from the lowest to the highest seed."
     )
     marks = {
-        method: {**of, "linestyle": "none", "marker": "o"}
-        for method, of in legend_of(results, [a.method for a in arms]).items()
+        method: {**point_of(results, method), "linestyle": "none"}
+        for method in legend_of(results, [arm.method for arm in arms])
     }
     return draw("kl-travelled", "Gain against KL travelled", reading, [1.6] * len(places), paint, marks)
 
