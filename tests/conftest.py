@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 
 # Before torch is imported: the suite runs beside nothing else, and a known number of threads keeps runs comparable. Of
 # several processes of tests each has one thread, whatever it inherits from the one that started it: more of them than
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mr1.config import Config
     from mr1.models.vlm import VLM
     from mr1.types import Group, Prompt
+
+# Nothing is imported from this folder itself, and TRL would take its folder vllm for the package of that name.
+sys.path[:] = [place for place in sys.path if Path(place) != Path(__file__).parent]
 
 # For runs under a fault: the same examples for each, and none is made shorter or kept for the next.
 settings.register_profile(
