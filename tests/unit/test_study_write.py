@@ -21,13 +21,13 @@ from mr1.config import dump_config
 from mr1.errors import UserError
 from mr1.report.console import Console
 from mr1.report.drawing import SERIES
-from mr1.study.canvas import Drawing, draw, panels_of
+from mr1.study.canvas import Drawing, draw, panels_of, point_of, style_of
 from mr1.study.compare import compare
 from mr1.study.examples import EACH, disagreements
 from mr1.study.grid import Placed
 from mr1.study.plots import all_drawings
 from mr1.study.record import write_record
-from mr1.study.results import Curve, Results, collect
+from mr1.study.results import Results, collect
 from mr1.study.settings import Study
 from mr1.study.tables import all_tables
 from mr1.study.tuning import Tried
@@ -172,13 +172,34 @@ def test_where_there_are_more_methods_than_colours_each_round_of_colours_has_a_p
     methods = [f"method-{number}" for number in range(len(SERIES) + 2)]
     results = cast("Results", SimpleNamespace(methods=methods))
     drawn = [("kl", methods[-1]), *(("entropy", method) for method in methods)]
-    curves = [Curve(method, "counting", of, [0.0], [0.0], [0.0], [0.0]) for of, method in drawn]
     first, second = {*methods[: len(SERIES)]}, {*methods[len(SERIES) :]}
-    assert panels_of(results, curves) == [
+    assert panels_of(results, ((("counting", of), method) for of, method in drawn)) == [
         (("counting", "kl"), {methods[-1]}),
         (("counting", "entropy"), first),
         (("counting", "entropy"), second),
     ]
+
+
+def test_18_methods_look_different() -> None:
+    results = cast("Results", SimpleNamespace(methods=[*map(str, range(18))]))
+    for look in (style_of, point_of):
+        assert len({str(look(results, method)) for method in results.methods}) == 18
+
+
+@pytest.mark.parametrize(("count", "panels"), [(len(SERIES), 1), (len(SERIES) + 2, 2)])
+def test_plots_of_many_methods_have_panels_of_few(count: int, panels: int) -> None:
+    arm = make_study().methods["grpo"].model_dump()
+    methods = {f"method-{number}": arm for number in range(count)}
+    many = make_study(tasks=["counting"], seeds=[0], methods=methods, sweeps={}, relative_to=None)
+    once = {each.name: each.plot for each in all_drawings(collect(many, make_placed(many)))}
+    for name, shown in {
+        "accuracy-steps": ">trained on counting, tested on geometry<",
+        "kl-travelled": ">trained on counting, tested on geometry<",
+        "training": ">entropy<",
+        "difficulty-counting": ">accuracy (%)<",
+    }.items():
+        assert once[name].svg.count(shown) == panels, name
+        assert once[name].reading.endswith("Pale: the methods of the other panels.") == (panels > 1), name
 
 
 def test_the_tables_of_a_study_that_has_a_single_run(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ Paint = Callable[[Sequence[Axes]], None]
 Legend = Mapping[str, Mapping[str, Any]]
 """How the lines of each label look."""
 
+Shown = tuple[str, str]
+"""The task that was trained on, and what is shown of it."""
+
 DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
 MARKS = ("o", "s", "D")
 """Of a method's lines and points: with more methods than colours, the colours come again with the next."""
@@ -98,16 +101,25 @@ def legend_of(results: Results, methods: Sequence[str]) -> Legend:
     return {method: style_of(results, method) for method in results.methods if method in methods}
 
 
-def panels_of(results: Results, curves: Iterable[Curve]) -> list[tuple[tuple[str, str], set[str]]]:
-    """Panels: of which task training is and what they show, and whose lines are in colour.
+def panels_of(results: Results, drawn: Iterable[tuple[Shown, str]]) -> list[tuple[Shown, set[str]]]:
+    """Panels: what each shows, and whose lines are in colour on it.
 
     All methods share a panel; where there are more than colours, those of each round of colours do.
+
+    Args:
+        results: their order of methods gives the rounds.
+        drawn: what is shown, and of which method.
     """
-    panels: dict[tuple[str, str], dict[int, set[str]]] = {}
-    for curve in curves:
-        rounds = panels.setdefault((curve.trained, curve.of), {})
-        rounds.setdefault(results.methods.index(curve.method) // len(SERIES), set()).add(curve.method)
+    panels: dict[Shown, dict[int, set[str]]] = {}
+    for shown, method in drawn:
+        rounds = panels.setdefault(shown, {})
+        rounds.setdefault(results.methods.index(method) // len(SERIES), set()).add(method)
     return [(shown, rounds[number]) for shown, rounds in panels.items() for number in sorted(rounds)]
+
+
+def in_rounds(panels: Sequence[tuple[Shown, set[str]]]) -> bool:
+    """Whether the same is shown on several panels."""
+    return len({shown for shown, _ in panels}) < len(panels)
 
 
 def interval(axes: Axes, x: float, y: float, low: float, high: float, across: bool, **look: Any) -> None:

@@ -6,7 +6,7 @@ and the same dashes in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,9 +18,11 @@ from mr1.study.canvas import (
     DASHES,
     LINE,
     Drawing,
+    Shown,
     alike,
     band,
     draw,
+    in_rounds,
     interval,
     legend_columns,
     legend_of,
@@ -30,7 +32,7 @@ from mr1.study.canvas import (
     same_width,
     style_of,
 )
-from mr1.study.results import UNTRAINED, Arm, Range, Results, SweepResult
+from mr1.study.results import UNTRAINED, Arm, Curve, Range, Results, SweepResult
 from mr1.study.statistics import Mean
 
 FAR = 20
@@ -112,12 +114,11 @@ def _changes(results: Results) -> Drawing | None:
 
 def _steps(results: Results) -> Drawing | None:
     """Figure 1: accuracy against the step."""
-    panels = panels_of(results, results.validation)
+    panels = panels_of(results, _shown(results.validation))
     if not panels:
         return None
 
     def paint(axes: Sequence[Axes]) -> None:
-        titled: set[tuple[str, str]] = set()
         for panel, (shown, methods) in zip(axes, panels, strict=True):
             trained, tested = shown
             for curve in results.validation:
@@ -130,9 +131,7 @@ def _steps(results: Results) -> Drawing | None:
                     panel.plot(arm.cost["updates"].mean, 100 * mean.value, "s", color=own["color"], markersize=4.5)
             start = results.untrained[tested].accuracy.value
             panel.plot(0, 100 * start, "s", color=INK, markersize=4.5)
-            if shown not in titled:
-                panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
-                titled.add(shown)
+            panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
             panel.set_ylabel("accuracy (%)")
             panel.margins(x=0.03)
         alike(axes, [shown for shown, _ in panels])
@@ -236,7 +235,7 @@ def _curves(results: Results, name: str, title: str, reading: str, metrics: Sequ
         for curve in results.curves
         if (curve.trained, curve.of) == (trained, metric) and (metric != "kl_weight" or any(curve.high))
     ]
-    panels = panels_of(results, curves)
+    panels = panels_of(results, _shown(curves))
     if not panels:
         return None
 
@@ -259,53 +258,70 @@ def _curves(results: Results, name: str, title: str, reading: str, metrics: Sequ
     return draw(name, title, reading + _of_pale(panels), [1.25] * len(panels), paint, labels)
 
 
-def _of_pale(panels: Sequence[tuple[tuple[str, str], set[str]]]) -> str:
-    """What is to be said where the same is shown on several panels."""
-    return " Pale: the methods of the other panels." if len({shown for shown, _ in panels}) < len(panels) else ""
+def _shown(curves: Iterable[Curve]) -> Iterator[tuple[Shown, str]]:
+    for curve in curves:
+        yield (curve.trained, curve.of), curve.method
+
+
+def _of_pale(panels: Sequence[tuple[Shown, set[str]]]) -> str:
+    return " Pale: the methods of the other panels." if in_rounds(panels) else ""
 
 
 def _travelled(results: Results) -> Drawing | None:
     """What was gained, and lost elsewhere, for how much KL."""
     arms = [arm for arm in results.arms if arm.kl.get(results.same[arm.trained])]
     places = [(trained, tested) for trained in results.trained for tested in results.tested]
-    places = [place for place in places if any(arm.trained == place[0] and place[1] in arm.kl for arm in arms)]
-    if not places:
+    points = {of: [arm for arm in arms if arm.trained == of[0] and of[1] in arm.kl] for of in places}
+    panels = panels_of(results, ((of, arm.method) for of, those in points.items() for arm in those))
+    if not panels:
         return None
-    reached = [kl.mean for arm in arms for kl in arm.kl.values()]
-    far = min(reached) > 0 and max(reached) > FAR * min(reached)
+    apart = in_rounds(panels)
 
     def paint(axes: Sequence[Axes]) -> None:
-        for panel, (trained, tested) in zip(axes, places, strict=True):
+        for panel, (shown, methods) in zip(axes, panels, strict=True):
+            trained, tested = shown
             panel.axhline(0, color=INK, linewidth=1)
-            for arm in arms:
-                if arm.trained == trained and tested in arm.kl:
-                    _point(panel, arm, arm.kl[tested], tested, point_of(results, arm.method))
+            for arm in points[shown]:
+                look = point_of(results, arm.method)
+                _point(panel, arm, arm.kl[tested], tested, look, behind=arm.method not in methods)
             panel.set_title(named(f"trained on {trained}, tested on {tested}"), loc="left", fontsize=9)
             panel.set_ylabel("points gained")
-            if far:
+            beside = [arm.kl[tested].mean for arm in points[shown]]
+            if _far(beside if apart else [kl.mean for arm in arms for kl in arm.kl.values()]):
                 panel.set_xscale("log")
                 panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 panel.xaxis.set_minor_formatter(NullFormatter())
-        same_width(axes)
+        if apart:
+            alike(axes, [shown for shown, _ in panels])
+        else:
+            same_width(axes)
         axes[-1].set_xlabel("KL travelled (nats per token)")
 
     reading = (
         "Points of accuracy over the untrained model against KL(trained || untrained) on held-out prompts of that "
-        "task. Up and down: 95 % intervals; left and right: from the lowest to the highest seed."
+        "task. Up and down: 95 % intervals; left and right: from the lowest to the highest seed." + _of_pale(panels)
     )
     marks = {
         method: {**point_of(results, method), "linestyle": "none"}
         for method in legend_of(results, [arm.method for arm in arms])
     }
-    return draw("kl-travelled", "Gain against KL travelled", reading, [1.6] * len(places), paint, marks)
+    return draw("kl-travelled", "Gain against KL travelled", reading, [1.6] * len(panels), paint, marks)
 
 
-def _point(axes: Axes, arm: Arm, kl: Range, tested: str, look: Mapping[str, Any]) -> None:
+def _far(reached: Sequence[float]) -> bool:
+    return min(reached) > 0 and max(reached) > FAR * min(reached)
+
+
+def _point(axes: Axes, arm: Arm, kl: Range, tested: str, look: Mapping[str, Any], behind: bool) -> None:
     change = arm.scores[tested].change
-    if change is not None:
-        points = 100 * change.difference, 100 * change.low, 100 * change.high
-        interval(axes, kl.mean, *points, across=False, **look)
-        axes.plot([kl.low, kl.high], [points[0]] * 2, color=look["color"], linewidth=1.5)
+    if change is None:
+        return
+    points = 100 * change.difference, 100 * change.low, 100 * change.high
+    if behind:
+        axes.plot(kl.mean, points[0], look["marker"], color=INK, markersize=3, alpha=0.3, zorder=1)
+        return
+    interval(axes, kl.mean, *points, across=False, **look)
+    axes.plot([kl.low, kl.high], [points[0]] * 2, color=look["color"], linewidth=1.5)
 
 
 def _difficulty(results: Results, trained: str) -> Drawing | None:
@@ -313,26 +329,35 @@ def _difficulty(results: Results, trained: str) -> Drawing | None:
     same = results.same[trained]
     start = results.untrained[same]
     kinds = [*start.by_difficulty]
-    arms = [arm for arm in results.arms if arm.trained == trained]
+    scores = {arm.method: arm.scores[same].by_difficulty for arm in results.arms if arm.trained == trained}
+    panels = panels_of(results, (((trained, same), method) for method in scores))
     if len(kinds) < 2:
         return None
-    scores = {UNTRAINED: start.by_difficulty} | {arm.method: arm.scores[same].by_difficulty for arm in arms}
 
     def paint(axes: Sequence[Axes]) -> None:
-        for number, (method, means) in enumerate(scores.items()):
-            own = style_of(results, method)
-            apart = min(0.09, 0.7 / len(scores))
-            places = [place + apart * (number - (len(scores) - 1) / 2) for place in range(len(kinds))]
-            axes[0].plot(places, [100 * means[kind].value for kind in kinds], linewidth=1.2, **own)
-            for place, kind in zip(places, kinds, strict=True):
-                mean = means[kind]
-                points = 100 * mean.value, 100 * mean.low, 100 * mean.high
-                interval(axes[0], place, *points, across=False, **point_of(results, method))
-        axes[0].set_xticks(range(len(kinds)), kinds)
-        axes[0].grid(axis="x", visible=False)
-        axes[0].set_xlabel("difficulty")
-        axes[0].set_ylabel("accuracy (%)")
+        for panel, (_, methods) in zip(axes, panels, strict=True):
+            shown = [UNTRAINED, *(method for method in scores if method in methods)]
+            for method, means in ({UNTRAINED: start.by_difficulty} | scores).items():
+                values = [100 * means[kind].value for kind in kinds]
+                if method not in shown:
+                    panel.plot(range(len(kinds)), values, color=INK, linewidth=0.7, alpha=0.3, zorder=1)
+                    continue
+                aside = min(0.09, 0.7 / len(shown)) * (shown.index(method) - (len(shown) - 1) / 2)
+                places = [place + aside for place in range(len(kinds))]
+                panel.plot(places, values, linewidth=1.2, **style_of(results, method))
+                for place, kind in zip(places, kinds, strict=True):
+                    mean = means[kind]
+                    points = 100 * mean.value, 100 * mean.low, 100 * mean.high
+                    interval(panel, place, *points, across=False, **point_of(results, method))
+            panel.set_xticks(range(len(kinds)), kinds)
+            panel.grid(axis="x", visible=False)
+            panel.set_ylabel("accuracy (%)")
+        alike(axes, [of for of, _ in panels])
+        axes[-1].set_xlabel("difficulty")
 
     reading = f"Accuracy on {same} by the samples' difficulty, trained on {trained}, with 95 % intervals."
-    labels = {UNTRAINED: style_of(results, UNTRAINED)} | dict(legend_of(results, [arm.method for arm in arms]))
-    return draw(f"difficulty-{trained}", f"By difficulty: {trained}", reading, [2.3], paint, labels)
+    labels = {UNTRAINED: style_of(results, UNTRAINED)} | dict(legend_of(results, [*scores]))
+    heights = [2.3] * len(panels)
+    return draw(
+        f"difficulty-{trained}", f"By difficulty: {trained}", reading + _of_pale(panels), heights, paint, labels
+    )
