@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 import typer
 
-from mr1.cli_options import DtypeOption, MaxPixels, MaxTiles, MinPixels, Revision, TrustRemoteCode, given
+from mr1.cli_options import DtypeOption, MaxPixels, MaxTiles, MinPixels, Revision, TrustRemoteCode, given, speaks
 from mr1.cli_serve import check_served
 from mr1.errors import UserError
 
@@ -95,7 +94,7 @@ def _check_cluster(arguments: list[str]) -> None:
     from mr1.parallel.cluster import check_cluster
 
     found = check_cluster(config)
-    if os.environ.get("RANK", "0") == "0":
+    if speaks():
         for each in found:
             typer.echo(f"{'ok   ' if each.right else 'WRONG'}  {each.what}: {each.said}")
     if not all(each.right for each in found):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from typing import Annotated
@@ -21,7 +20,8 @@ def launch(
 ) -> None:
     """Train with several processes, as torchrun starts them: `mr1 train` in each, with the same arguments.
 
-    With --restarts the processes go on by themselves from the latest checkpoint, so give --resume as well.
+    Signals reach all of them, and the exit code is that of the process that failed first. With --restarts they go on by
+    themselves from the latest checkpoint, so give --resume as well; not after a mistake, a guard or a signal.
 
     Examples:
 
@@ -39,10 +39,10 @@ def launch(
     if nodes > 1:
         meeting = ["--nnodes", str(nodes), "--rdzv-backend", "c10d", "--rdzv-endpoint", rendezvous]
     verb = ["check", "--cluster"] if check else ["train"]
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--max-restarts", str(restarts)]
-    command = [sys.executable, *torchrun, *meeting, "-m", "mr1", *verb, *arguments]
+    torchrun = ["--nproc-per-node", str(processes), *meeting, "-m", "mr1", *verb, *arguments]
     if dry:
-        typer.echo(shlex.join(command))
+        typer.echo(shlex.join([sys.executable, "-m", "torch.distributed.run", *torchrun]))
         return
-    sys.stdout.flush()
-    os.execv(sys.executable, command)
+    from mr1.parallel.launching import start
+
+    raise typer.Exit(start(torchrun, restarts))

@@ -1,7 +1,8 @@
-"""Options that several verbs of the command line have: how a model is loaded."""
+"""What several verbs have: options of how a model is loaded, and which of several processes speaks."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 import typer
@@ -30,3 +31,8 @@ def given(
     given = {"dtype": dtype, "revision": revision, **limits}
     named = {key: value for key, value in given.items() if value is not None}
     return {**named, "trust_remote_code": trust_remote_code}
+
+
+def speaks() -> bool:
+    """Whether this process is the one that says what all of them would say."""
+    return os.environ.get("RANK", "0") == "0"

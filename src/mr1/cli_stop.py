@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import typer
 
+from mr1.cli_options import speaks
 from mr1.errors import GuardError
 from mr1.train.interrupt import stopping
 
@@ -19,8 +20,10 @@ def stoppable() -> Iterator[None]:
         with stopping():
             yield
     except KeyboardInterrupt as stop:
-        typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
+        if speaks():
+            typer.echo("\n".join(["stopped", *getattr(stop, "__notes__", ["nothing was written"])]), err=True)
         raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
     except GuardError as stop:
-        typer.echo("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), err=True)
+        if speaks():
+            typer.echo("\n".join([f"stopped: {stop}", *getattr(stop, "__notes__", ())]), err=True)
         raise typer.Exit(3) from None
