@@ -38,6 +38,9 @@ settings.register_profile(
 collect_ignore_glob = [] if "MR1_VLLM" in os.environ else ["vllm/*"]
 """What needs vLLM's environment; `make test-vllm` says where that is."""
 
+MEASURED = pytest.StashKey[list[str]]()
+"""Lines that are printed at the end of the output."""
+
 TEXTS = [
     "<think>1 red</think><answer>1</answer>",
     "<think>1 red, 2 blue, 3 gray</think><answer>3</answer>",
@@ -93,6 +96,14 @@ class SmallDisk:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cheap tests first: most faults are found within seconds."""
     items.sort(key=lambda item: "loop" in item.keywords)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    if lines := terminalreporter.config.stash.get(MEASURED, []):
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

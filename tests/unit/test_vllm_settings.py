@@ -59,13 +59,17 @@ def test_the_command_that_is_run() -> None:
     assert shown.output.rstrip().endswith("--no-enable-chunked-prefill --seed 1")
 
 
-def test_a_folder_of_images_alone_gets_what_vllm_asks_of_videos(tmp_path: Path) -> None:
-    """In a copy; one that has it is served as it is."""
+def test_a_folder_of_images_alone_gets_what_vllm_asks_of_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of links; one that has it is served as it is."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     copy = Path(served("tiny"))
+    assert copy.parent == tmp_path
     settings = json.loads((copy / VIDEO).read_text())
     assert settings["video_processor_type"] == "Qwen2VLVideoProcessor"
     assert settings["size"] == json.loads((copy / "processor_config.json").read_text())["image_processor"]["size"]
-    assert (copy / "model.safetensors").stat().st_size == (BUNDLED["tiny"] / "model.safetensors").stat().st_size
+    assert (copy / "model.safetensors").resolve() == (BUNDLED["tiny"] / "model.safetensors").resolve()
     assert not (BUNDLED["tiny"] / VIDEO).exists()
     assert served(str(copy)) == str(copy)
     (tmp_path / "adapter_config.json").write_text("{}")

@@ -16,11 +16,17 @@ import pytest
 import torch
 from vllm_running import FIGURES, Running
 
+from conftest import MEASURED
 from mr1.config import PROMPT, Config, LoRA, Rollout
 from mr1.errors import RolloutError
 from mr1.library.results import RunResult
 from mr1.library.training import run
+from mr1.models import load_vlm
+from mr1.models.check import example_groups
 from mr1.models.lora import add_lora, whole_weight
+from mr1.models.small import build_small
+from mr1.models.small.families import LINES
+from mr1.models.small.sizes import merged
 from mr1.models.vlm import VLM
 from mr1.report.console import Console
 from mr1.rollout.engine import Begun, nothing
@@ -37,13 +43,28 @@ from mr1.types import Group, Prompt
 pytestmark = pytest.mark.vllm
 
 STEPS = 10
+LANGUAGE = {"hidden_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32}
+VISION = {"out_hidden_size": 128, "hidden_size": 64}
+ROTARY: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0}
+LARGER: dict[str, Any] = {
+    "qwen2_5_vl": {
+        "text_config": LANGUAGE | {"rope_parameters": ROTARY | {"mrope_section": [4, 6, 6]}},
+        "vision_config": VISION,
+    },
+    "qwen3_vl": {
+        "text_config": LANGUAGE | {"rope_parameters": ROTARY | {"mrope_section": [8, 4, 4], "mrope_interleaved": True}},
+        "vision_config": VISION,
+    },
+}
+"""Over the usual small models."""
 
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[list[Running]]:
     """Two servers of the bundled model; what was measured on them is printed at the end."""
+    request.config.stash[MEASURED] = FIGURES
     folder = tmp_path_factory.mktemp("servers")
-    servers = [Running(folder, number) for number in range(2)]
+    servers = [Running(folder, name) for name in ("one", "two")]
     try:
         for server in servers:
             server.start()
@@ -53,10 +74,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     finally:
         for server in servers:
             server.kill()
-        printer: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-        printer.section("measured")
-        for line in FIGURES:
-            printer.write_line(line)
 
 
 @pytest.fixture
@@ -146,6 +163,23 @@ def test_greedy_and_log_probs_are_the_in_process_engines(
         assert texts[0] == texts[1]  # by the same seeds
         move(policy)
         made.sync(policy)
+
+
+def test_prompts_have_no_image_or_several(policy: VLM, servers: list[Running], tmp_path: Path) -> None:
+    _exact(policy, servers, tmp_path)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_families_that_came_later_are_exact(family: str, tmp_path: Path) -> None:
+    """As small random models with heads of a size that vLLM has on a CPU."""
+    build_small(family, tmp_path / family, line=merged(LINES[family], LARGER[family]))
+    server = Running(tmp_path, "server", str(tmp_path / family))
+    try:
+        server.start()
+        server.wait()
+        _exact(load_vlm(str(tmp_path / family)), [server], tmp_path)
+    finally:
+        server.kill()
 
 
 def test_seeds_are_each_completions_own(
@@ -287,6 +321,35 @@ def test_a_killed_server_costs_no_prompt_and_none_left_ends_the_run_saved(
     FIGURES.append(f"resumed with both: {len(lines)} steps; completions asked {asked}, learned {learned}")
     assert [line["step"] for line in lines] == [*range(STEPS)]
     assert asked == learned
+
+
+def test_two_processes_train_over_one_set_of_servers(servers: list[Running], tmp_path: Path) -> None:
+    """The first asks for both: what is earned is what one process earns."""
+    over = ["rollout.engine=vllm", f"rollout.servers=[{servers[0].url}]", "evaluation.every=0"]
+    over += ["steps=2", "evaluation.final_samples=0", "parallel.timeout=200", f"output={tmp_path}"]
+    for name, verb in (("one", ["train"]), ("two", ["launch", "--processes", "2"])):
+        subprocess.run([sys.executable, "-m", "mr1", *verb, "counting-grpo-d", f"name={name}", *over], check=True)
+    one, two = (RunResult(tmp_path / name).metrics for name in ("one", "two"))
+    assert one["reward/total"].tolist() == two["reward/total"].tolist()
+    assert (two["sampler/logprob_gap"] < 1e-4).all()
+    assert (one["loss"] - two["loss"]).abs().max() < 1e-4
+
+
+def _exact(policy: VLM, servers: list[Running], folder: Path) -> None:
+    """Of prompts with one, two, no and three images: greedy completions, and log-probs, before and after an update."""
+    prompts = [group.prompt for group in example_groups(policy)]
+    made, whole = engine(policy, servers, folder), LocalEngine(policy)
+    for update in range(2):
+        expected, found = whole.greedy(prompts, 24), made.greedy(prompts, 24)
+        away = gaps(policy, made.sample(prompts, rollout(servers, group_size=4), (0, update)))
+        FIGURES.append(
+            f"{policy.model.config.model_type}, prompts with {[len(each.sample.images) for each in prompts]} images, "
+            f"after {update} updates: log-prob gap mean {float(away.mean()):.1e}, largest {float(away.max()):.1e} nats"
+        )
+        assert [each.token_ids.tolist() for each in found] == [each.token_ids.tolist() for each in expected]
+        assert float(away.max()) < 1e-4
+        move(policy)
+        made.sync(policy)
 
 
 def _stops(made: VLLMEngine, prompts: list[Prompt], words: str) -> None:

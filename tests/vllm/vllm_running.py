@@ -22,12 +22,12 @@ FIGURES: list[str] = []
 class Running:
     """A server of its own, by `mr1 serve`, which can be killed and started again."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, name: str, model: str = "tiny") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = folder / f"server-{number}.log"
+        self.model, self.log = model, folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -37,7 +37,7 @@ class Running:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mr1", "serve", "tiny", *options, *more],
+                [sys.executable, "-m", "mr1", "serve", self.model, *options, *more],
                 env=os.environ | quiet | {"VLLM_CPU_OMP_THREADS_BIND": "nobind"},
                 stdout=log,
                 stderr=log,

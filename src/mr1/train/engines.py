@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mr1.config import Config
-from mr1.errors import UserError
 from mr1.models.vlm import VLM
 from mr1.parallel import ranks
 from mr1.parallel.engine import SpreadEngine
@@ -27,13 +26,9 @@ def make_engine(config: Config, whole: VLM, ahead_is_free: IsFree, folder: Path,
         ahead_is_free: see `LocalEngine`.
         folder: the run's.
         say: what happens on the way, in a line.
-
-    Raises:
-        UserError: servers, and several processes, which would each give them weights.
     """
-    if config.rollout.engine == "vllm":
-        if ranks.several():
-            raise UserError("rollout.engine: vllm is for a run of one process as yet; set it to local")
-        return VLLMEngine(whole, config.rollout, folder / WEIGHTS, say)
-    engine = LocalEngine(whole, ahead_is_free)
-    return SpreadEngine(engine) if ranks.several() else engine
+    vllm = config.rollout.engine == "vllm"
+    engine: Engine = LocalEngine(whole, ahead_is_free)
+    if vllm:
+        engine = VLLMEngine(whole, config.rollout, folder / WEIGHTS, say)
+    return SpreadEngine(engine, alone=vllm) if ranks.several() else engine

@@ -102,7 +102,7 @@ def _pixel_distance(prompt: Prompt, rendered: Any) -> float:
     distance = 0.0
     for item, own in zip(items, prompt.vision["pixel_values"].split(sizes), strict=True):
         theirs = as_tensor(item["pixel_values"]["data"])
-        if theirs.shape != own.shape or theirs.dtype != own.dtype:
+        if theirs.shape != own.shape or not theirs.is_floating_point():
             return float("inf")
-        distance = max(distance, float((theirs - own).abs().max()))
+        distance = max(distance, float((theirs - own.to(theirs.dtype)).abs().max()))
     return distance

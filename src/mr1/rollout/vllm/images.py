@@ -41,7 +41,8 @@ def image_features(vlm: VLM, prompt: Prompt, salt: str) -> dict[str, Any] | None
             f"rollout.engine: how vLLM takes the images of the family '{vlm.model.config.model_type}' is not known to "
             f"MR1, which knows those of Qwen2-VL and its successors; set rollout.engine=local"
         )
-    items = _items(prompt.vision["pixel_values"], prompt.vision["image_grid_thw"])
+    # The towers round pixels to their dtype before all else, here as there: rounded ones are half as many bytes.
+    items = _items(prompt.vision["pixel_values"].to(vlm.adapter.dtype), prompt.vision["image_grid_thw"])
     data = [base64.b64encode(packed(item)).decode() for item in items]
     return {
         "mm_hashes": {"image": [hashlib.sha256(f"{salt} {each}".encode()).hexdigest() for each in data]},

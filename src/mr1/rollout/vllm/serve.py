@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -69,8 +68,8 @@ def find_vllm(given: Path | None) -> str:
 def served(model: str) -> str:
     """The folder or hub id that vLLM can load a model from.
 
-    vLLM asks a Qwen2-VL for what it does with videos; a folder whose processor knows of images alone, such as the
-    bundled model's, is copied to a passing place with the images' settings for both.
+    vLLM asks a Qwen2-VL for what it does with videos. For a folder whose processor knows of images alone, such as the
+    bundled model's, that is a passing one of links to its files, with the images' settings for both.
 
     Raises:
         UserError: a folder that isn't there, or of low-rank weights alone.
@@ -87,10 +86,10 @@ def served(model: str) -> str:
     images = settings.get("image_processor", {})
     if "video_processor" in settings or images.get("image_processor_type") != "Qwen2VLImageProcessor":
         return path
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    copy = Path(tempfile.gettempdir()) / f"mr1-serve-{name}"
-    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    links = Path(tempfile.mkdtemp(prefix="mr1-serve-"))
+    for file in folder.iterdir():
+        (links / file.name).symlink_to(file.resolve())
     video = {key: value for key, value in images.items() if key != "image_processor_type"}
     video["video_processor_type"] = "Qwen2VLVideoProcessor"
-    (copy / VIDEO).write_text(json.dumps(video, indent=2) + "\n", encoding="utf-8")
-    return str(copy)
+    (links / VIDEO).write_text(json.dumps(video, indent=2) + "\n", encoding="utf-8")
+    return str(links)

@@ -9,7 +9,6 @@ move has missed the sync too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,7 +53,7 @@ class Trust:
     @property
     def rounding(self) -> float:
         """Nats per token that it explains."""
-        return ROUNDING[str(self.vlm.model.dtype).removeprefix("torch.")]
+        return ROUNDING[str(self.vlm.adapter.dtype).removeprefix("torch.")]
 
     def check(self, server: Server, version: str) -> float:
         """The mean distance of a server's scores from the trainer's, in nats per token.
@@ -88,19 +87,13 @@ class Trust:
 
     def _named(self, server: Server, theirs: Tensor, version: str) -> str:
         """What the server seems to have."""
-        candidates: list[tuple[str, Callable[[], Tensor]]] = [
-            (f"it still has the weights of {name}", lambda own=own: own)  # type: ignore[misc]
-            for name, own in self.own.items()
-            if name != version
-        ]
+        for name, own in self.own.items():
+            if name != version and _gap(theirs, own) <= self.rounding:
+                return f"it still has the weights of {name}"
         if self.vlm.lora is not None:
-            candidates += [
-                ("the low-rank weights are not in it", lambda: self._with_lora(0)),
-                ("the low-rank weights are in it twice", lambda: self._with_lora(2)),
-            ]
-        for words, other in candidates:
-            if _gap(theirs, other()) <= self.rounding:
-                return words
+            for times, words in ((0, "are not in it"), (2, "are in it twice")):
+                if _gap(theirs, self._with_lora(times)) <= self.rounding:
+                    return f"the low-rank weights {words}"
         if self.prompt.vision and not self.vlm.adapter.needs_images:
             text = without_images(self.prompt)
             own = score(self.vlm, text, self.tokens)
