@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mr1.algo.advantage import group_advantage
 from mr1.config import Config
 from mr1.config.tree import RewardFunctions
 from mr1.errors import UserError
-from mr1.own import loading
+from mr1.own import loading, waiting
 from mr1.rewards import not_finite, score_groups
 from mr1.rewards.functions import GIVE_UP, called, score_by_function
 from mr1.rewards.handed import held
@@ -410,3 +411,25 @@ def test_settings_are_read_without_running_anybodys_code(make_config: Callable[.
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(recipe.read_text() + "rewards: {gone.py:reward: 1}\n")
     assert read_config(recipe).rewards == {"gone.py:reward": 1}
+
+
+@pytest.mark.parametrize("sleep", ["time.sleep(1)", "await asyncio.sleep(1)"])
+def test_a_function_without_a_limit_that_takes_long_is_told_at_growing_intervals(
+    group: Group, function: Callable[..., str], monkeypatch: pytest.MonkeyPatch, sleep: str
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST", 0.1)
+    kind = "async def" if sleep.startswith("await") else "def"
+    name = function(f"import asyncio, time\n{kind} reward(completions, **_):\n    {sleep}\n    return [1.0] * 4\n")
+    said: list[str] = []
+    with called(RewardFunctions(), said.append):
+        score_by_function(name, group)
+        assert [line.partition(" so far")[0] for line in said[:4]] == [
+            f"rewards: {name} has taken {seconds} s" for seconds in ("0.1", "0.2", "0.4", "0.8")
+        ]
+        assert f"(row {group.prompt.sample.id}, 4 completions)" in said[0]
+        assert said[0].endswith("reward_functions.timeout sets a limit")
+        said.clear()
+        monkeypatch.setattr(waiting, "FIRST", 60.0)
+        score_by_function(function("def reward(completions, **_):\n    return [1.0] * 4\n", "quick"), group)
+    assert said == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "mr1-waiting"]

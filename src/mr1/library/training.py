@@ -106,7 +106,7 @@ def run(
     with ranks.joined(config.parallel.timeout), ExitStack() as stack:
         recording = stack.enter_context(open_run(config, mode))
         stack.enter_context(opened(config.endpoint))
-        stack.enter_context(called(config.reward_functions))
+        stack.enter_context(called(config.reward_functions, console.say))
         Trainer(config, recording, console if ranks.is_first() else Console(quiet=True), grace).train()
     return RunResult(config.folder)
 

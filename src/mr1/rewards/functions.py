@@ -17,6 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from mr1.held import while_open
 from mr1.own.apart import Apart
 from mr1.own.calling import FailedError, call
 from mr1.own.loading import load_named
+from mr1.own.waiting import told_when_long
 from mr1.rewards.handed import PLACE, held_function
 from mr1.types import Group
 
@@ -54,8 +56,9 @@ def load_function(name: str) -> Callable[..., Any]:
 class Functions:
     """The functions of a run: where they are called, and what their failures come to."""
 
-    def __init__(self, settings: RewardFunctions) -> None:
-        self.settings = settings
+    def __init__(self, settings: RewardFunctions, say: Callable[[str], None] = lambda _: None) -> None:
+        """`say` takes lines for the user: of calls without a limit that take long."""
+        self.settings, self.say = settings, say
         self._apart: dict[str, Apart] = {}
         self._in_a_row: Counter[str] = Counter()
         """Groups for which each has failed since one for which it did not."""
@@ -64,7 +67,8 @@ class Functions:
         """A function's scores for a group. Raises FailedError; see `calling.call`."""
         count, arguments = len(group.completions), _arguments(group)
         if self.settings.timeout is None:
-            return call(load_function(name), arguments, count)
+            with told_when_long(partial(self._tell, name, group)):
+                return call(load_function(name), arguments, count)
         if name not in self._apart:
             self._apart[name] = Apart(name, self.settings.timeout)
         return self._apart[name].call(arguments, count)
@@ -94,6 +98,12 @@ class Functions:
         for each in self._apart.values():
             each.close()
 
+    def _tell(self, name: str, group: Group, seconds: float) -> None:
+        self.say(
+            f"rewards: {name} has taken {seconds:g} s so far (row {group.prompt.sample.id}, {len(group.completions)} "
+            "completions) and may take as long as it likes; reward_functions.timeout sets a limit"
+        )
+
     def _whose(self, name: str, group: Group, failed: FailedError) -> str:
         """The row and the completion that a function failed for: the first for which it fails alone, too."""
         row, count, number = f"row {group.prompt.sample.id}", len(group.completions), failed.completion
@@ -109,9 +119,9 @@ class Functions:
 
 
 @contextmanager
-def called(settings: RewardFunctions) -> Iterator[None]:
-    """While open, functions are called, and fail, as these settings say."""
-    functions = Functions(settings)
+def called(settings: RewardFunctions, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """While open, functions are called, and fail, as these settings say; `say` takes lines for the user."""
+    functions = Functions(settings, say)
     try:
         with while_open(_OPEN, {RUN: functions}):
             yield
