@@ -42,7 +42,7 @@ audit: $(VENV)/ready  ## look for unsafe code (bandit) and known flaws of packag
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check bandit pip-audit
 	$(VENV)/audit/bin/bandit --configfile pyproject.toml --recursive --quiet src benchmarks
-	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(VENV)/audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 docs: $(VENV)/docs  ## make the site of the documentation in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

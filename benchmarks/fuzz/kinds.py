@@ -16,7 +16,7 @@ CORPUS = Path(__file__).parents[2] / "tests" / "corpus"
 LONGEST_LINE = 4000
 """Characters of a message."""
 
-KINDS = ("answers", "chats", "checkpoints", "folders", "images", "recipes", "rows")
+KINDS = ("answers", "batches", "chats", "checkpoints", "evaluations", "folders", "images", "recipes", "rows")
 """Each is a module of this package, with a class of its name."""
 
 

@@ -1,4 +1,4 @@
-"""A run's folder with damaged files: checkpoints are refused by name, and pages run nothing."""
+"""Folders with damaged files: checkpoints, evaluations and kept batches are refused by name, and pages run nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
+from benchmarks.fuzz.batches import Batches
 from benchmarks.fuzz.checkpoints import Checkpoints, spread
+from benchmarks.fuzz.evaluations import Evaluations
 from benchmarks.fuzz.folders import Folders, Page, spoken
 from benchmarks.fuzz.kinds import WrongError, corpus
 
@@ -37,6 +39,25 @@ def test_a_page_runs_nothing_whatever_its_folder_holds(folder: Path) -> None:
     page = (kind.folder / "report.html").read_text(encoding="utf-8")
     with pytest.raises(WrongError, match="<script"):
         Page().feed(page.replace("<h2", "<script>alert(1)</script><h2", 1))
+
+
+def test_a_damaged_evaluation_is_gone_on_with_or_refused(tmp_path: Path) -> None:
+    kind = Evaluations(tmp_path)
+    assert kind.read({}) == "as it was"
+    for file in corpus("evaluations"):
+        damaged = "a page that names damage" if ".parquet" in file.name else "refused by name"
+        assert kind.read(kind.kept(file)) == ("as it was" if file.name == "summary.json@html" else damaged), file.name
+    for number in range(10):
+        assert kind.read(kind.draw(random.Random(f"0/{number}"), number)), number
+
+
+def test_a_damaged_batch_is_refused_by_its_name(tmp_path: Path) -> None:
+    kind = Batches(tmp_path)
+    assert kind.read(kind.whole) == "run again"
+    for file in corpus("batches"):
+        assert kind.read(kind.kept(file)) == "named", file.name
+    for number in range(20):
+        assert kind.read(kind.draw(random.Random(f"0/{number}"), number)), number
 
 
 def test_ranges_cover_each_byte_once() -> None:

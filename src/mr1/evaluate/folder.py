@@ -24,8 +24,9 @@ from mr1.config import flat
 from mr1.data.unusable import LeftOut
 from mr1.errors import UserError
 from mr1.evaluate.evaluate import Protocol, batches, evaluate_batch, require_some
-from mr1.evaluate.outcome import COLUMNS, Evaluation
+from mr1.evaluate.outcome import COLUMNS, KINDS, Evaluation
 from mr1.folders import Mode, OutputFolder, Recording
+from mr1.judge.verdict import Verdict
 from mr1.rollout.engine import Engine
 from mr1.tables import numbered, parquet_file
 from mr1.tasks.base import Baseline, Task
@@ -120,7 +121,7 @@ class EvaluationFolder(Recording):
         left_out = left_out or LeftOut(0.0)
         for numbers in batches(count, protocol.batch_size):
             path = folder / f"{numbers.start:06d}.parquet"
-            if not _is_whole(path):
+            if not _is_whole(path, task.name, split, len(numbers), protocol.attempts):
                 outcomes = evaluate_batch(engine, task, split, numbers, protocol, left_out)
                 with parquet_file(path) as write:
                     write(Evaluation(task.name, split, outcomes).table())
@@ -140,7 +141,7 @@ class EvaluationFolder(Recording):
         saved = self.folder / SETTINGS
         try:
             was = flat(json.loads(read_text(saved)))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise UserError(f"--resume: {saved} is damaged ({error}); start again with --overwrite") from error
         now = flat(json.loads(json.dumps(settings)))
         for key in was | now:
@@ -157,13 +158,27 @@ def measured_tasks(folder: Path) -> list[str]:
     return sorted(path.name for path in outcomes.iterdir() if numbered(path)) if outcomes.is_dir() else []
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a batch's outcomes are there and can be read; those of a damaged file are made again."""
+def _is_whole(path: Path, task: str, split: str, samples: int, attempts: int) -> bool:
+    """Whether a batch's outcomes are there and are such: all attempts at each of at most so many samples.
+
+    Those of a damaged file are made again.
+    """
     try:
-        pq.read_table(path, columns=[*COLUMNS])
-    except (OSError, ValueError, MemoryError, pa.ArrowException):
+        table = pq.read_table(path, columns=[*COLUMNS]).select([*COLUMNS])
+    except (OSError, ValueError, LookupError, MemoryError, pa.ArrowException):
         return False
-    return True
+    if table.schema.types != [*COLUMNS.values()] or any(table[name].null_count for name in COLUMNS.keys() - {*KINDS}):
+        return False
+    rows = {(row["id"], row["attempt"]) for row in table.select(["id", "attempt"]).to_pylist()}
+    ids = {identity for identity, _ in rows}
+    return (
+        rows == {(identity, attempt) for identity in ids for attempt in range(attempts)}
+        and len(rows) == table.num_rows
+        and len(ids) <= samples
+        and {*table["task"].to_pylist()} <= {task}
+        and {*table["split"].to_pylist()} <= {split}
+        and {*table["verdict"].to_pylist()} <= {each.value for each in Verdict}
+    )
 
 
 def read_outcomes(folder: Path, task: str, columns: list[str] | None = None) -> pa.Table:

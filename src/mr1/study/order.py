@@ -53,7 +53,7 @@ def read_measured(file: Path, method: str | None = None) -> Measured:
         results = json.loads(read_text(file))
         methods, tasks, same = results["methods"], results["trained"], results["same"]
         arms = {(arm["method"], arm["trained"]): arm["scores"] for arm in results["arms"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{file} is no results.json of a study: {' '.join(str(error).split())}") from error
     if method is None and len(methods) > 1:
         raise UserError(f"--method: the study has several; name one of {', '.join(methods)}")
@@ -103,7 +103,7 @@ def read_stages(evaluations: Sequence[tuple[str, Path]]) -> list[list[float]]:
         try:
             summary = json.loads(read_text(folder / "summary.json"))
             measured.append([float(summary[task]["accuracy"]) for task, _ in evaluations])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"--stages: {folder} has no accuracy of {' and '.join(task for task, _ in evaluations)}; make it by "
                 f"mr1 eval CHECKPOINT --out, with --task for each ({type(error).__name__}: {error})"

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from pickle import UnpicklingError  # nosec B403
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from mr1.config import Config, Stage, divide, dump_config
 from mr1.config.reading import make_config
@@ -77,6 +79,9 @@ def load_batch(path: Path) -> Batch:
     """
     try:
         read = torch.load(path, map_location="cpu", weights_only=True)
+        for each in tree_leaves(read):
+            if isinstance(each, torch.Tensor) and each.nbytes > path.stat().st_size:
+                raise ValueError("a tensor claims to be larger than the file")
         if read["version"] != VERSION:
             raise UserError(f"{path} has version {read['version']}, this MR1 reads version {VERSION}")
         config = make_config(migrated(read_yaml(read["settings"])))
@@ -84,6 +89,10 @@ def load_batch(path: Path) -> Batch:
         return Batch(int(read["step"]), stage, [_unpacked(group) for group in read["groups"]])
     except UserError:
         raise
+    except UnpicklingError as error:  # torch's words advise to run what the file holds
+        raise UserError(
+            f"{path} is no batch that a run has kept in its {FOLDER}/: it is damaged, or holds code"
+        ) from error
     except Exception as error:  # torch raises whatever damaged bytes lead it to
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is no batch that a run has kept in its {FOLDER}/: {reason}") from error

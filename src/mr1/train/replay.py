@@ -7,6 +7,7 @@ the policy's weights, what its modules make of it, the loss, the gradient.
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from mr1.errors import UserError
 from mr1.methods.base import Method, make_method
 from mr1.models.loading import load_vlm
 from mr1.models.policy import make_policy
+from mr1.own.loading import reason
 from mr1.report.reading import Reader
 from mr1.train.batches import Batch, load_batch
 from mr1.train.checkpoint import STATE, Checkpoints, read_state
@@ -74,7 +77,7 @@ def replay(path: Path, model: str | None = None) -> Replay:
             its step, or for the model that the run began with where that has none.
 
     Raises:
-        UserError: the file or the model can't be loaded.
+        UserError: the file or the model can't be loaded, or they don't belong together.
     """
     batch = load_batch(path)
     config, at = batch.stage.config, batch.step - batch.stage.first
@@ -85,18 +88,19 @@ def replay(path: Path, model: str | None = None) -> Replay:
     if saved:
         _take_up(method, batch, read_state(Path(name)))
     optimizer = Optimizer(policy, config, method.owned())
-    seen = [*_odd("the batch's ", _stored(batch.groups)), *_odd("the weight ", policy.model.named_parameters())]
-    with _watched(policy.model, seen):
-        places = find_places(batch.groups, method, at)
-        run = partial(backward, policy, method=method, config=config, places=places, step=at)
-        loss = run(batch.groups)["loss"]
-        method.after_backward(policy, optimizer)
-        norms = optimizer.clip()
-    parts = []
-    for group, number, part in _parts(batch.groups, method):
-        optimizer.zero_grad()
-        own = run([part])["loss"]
-        parts.append(_told(group, number, part, own, optimizer.clip()["grad_norm"]))
+    with _fitting(path, name):
+        seen = [*_odd("the batch's ", _stored(batch.groups)), *_odd("the weight ", policy.model.named_parameters())]
+        with _watched(policy.model, seen):
+            places = find_places(batch.groups, method, at)
+            run = partial(backward, policy, method=method, config=config, places=places, step=at)
+            loss = run(batch.groups)["loss"]
+            method.after_backward(policy, optimizer)
+            norms = optimizer.clip()
+        parts = []
+        for group, number, part in _parts(batch.groups, method):
+            optimizer.zero_grad()
+            own = run([part])["loss"]
+            parts.append(_told(group, number, part, own, optimizer.clip()["grad_norm"]))
     seen += [] if math.isfinite(loss) else ["the loss"]
     return Replay(batch.step, name, apart, loss, norms, next(iter(seen), ""), parts)
 
@@ -122,6 +126,22 @@ def _take_up(method: Method, batch: Batch, state: dict[str, Any]) -> None:
         method.load_state_dict(state["method"])
         for name, module in method.modules.items():
             module.load_state_dict(state["modules"][name])
+
+
+@contextmanager
+def _fitting(path: Path, model: str) -> Iterator[None]:
+    """While open, what a batch that is damaged, or another model's, leads an update to is said in words."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        raise UserError(
+            f"{path} can't be run again with {model}: {reason(error)[:200]} ({place}); "
+            "take the batch as the run wrote it, and a model of that run"
+        ) from error
 
 
 def _stored(groups: Iterable[Group]) -> Iterator[tuple[str, Tensor | None]]:

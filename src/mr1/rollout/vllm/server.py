@@ -86,7 +86,7 @@ class Server:
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         limit = timeout or self.timeout
         try:
-            with urllib.request.urlopen(request, timeout=limit) as answer:
+            with urllib.request.urlopen(request, timeout=limit) as answer:  # nosec B310
                 said = answer.read()
             return json.loads(said) if said else None
         except urllib.error.HTTPError as error:
