@@ -288,6 +288,13 @@ def test_a_function_of_a_module(group: Group, tmp_path: Path, monkeypatch: pytes
     assert score_by_function("my_package_of_rewards:reward", group)[0].tolist() == [0.5] * 4
 
 
+def test_a_tensor_of_a_number_for_each_completion_is_scores(group: Group, function: Callable[..., str]) -> None:
+    name = function("import torch\ndef reward(**_):\n    return torch.tensor([0.5, torch.nan, 1.0, 0.25])\n")
+    scores, bad = score_by_function(name, group)
+    assert scores.nan_to_num(9.0).tolist() == [0.5, 9.0, 1.0, 0.25]
+    assert bad.tolist() == [False, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
