@@ -20,7 +20,7 @@ from mr1.data.settings import Source, preset_names
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
 from mr1.recipes import find_recipe
-from mr1.whole import read_whole
+from mr1.whole import TooLargeError, read_whole
 
 Tree = TypeVar("Tree", bound=BaseModel)
 
@@ -215,6 +215,8 @@ def _mapping_in(file: Path, shown_as: str | Path | None = None) -> dict[Any, Any
     shown_as = shown_as or file
     try:
         settings = read_yaml(read_whole(file))
+    except TooLargeError as error:
+        raise UserError(f"recipe: {shown_as} is too large for one: {error}; name another file") from error
     except (OSError, ValueError) as error:
         raise UserError(f"recipe: {shown_as} can't be read: {error}") from error
     settings = {} if settings is None else settings
