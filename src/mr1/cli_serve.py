@@ -48,7 +48,7 @@ def serve(
     if show:
         typer.echo(" ".join([*(f"{name}={value}" for name, value in variables.items()), shlex.join(words)]))
         return
-    os.execvpe(words[0], words, os.environ | variables)
+    os.execvpe(words[0], words, os.environ | variables)  # nosec B606
 
 
 def check_served(models: list[str], given: dict[str, Any], servers: list[str], data: list[str]) -> None:
@@ -60,6 +60,7 @@ def check_served(models: list[str], given: dict[str, Any], servers: list[str], d
     if len(models) != 1 or not servers:
         raise UserError("--engine vllm: name one model, and by --server the address of a server that has it")
     from mr1.config import PROMPT
+    from mr1.endpoint.settings import check_address
     from mr1.evaluate.select import Choice, measurements
     from mr1.models.loading import load_vlm
     from mr1.models.saved import own_loading
@@ -68,6 +69,8 @@ def check_served(models: list[str], given: dict[str, Any], servers: list[str], d
     from mr1.rollout.vllm.server import Server
     from mr1.train.guards import ROUNDING
 
+    for url in servers:
+        check_address("--server", url)
     loading = own_loading(models[0], **given)
     choice = Choice(None, PROMPTS, 1, 1.0, None, PROMPT, "strict", None)
     chosen = measurements([] if data else ["counting", "geometry"], data, choice)

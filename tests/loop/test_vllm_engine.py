@@ -13,7 +13,7 @@ from vllm_server import FakeVLLM, serving
 
 from conftest import SHORT
 from mr1.config import Config, LoRA, Rollout
-from mr1.errors import UserError
+from mr1.errors import RolloutError
 from mr1.library.results import RunResult
 from mr1.library.training import run
 from mr1.models.lora import add_lora
@@ -278,7 +278,7 @@ def test_what_a_server_lacks_is_named(
     policy: VLM, servers: list[FakeVLLM], make_prompt: MakePrompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers[0].RequestHandlerClass, "do_POST", lambda self: self.say(404, {"error": "Not Found"}))
-    with pytest.raises(UserError, match=r"rollout.servers: http.* has no /collective_rpc .404.*mr1 serve MODEL"):
+    with pytest.raises(RolloutError, match=r"rollout.servers: http.* has no /collective_rpc .404.*mr1 serve MODEL"):
         engine(policy, servers[:1], tmp_path, []).greedy([make_prompt()], 2)
 
 

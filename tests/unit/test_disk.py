@@ -44,6 +44,11 @@ TEXT = 4 * 48
             "disk: checkpoints up to 7 B (7 B each), samples up to 8 B; 14 B are free, which may not be enough: see "
             "checkpoint.keep and samples_every",
         ),
+        (
+            Disk(7, 7, 8, 17, served=3),
+            "disk: checkpoints up to 7 B (7 B each), samples up to 8 B, weights for servers 3 B; 17 B are free, which "
+            "may not be enough: see checkpoint.keep and samples_every",
+        ),
     ],
 )
 def test_what_is_said(disk: Disk, text: str) -> None:

@@ -48,6 +48,22 @@ def test_what_cant_work_is_refused(make_config: MakeConfig, settings: dict[str, 
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--engine", "vllm"], "name one model, and by --server the address of a server that has it"),
+        (["--engine", "vllm", "--server", "file:///etc/passwd"], "--server: it should be an address"),
+        (["--engine", "vllm", "--server", "http://me:secret@a:1"], "--server: an address may hold no name"),
+        (["--server", "http://a:1"], "they are for --engine vllm"),
+    ],
+)
+def test_servers_that_cant_be_compared_are_refused(arguments: list[str], words: str) -> None:
+    found = CliRunner().invoke(app, ["check", "tiny", *arguments])
+    assert isinstance(found.exception, UserError)
+    assert words in str(found.exception)
+    assert "secret" not in str(found.exception)
+
+
 def test_the_command_that_is_run() -> None:
     words = command("vllm", "model", 8001, "127.0.0.1", "bfloat16", "gpu", ["--max-model-len", "4096"])
     assert words[:6] == ["vllm", "serve", "model", "--host=127.0.0.1", "--port=8001", "--dtype=bfloat16"]

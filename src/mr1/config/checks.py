@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mr1.config.tree import HOTTEST, Config, UnreadMethod
-from mr1.endpoint.settings import check_server
+from mr1.endpoint.settings import check_address, check_server
 from mr1.errors import UserError, nearest, shown
 from mr1.methods import METHODS, method_class
 
@@ -95,8 +95,7 @@ def _check_engine(config: Config) -> None:
     for url in rollout.servers:
         if rollout.servers.count(url) > 1:
             raise UserError(f"rollout.servers: {shown(url)} stands twice; once is enough")
-        if set(url) & set("@?#"):  # the address itself is not shown: it may hold a password
-            raise UserError("rollout.servers: an address may hold no name, password or query, for it is written down")
+        check_address("rollout.servers", url)
     if rollout.temperature > HOTTEST:
         raise UserError(f"rollout.temperature: vLLM can't keep to the allowed tokens above {HOTTEST:g}; set it lower")
     for key, wanted in (("rollout.routing", rollout.routing != "free"), ("loading.quantize", config.loading.quantize)):

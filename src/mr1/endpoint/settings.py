@@ -23,6 +23,16 @@ def address(url: str) -> str:
     return url
 
 
+def check_address(key: str, url: str) -> None:
+    """Raise UserError, naming what holds it, where an address is none or holds a secret; that is not shown."""
+    if set(url) & set("@?#"):
+        raise UserError(f"{key}: an address may hold no name, password or query, for it is written down")
+    try:
+        address(url)
+    except ValueError as error:
+        raise UserError(f"{key}: {error}") from None
+
+
 class Server(Settings):
     """A model behind a server with OpenAI's API."""
 

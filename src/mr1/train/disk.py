@@ -33,13 +33,17 @@ class Disk:
     samples: int
     """Of all recorded steps and evaluations, at most nearly: every completion as long as it may be."""
     free: int
+    served: int = 0
+    """Of the weights that servers of rollouts read."""
 
     def __str__(self) -> str:
         text = (
             f"disk: checkpoints up to {size(self.checkpoints)} ({size(self.checkpoint)} each), samples up to "
-            f"{size(self.samples)}; {size(self.free)} are free"
+            f"{size(self.samples)}"
         )
-        lacks = self.checkpoints + self.samples > self.free
+        text += f", weights for servers {size(self.served)}" if self.served else ""
+        text += f"; {size(self.free)} are free"
+        lacks = self.checkpoints + self.samples + self.served > self.free
         return text + (", which may not be enough: see checkpoint.keep and samples_every" if lacks else "")
 
 
@@ -55,7 +59,9 @@ def needed_disk(config: Config, policy: VLM, folder: Path, modules: Iterable[nn.
     samples = recorded * config.prompts_per_step * (_images(config, config.tasks) + group)
     stages = 2 * len(config.evaluation.tasks) * config.evaluation.final_samples
     samples += stages * (_images(config, config.evaluation.tasks) + text) if stages else 0
-    return Disk(checkpoint, most * checkpoint, samples, shutil.disk_usage(folder).free)
+    weights = sum(each.numel() * each.element_size() for each in policy.model.parameters())
+    served = weights if config.rollout.engine == "vllm" else 0
+    return Disk(checkpoint, most * checkpoint, samples, shutil.disk_usage(folder).free, served)
 
 
 def _checkpoints(config: Config) -> int:

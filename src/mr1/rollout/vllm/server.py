@@ -1,20 +1,21 @@
-"""One vLLM server over HTTP. What may pass is a `FaultError`; what no later request will change is a user's error."""
+"""One vLLM server over HTTP. What may pass is a `FaultError`; what no later request will change is a `RolloutError`."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from mr1.errors import UserError
+from mr1.errors import RolloutError
 
 TESTED = "0.32.0"
 """vLLM's version that this is written for, and run with."""
 GENERATE = "/inference/v1/generate"
 ROUTES = "start it by `mr1 serve MODEL`, or `vllm serve` with the options that `mr1 serve MODEL --show` prints"
+HEADERS = {"Content-Type": "application/json"}
 HELLO = 5.0
 """Seconds in which a server that is alive says so."""
 
@@ -49,7 +50,7 @@ class Server:
         return self.url
 
     def generate(self, body: dict[str, Any]) -> Any:
-        """Completions, or scores. Raises FaultError, or UserError for what the server refuses."""
+        """Completions, or scores. Raises FaultError, or RolloutError for what the server refuses."""
         return self._call(GENERATE, body)
 
     def other_version(self) -> str:
@@ -76,35 +77,46 @@ class Server:
         """Whether it says so within a few seconds."""
         try:
             self._call("/health", None, HELLO)
-        except (FaultError, UserError):
+        except (FaultError, RolloutError):
             return False
         return True
 
     def _call(self, path: str, body: dict[str, Any] | None, timeout: float | None = None) -> Any:
-        """POST a body, or GET where there is none."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        """POST a body, or GET where there is none; no proxy stands between.
+
+        Raises:
+            FaultError: no answer, or one that can't be read.
+            RolloutError: a refusal.
+        """
         limit = timeout or self.timeout
         try:
-            with urllib.request.urlopen(request, timeout=limit) as answer:  # nosec B310
-                said = answer.read()
-            return json.loads(said) if said else None
-        except urllib.error.HTTPError as error:
-            raise self._refused(path, error) from None
+            status, said = self._asked(path, None if body is None else json.dumps(body), limit)
+            if status == HTTPStatus.OK:
+                return json.loads(said) if said else None
         except TimeoutError:
             raise FaultError(f"gave no answer within {limit:g} s (rollout.timeout)") from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise FaultError(f"gave no answer within {limit:g} s (rollout.timeout)") from None
-            raise FaultError(f"can't be reached ({type(reason).__name__}: {reason})") from None
+        except (OSError, HTTPException) as error:
+            raise FaultError(f"can't be reached ({type(error).__name__}: {error})") from None
         except ValueError as error:
             raise FaultError(f"gave an answer that can't be read ({error})") from None
+        raise self._refused(path, status, said)
 
-    def _refused(self, path: str, error: urllib.error.HTTPError) -> Exception:
-        said = " ".join(error.read(2000).decode(errors="replace").split())[:300]
-        if error.code in (408, 429) or error.code >= 500:
-            return FaultError(f"failed with {error.code}: {said}")
-        if error.code in (403, 404, 405):
-            return UserError(f"rollout.servers: {self.url} has no {path} ({error.code}: {said}); {ROUTES}")
-        return UserError(f"rollout.servers: {self.url} refuses {path} ({error.code}: {said})")
+    def _asked(self, path: str, body: str | None, limit: float) -> tuple[int, bytes]:
+        """The status and the body of an answer."""
+        address = urlsplit(self.url)
+        kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+        connection = kind(address.netloc, timeout=limit)
+        try:
+            connection.request("GET" if body is None else "POST", address.path + path, body, HEADERS)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def _refused(self, path: str, status: int, said: bytes) -> Exception:
+        words = " ".join(said.decode(errors="replace").split())[:300]
+        if status in (408, 429) or status >= 500:
+            return FaultError(f"failed with {status}: {words}")
+        if status in (403, 404, 405):
+            return RolloutError(f"rollout.servers: {self.url} has no {path} ({status}: {words}); {ROUTES}")
+        return RolloutError(f"rollout.servers: {self.url} refuses {path} ({status}: {words})")
