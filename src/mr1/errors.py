@@ -42,6 +42,10 @@ class ToldError(UserError):
     """Another process's error, which that one says itself."""
 
 
+class ToldRolloutError(ToldError, RolloutError):
+    """Another process's error with the servers, after which all of them can save the run."""
+
+
 class GuardError(Exception):
     """A guard of `guards.stop` has ended the run, which is saved and can be gone on with. The command exits with 3."""
 

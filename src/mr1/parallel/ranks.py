@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from mr1.errors import RankError, ToldError, UserError
+from mr1.errors import RankError, RolloutError, ToldError, ToldRolloutError, UserError
 
 dist: Any = torch.distributed  # much of which is not in its stubs
 
@@ -271,8 +271,10 @@ def _together(make: Callable[[], Result] | None, place: str) -> list[Any]:
 
 def _portable(error: Exception | None) -> Exception | str | None:
     """An error as another process can take it up: errors of other packages may not be pickled."""
-    if error is None or isinstance(error, UserError):
-        return None if error is None else ToldError(str(error))
+    if error is None:
+        return None
+    if isinstance(error, UserError):
+        return (ToldRolloutError if isinstance(error, RolloutError) else ToldError)(str(error))
     return f"{type(error).__name__}: {error}"
 
 

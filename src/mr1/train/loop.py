@@ -310,20 +310,20 @@ class Trainer:
             return
         before, whole = self.state.mark(), step % self.config.updates_per_rollout == 0
         if ranks.several():
-            with ranks.rescuable(step if whole else None, lambda: self.rescue(step, before)):
-                yield
-            return
+            breakable = ranks.rescuable(step if whole else None, lambda: self.rescue(step, before))
+        else:
+            breakable = self.interrupt.breakable()
         try:
-            with self.interrupt.breakable():
+            with breakable:
                 yield
-        except (TooLateError, RolloutError):
-            if whole and not self.saver.has(step):
-                self.saver.save(step, self.policy, before())
+        except (TooLateError, RolloutError):  # the latter is raised by all of several processes
+            if whole:
+                self.rescue(step, before)
             self.saver.wait()
             raise
 
     def rescue(self, step: int, before: Callable[[], dict[str, Any]]) -> None:
-        """Save the run as it was before a step that another process doesn't come to finish."""
+        """Save the run as it was before a step that isn't finished."""
         if not self.saver.has(step):
             self.saver.save(step, self.policy, before())
         self.saver.wait()
