@@ -72,6 +72,7 @@ def trained(config: Config, mode: Mode = "new") -> tuple[list[dict[str, Any]], T
             "name: srpo, epoch: 1, right: format",
             {"task": "[counting, geometry]", "rollout__group_size": 2, "steps": 6} | WHOLE,
         ),
+        ("name: sft", LORA | {"kl__weight": "null", "rewards": "{accuracy: 1, format: 1}"}),
     ],
     ids=lambda each: each.partition(",")[0].removeprefix("name: ") if isinstance(each, str) else "",
 )
