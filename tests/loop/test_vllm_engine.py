@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from vllm_server import FakeVLLM, serving
 
 from conftest import SHORT
-from mr1.config import Config, LoRA, Rollout
-from mr1.errors import RolloutError
+from mr1.config import PROMPT, Config, LoRA, Rollout
+from mr1.errors import RolloutError, ToldError, UserError
 from mr1.library.results import RunResult
 from mr1.library.training import run
 from mr1.models.lora import add_lora
 from mr1.models.vlm import VLM
+from mr1.parallel.engine import SpreadEngine
+from mr1.parallel.ranks import _portable
 from mr1.report.console import Console
 from mr1.rollout.engine import Begun, nothing
 from mr1.rollout.local import LocalEngine
+from mr1.rollout.vllm.comparison import compare
 from mr1.rollout.vllm.engine import VLLMEngine
+from mr1.rollout.vllm.server import Server
 from mr1.rollout.vllm.servers import ServersError
 from mr1.rollout.vllm.trust import UntrueError, without_images
+from mr1.rollout.vllm.wire import body, likeliest
 from mr1.types import Group, Prompt
 
 pytestmark = pytest.mark.loop
@@ -280,6 +289,52 @@ def test_what_a_server_lacks_is_named(
     monkeypatch.setattr(servers[0].RequestHandlerClass, "do_POST", lambda self: self.say(404, {"error": "Not Found"}))
     with pytest.raises(RolloutError, match=r"rollout.servers: http.* has no /collective_rpc .404.*mr1 serve MODEL"):
         engine(policy, servers[:1], tmp_path, []).greedy([make_prompt()], 2)
+
+
+def test_a_server_is_compared_by_what_it_makes_of_chats_and_by_log_probs(
+    tiny: VLM, servers: list[FakeVLLM], make_prompt: MakePrompt
+) -> None:
+    """Of three prompts one's ids and another's pixels are not the trainer's; log-probs are of the trainer's own."""
+    prompts = [make_prompt(index) for index in range(3)]
+
+    def rendered(prompt: Prompt, add: float = 0.0) -> dict[str, Any]:
+        pixels = prompt.vision["pixel_values"] + add
+        return body(tiny, likeliest(tiny, replace(prompt, vision=prompt.vision | {"pixel_values": pixels}), 1), "")
+
+    other = rendered(prompts[1]) | {"token_ids": [1, 2]}
+    servers[0].rendered = [rendered(prompts[0]), other, rendered(prompts[2], add=0.5)]
+    found = compare(tiny, Server(servers[0].url, 20.0), prompts, PROMPT)
+    assert (found.prompts, found.ids_differ) == (3, 1)
+    assert found.pixels == pytest.approx(0.5, abs=1e-6)
+    assert 0 <= found.gap <= found.largest < 1e-4
+    (turn,) = servers[0].chats[0]
+    picture, words = turn["content"]
+    assert Image.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].partition(",")[2]))).size == (
+        prompts[0].sample.images[0].size
+    )
+    assert prompts[0].sample.question in words["text"]
+
+    move(servers[0].vlm, 1e-2)
+    servers[0].rendered = [rendered(prompts[0])]
+    assert compare(tiny, Server(servers[0].url, 20.0), prompts[:1], PROMPT).gap > 1e-3
+    servers[0].rendered = [{"token_ids": []}]
+    with pytest.raises(UserError, match="--server: http"):
+        compare(tiny, Server(servers[0].url, 20.0), prompts[:1], PROMPT)
+
+
+def test_of_several_processes_one_asks_and_all_can_save(
+    policy: VLM, servers: list[FakeVLLM], make_prompt: MakePrompt, tmp_path: Path
+) -> None:
+    """Here the one; `make test-vllm` starts two."""
+    made = SpreadEngine(engine(policy, servers, tmp_path, []), alone=True)
+    prompts = [make_prompt(index) for index in range(2)]
+    assert [len(group.completions) for group in made.sample(prompts, rollout(servers), KEY)] == [3, 3]
+    assert len(made.greedy(prompts, 2)) == 2
+    assert made.metrics()["rollout/asked"] == 4
+    told = _portable(ServersError("none is left"))
+    assert isinstance(told, RolloutError)
+    assert isinstance(told, ToldError)
+    assert not isinstance(_portable(UserError("other")), RolloutError)
 
 
 def _with_lora(policy: VLM) -> VLM:

@@ -50,6 +50,10 @@ class FakeVLLM(ThreadingHTTPServer):
         """Whether it sees gray where an image is."""
         self.failures: list[str] = []
         """What happens to the next requests for completions: `hang`, `hang up`, `500`, `garbage`, `cut off`."""
+        self.rendered: list[dict[str, Any]] = []
+        """What it makes of the chats that come, one after the other."""
+        self.chats: list[Any] = []
+        """Those chats."""
         self.delay = 0.0
         """Seconds that it takes for a request."""
 
@@ -126,7 +130,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.say(200, {"version": self.server.vllm} if self.path == "/version" else None)
+        said = {"/version": {"version": self.server.vllm}, "/v1/models": {"data": [{"id": "m"}]}}
+        self.say(200, said.get(self.path))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
@@ -137,6 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/update_weight_version":
             server.version = body["new_version"]
             self.say(200, {})
+        elif self.path == "/v1/chat/completions/render":
+            server.chats.append(body["messages"])
+            self.say(200, server.rendered.pop(0))
         elif self.path == "/inference/v1/generate":
             self.generate(body)
         else:
