@@ -150,6 +150,17 @@ def test_one_of_several_processes_has_its_share(make_config: Callable[..., Confi
         estimate(make_config(parallel__shard=3), processes=4)
 
 
+def test_a_batch_ahead_takes_a_copy_of_the_weights_and_the_rollouts_memory(make_config: Callable[..., Config]) -> None:
+    plain, ahead = (estimate(make_config(rollout__ahead=count)).phases for count in (0, 1))
+    copied = ahead["optimizer"]["weights to sample from"]
+    assert copied == pytest.approx(ahead["optimizer"]["weights"], rel=1e-3)
+    assert "weights to sample from" not in plain["optimizer"]
+    beside = ahead["update"]["the rollout beside it"]
+    assert 0 < beside < sum(ahead["rollout"].values())
+    frozen = estimate(make_config(rollout__ahead=1, **FROZEN)).phases["optimizer"]
+    assert frozen["weights to sample from"] < frozen["weights"], "what doesn't learn is not copied"
+
+
 def test_parameters_are_those_of_the_loaded_model(tiny: VLM, make_config: Callable[..., Config]) -> None:
     found = estimate(make_config())
     loaded = sum(parameter.numel() for parameter in tiny.model.parameters())

@@ -86,6 +86,8 @@ def _check_rewards(config: Config) -> None:
 
 def _check_engine(config: Config) -> None:
     rollout = config.rollout
+    if rollout.ahead and config.updates_per_rollout > 1:
+        raise UserError("rollout.ahead: not with several updates on a batch; set updates_per_rollout=1, or ahead to 0")
     if rollout.engine == "local" and rollout.servers:
         raise UserError("rollout.servers: they are not asked without rollout.engine=vllm; set it, or leave them out")
     if rollout.engine == "local":

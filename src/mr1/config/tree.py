@@ -110,16 +110,18 @@ class Rollout(Settings):
     """Addresses of the vLLM servers, such as `http://localhost:8000`."""
     timeout: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     """Seconds that a server has for one prompt's completions, or for taking up weights, before another one is asked."""
+    ahead: Annotated[int, Field(ge=0, le=1)] = 0
+    """Batches that are sampled ahead, beside the update: 1 is written by the policy of one step before."""
     correction: Literal["none", "token", "sequence"] | None = None
     """Truncated importance sampling from the sampler's probabilities to the trainer's, by the token or the whole
-    completion; null: token with vLLM, none with the local engine."""
+    completion; null: token with vLLM or a batch ahead, none with the local engine."""
     correction_cap: Annotated[float, Field(ge=1, le=HIGH)] = 2.0
     """The most that a token's part of the loss is multiplied by."""
 
     @property
     def correction_level(self) -> Literal["none", "token", "sequence"]:
         """`correction`, or what it is where it is null."""
-        return self.correction or ("token" if self.engine == "vllm" else "none")
+        return self.correction or ("token" if self.engine == "vllm" or self.ahead else "none")
 
 
 class RewardFunctions(Settings):

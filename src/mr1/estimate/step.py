@@ -27,6 +27,7 @@ from mr1.models.layers import Product
 from mr1.models.loading import load_vlm
 from mr1.models.policy import Reference, make_policy
 from mr1.models.vlm import VLM
+from mr1.parallel.sharding import whole_copy
 from mr1.rewards.judged import nobody_asked
 from mr1.rollout.cache import kept_states
 from mr1.rollout.local import Choose, Decoder, IsFree, LocalEngine
@@ -40,6 +41,8 @@ from mr1.train.packing import make_rows, microbatches
 from mr1.train.update import look, one_microbatch, score_reference, update
 from mr1.types import Completion, Group, Prompt
 
+OF_ROLLOUT = ("activations", "KV cache", "weights in blocks")
+"""What a rollout takes for itself."""
 LOOKED_AT = 16
 """Samples of each task and split whose prompts are made, to find the longest."""
 
@@ -109,6 +112,10 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None, p
         ledger.name("method's modules", (tensor for module in method.modules.values() for tensor in _tensors(module)))
         division = Division(policy, shares, ledger)
         division.hold()
+        copy = whole_copy(policy, apart=bool(config.rollout.ahead) and processes == 1)
+        if copy is not policy:
+            learning = (each for each in copy.model.parameters() if each.requires_grad)
+            ledger.name("weights to sample from", learning)
         optimizer = _used_optimizer(division, method, config)
         step = max(range(config.steps), key=method.needs_reference)
         reference = Reference(policy) if method.needs_reference(step) else None
@@ -116,9 +123,9 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None, p
             reference.reset(policy)
             division.name("reference", reference.state_dict().items())
         if reference and policy.lora is None:
-            with reference() as copy:
-                ledger.name("reference", copy.model.buffers())
-                division.name("reference", copy.model.named_parameters())
+            with reference() as frozen:
+                ledger.name("reference", frozen.model.buffers())
+                division.name("reference", frozen.model.named_parameters())
 
         if evaluated:
             ledger.begin("evaluation")
@@ -146,6 +153,8 @@ def estimate(config: Config, device: Device = "gpu", limit: int | None = None, p
         optimizer.adamw.register_step_pre_hook(lambda *_: _end_update(division, optimizer, ledger))
         update(policy, groups, method, optimizer, config, step)
         phases = ledger.peaks
+    if config.rollout.ahead:
+        phases["update"]["the rollout beside it"] = sum(phases["rollout"].get(part, 0) for part in OF_ROLLOUT)
     return Estimate(
         phases=phases,
         parameters=_parameters(policy),

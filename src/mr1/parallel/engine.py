@@ -19,7 +19,10 @@ Made = TypeVar("Made")
 
 
 class SpreadEngine:
-    """See `rollout.engine.Engine`. Every process asks for the same, and gets all of it."""
+    """See `rollout.engine.Engine`. Every process asks for the same, and gets all of it.
+
+    One process alone has it where its own engine is over a copy of the policy (`rollout.ahead`).
+    """
 
     def __init__(self, own: Engine, alone: bool = False) -> None:
         """Divide nothing yet.

@@ -54,6 +54,8 @@ def check_processes(config: Config, grace: float | None) -> None:
     divided_among(config.parallel, ranks.count())
     if config.loading.quantize is not None:
         raise UserError("loading.quantize: weights of four bits can't be divided among processes; leave it out")
+    if config.rollout.ahead:
+        raise UserError("rollout.ahead: several processes sample and learn in turns as yet; set it to 0")
     if grace is not None:
         raise UserError("--grace: several processes can't break a step off at the same place; leave it out")
 
@@ -104,22 +106,31 @@ def shard(vlm: VLM, settings: Parallel) -> VLM:
     return vlm
 
 
-def whole_copy(vlm: VLM) -> VLM:
-    """A model with all of its weights, for this process to sample from; itself where there is one process.
+def whole_copy(vlm: VLM, apart: bool) -> VLM:
+    """A model with all of its weights, for this process to sample from.
 
-    What stays whole is not copied.
+    What stays whole and doesn't change is not copied.
+
+    Args:
+        vlm: the policy, which is not divided yet.
+        apart: whether it is to be another one also where there is one process, so that it stays as it is while the
+            policy learns.
     """
-    if not ranks.several():
+    if not ranks.several() and not apart:
         return vlm
-    shared = {id(each): each for name, each in vlm.model.named_parameters() if stays_whole(vlm, name)}
+    shared = {
+        id(each): each
+        for name, each in vlm.model.named_parameters()
+        if stays_whole(vlm, name) or not (ranks.several() or each.requires_grad)
+    }
     model, lora = copy.deepcopy((vlm.model, vlm.lora), shared)
     return replace(vlm, model=model, lora=lora, adapter=type(vlm.adapter)(model, vlm.tokenizer))
 
 
 @torch.no_grad()
 def bring_together(vlm: VLM, whole: VLM) -> None:
-    """Copy the weights that learn, which are divided, into a model that has all of them."""
-    if vlm.sharded is None:
+    """Copy the weights that learn, which may be divided, into a model that has all of them."""
+    if whole is vlm:
         return
     own = dict(whole.model.named_parameters())
     for name, parameter in vlm.model.named_parameters():

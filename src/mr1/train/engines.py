@@ -31,4 +31,4 @@ def make_engine(config: Config, whole: VLM, ahead_is_free: IsFree, folder: Path,
     engine: Engine = LocalEngine(whole, ahead_is_free)
     if vllm:
         engine = VLLMEngine(whole, config.rollout, folder / WEIGHTS, say)
-    return SpreadEngine(engine, alone=vllm) if ranks.several() else engine
+    return SpreadEngine(engine, alone=vllm) if ranks.several() or config.rollout.ahead else engine

@@ -65,7 +65,8 @@ def frame(config: Config) -> Frame:
         config.guards.window * config.prompts_per_step * config.rollout.group_size,
         tuple(f"eval/{task}/accuracy" for task in tasks),
         samples,
-        ROUNDING[config.loading.dtype],
+        # A batch ahead is scored by a policy that has learned since.
+        math.inf if config.rollout.ahead else ROUNDING[config.loading.dtype],
     )
 
 

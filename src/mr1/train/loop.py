@@ -44,6 +44,7 @@ from mr1.train.optimizer import Optimizer, rate_factor
 from mr1.train.policies import Policies
 from mr1.train.resets import Resets
 from mr1.train.resume import compare_data, identities
+from mr1.train.rollouts import Rollouts
 from mr1.train.run import Run
 from mr1.train.saving import Saver
 from mr1.train.state import Generators, RunState
@@ -90,9 +91,6 @@ class Trainer:
             self.left_out.load_state_dict(resumed.state["data"]["left_out"])
             Generators().load_state_dict(resumed.state["generators"])
         self.cache = PromptCache(self.policy, config.image_cache * 2**20)
-        self.stages = divide(config)
-        last = max(stage.first for stage in self.stages if stage.first <= self.start)
-        self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
         self.budget = Budget(self.policy, console.say)
         self.engine = make_engine(
             config,
@@ -101,6 +99,9 @@ class Trainer:
             run.folder,
             console.say,
         )
+        self.stages = divide(config)
+        last = max(stage.first for stage in self.stages if stage.first <= self.start)
+        self.begin(next(stage for stage in self.stages if stage.first == last), resumed.state if resumed else None)
         self.held_out = HeldOut(config, run, console, self.engine, self.cache.prompt, self.left_out)
         self.groups: list[Group] = []
         self.warned: set[str] = set()
@@ -125,8 +126,16 @@ class Trainer:
         )
         kept = [line for line in self.run.kept() if line["step"] >= stage.first]
         self.guards = Guards(config, kept, self.console.say)
+        self.rollouts = Rollouts(self.engine, self.method, self.source, self.console.say, bool(config.rollout.ahead))
         self.state = RunState(
-            self.optimizer, self.method, self.source, self.left_out, self.resets, self.reference, self.origin
+            self.optimizer,
+            self.method,
+            self.source,
+            self.rollouts,
+            self.left_out,
+            self.resets,
+            self.reference,
+            self.origin,
         )
         if saved:
             self.state.load_state_dict(saved)
@@ -153,7 +162,7 @@ class Trainer:
             self.held_out.test("before")
         take_undecided()  # of rewards before the run, in the same process
         with self.console.progress(self.start, self.config.steps), self.interrupt, ExitStack() as last:
-            last.callback(lambda: self.source.close())  # of the stage that is under way by then
+            last.callback(lambda: self.let_go())  # of the stage that is under way by then
             for step in range(self.start, self.config.steps):
                 self.begin_where_due(step)
                 with self.saved_in_time(step):
@@ -173,10 +182,15 @@ class Trainer:
         if stage is None or not stage.name:
             return
         if stage is not self.stage:
-            self.source.close()
+            self.let_go()
             self.optimizer.close()
             self.begin(stage)
         self.console.say(f"step {step}: stage {stage.name}, {stage.config.steps} steps")
+
+    def let_go(self) -> None:
+        """End the threads that make a stage's batches."""
+        self.rollouts.close()
+        self.source.close()
 
     def train_step(self, step: int) -> None:
         """The algorithm: one optimiser step, counted from 0, and its record."""
@@ -190,10 +204,7 @@ class Trainer:
         if fresh:
             method.metrics.clear()
             with self.timed("rollout"):
-                prompts = self.source.batch(last=at + config.updates_per_rollout >= config.steps)
-                for line in self.source.curriculum.news():
-                    self.console.say(f"step {step}: {line}")
-                self.groups = method.rollout(self.engine, self.engine.prepare(prompts), at, self.source.more)
+                self.groups = self.rollouts.batch(step, at, last=at + config.updates_per_rollout >= config.steps)
             with self.timed("reward"):
                 method.score(self.groups)
                 self.warn_of_scores()
@@ -207,11 +218,16 @@ class Trainer:
                     self.fit(lambda fitting: look(self.policy, self.groups, method, fitting, at))
             method.assign_advantages(self.groups)
             self.source.earned(self.groups)
+        if config.rollout.ahead and at + 1 < config.steps and not self.is_saved_behind(step):
+            self.rollouts.begin(step + 1, at + 1, last=at + 2 >= config.steps)
         if type(method).after_backward is not Method.after_backward:
             self.hold()  # it may change what the method owns
+        begun = time.monotonic()
         with self.timed("update"):
             results = self.fit(lambda fitting: update(self.policy, self.groups, method, self.optimizer, fitting, at))
             self.hold()  # the step is made, or there is none to make
+            updated = time.monotonic()
+            self.rollouts.settle()
             self.engine.sync(self.policy)
             method.after_update(at, known(results))
         if results["update/skipped"]:
@@ -224,6 +240,7 @@ class Trainer:
             **self.source.curriculum.metrics(),
             **self.budget.metrics(),
             **self.engine.metrics(),
+            **self.rollouts.overlap((begun, updated)),
             **reset,
         }
         rate = config.optimizer.learning_rate * rate_factor(at, config.steps, config.optimizer)
@@ -275,6 +292,11 @@ class Trainer:
                 self.warned.add(name)
                 self.console.say(f"{line}; not_finite/{name} in metrics.jsonl counts them")
 
+    def is_saved_behind(self, step: int) -> bool:
+        """Whether the recipe asks for a checkpoint after this step."""
+        every = self.config.steps_between_checkpoints
+        return every > 0 and (step + 1) % every == 0
+
     def save_where_due(self, step: int) -> None:
         """Save a checkpoint after this step where the recipe, the run's end, a guard or a signal asks for one.
 
@@ -284,8 +306,8 @@ class Trainer:
             Stopped: a signal asked to, and the checkpoint is written.
             GuardError: a guard asked to; the report is written, too.
         """
-        done, every = step + 1, self.config.steps_between_checkpoints
-        due = self.interrupt.asked or bool(self.guards.stop) or (every > 0 and done % every == 0)
+        done = step + 1
+        due = self.interrupt.asked or bool(self.guards.stop) or self.is_saved_behind(step)
         if done == self.config.steps or (due and done % self.config.updates_per_rollout == 0):
             self.save(done)
             if self.interrupt.asked:

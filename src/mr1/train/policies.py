@@ -33,8 +33,9 @@ class Policies:
         self.origin = resumed.state["origin"] if resumed else find_origin(self.policy, sources)
         if resumed and config.lora.rank is not None:
             self._compare_origin(self.policy)
-        self.whole = whole_copy(self.policy)
-        """What completions are sampled from: the policy, or where its weights are divided a model with all of them."""
+        self.whole = whole_copy(self.policy, apart=bool(config.rollout.ahead))
+        """What completions are sampled from: the policy, or a model with all of its weights, where they are divided or
+        change while it samples."""
         shard(self.policy, config.parallel)
         if resumed and ranks.several() and has_shards(resumed.path):
             read_weights(resumed.path, self.policy)  # again, now that there are masters

@@ -11,7 +11,7 @@
 
 What is not here is made again from what is: the learning rate and the schedule from the step, the guards' figures from
 `metrics.jsonl`, what is sampled from the seed and the step. Rollouts are none of it: a checkpoint is made where a batch
-of them is used up.
+of them is used up, and one that was sampled ahead is drawn again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from mr1.train.data import PromptSource
 from mr1.train.nested import copied
 from mr1.train.optimizer import Optimizer
 from mr1.train.resets import Resets
+from mr1.train.rollouts import Rollouts
 from mr1.train.shards import SAVED, read_moved
 
 
@@ -70,6 +71,7 @@ class RunState:
     optimizer: Optimizer
     method: Method
     source: PromptSource
+    rollouts: Rollouts
     left_out: LeftOut
     resets: Resets
     reference: Reference | None
@@ -106,7 +108,8 @@ class RunState:
         """What changes in a step before any parameter does."""
         return {
             "method": self.method.state_dict(),
-            "data": {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
+            "data": self.rollouts.before
+            or {"source": self.source.state_dict(), "left_out": self.left_out.state_dict()},
             "resets": self.resets.state_dict(),
             "generators": self.generators.state_dict(),
             "origin": self.origin,
