@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             failure = server.failures.pop(0) if server.failures and not scoring else ""
         if failure == "hang":
-            time.sleep(3)
+            time.sleep(60)
         if failure in ("hang", "hang up"):
             self.close_connection = True
             return
