@@ -34,7 +34,7 @@ HIGH = 1e9
 """No weight, norm or factor goes above: products with it stay finite in float32."""
 
 HOTTEST = 5.0
-"""The highest temperature with vLLM, which can't forbid a token but only make it unlikely (`rollout.vllm.wire`)."""
+"""The highest temperature with vLLM, where forbidden tokens are only made unlikely (`rollout.vllm.wire`)."""
 
 
 def _folder_name(name: str) -> str:

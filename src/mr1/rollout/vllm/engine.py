@@ -55,7 +55,7 @@ class VLLMEngine:
         """What servers are compared on: one with an image, as soon as any comes."""
         self.gap = 0.0
         self.lock = Lock()
-        """Of the weights' folder, and of what is compared."""
+        """Of the weights' folder, and of what is compared; no server is waited for with it, but to name a fault."""
 
     @property
     def version(self) -> str:
@@ -132,13 +132,19 @@ class VLLMEngine:
                 self.written, self.gap = version, 0.0
         server.take_weights(self.folder.absolute(), version)
         self.servers.counts["prepared"] += 1
+        trust = self._trust(server, version)
+        theirs = trust.score(server, trust.prompt, version)
         with self.lock:
-            self.gap = max(self.gap, self._compared(server, version))
+            self.gap = max(self.gap, trust.check(server, theirs, version))
         server.version = version
 
-    def _compared(self, server: Server, version: str) -> float:
-        """How far a server is from the trainer. Raises FaultError, or UntrueError."""
-        assert self.prompt is not None, "there is one wherever anything is asked"
-        if self.trust is None or self.trust.prompt is not self.prompt:
-            self.trust = Trust(self.vlm, self.prompt, some_tokens(self.vlm, server, self.prompt, version))
-        return self.trust.check(server, version)
+    def _trust(self, server: Server, version: str) -> Trust:
+        """What servers are compared by; of the first tokens that any of them draws. Raises FaultError."""
+        prompt = self.prompt
+        assert prompt is not None, "there is one wherever anything is asked"
+        if self.trust is None or self.trust.prompt is not prompt:
+            tokens = some_tokens(self.vlm, server, prompt, version)
+            with self.lock:
+                if self.trust is None or self.trust.prompt is not prompt:
+                    self.trust = Trust(self.vlm, prompt, tokens)
+        return self.trust

@@ -55,16 +55,15 @@ class Trust:
         """Nats per token that it explains."""
         return ROUNDING[str(self.vlm.adapter.dtype).removeprefix("torch.")]
 
-    def check(self, server: Server, version: str) -> float:
-        """The mean distance of a server's scores from the trainer's, in nats per token.
+    def check(self, server: Server, theirs: Tensor, version: str) -> float:
+        """The mean distance of a server's scores, (T,), from the trainer's, in nats per token.
 
         Raises:
-            FaultError: it does not answer.
             UntrueError: it has other weights, or sees something else.
         """
         if version not in self.own:
             self.own[version] = score(self.vlm, self.prompt, self.tokens)
-        own, theirs = self.own[version], self.score(server, self.prompt, self.tokens, version)
+        own = self.own[version]
         before, self.theirs[server.url] = self.theirs.get(server.url), (version, theirs)
         if before and before[0] in self.own and torch.equal(before[1], theirs):
             moved = _gap(own, self.own[before[0]])
@@ -81,9 +80,9 @@ class Trust:
             )
         return gap
 
-    def score(self, server: Server, prompt: Prompt, tokens: Tensor, version: str) -> Tensor:
-        """A server's scores, (T,)."""
-        return ask_scores(self.vlm, server, scored(prompt, tokens), tokens, version)
+    def score(self, server: Server, prompt: Prompt, version: str) -> Tensor:
+        """A server's scores, (T,), of the tokens behind a prompt. Raises FaultError."""
+        return ask_scores(self.vlm, server, scored(prompt, self.tokens), self.tokens, version)
 
     def _named(self, server: Server, theirs: Tensor, version: str) -> str:
         """What the server seems to have."""
@@ -97,7 +96,7 @@ class Trust:
         if self.prompt.vision and not self.vlm.adapter.needs_images:
             text = without_images(self.prompt)
             own = score(self.vlm, text, self.tokens)
-            if _gap(own, self.score(server, text, self.tokens, version)) <= self.rounding:
+            if _gap(own, self.score(server, text, version)) <= self.rounding:
                 return "on text alone they agree, so it sees other pixels, or its vision tower is another"
         return "is it the same model, in the same dtype (loading.dtype)?"
 
