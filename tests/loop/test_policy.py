@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,23 @@ def test_what_is_frozen_stays_and_what_learns_moves(make_config: Configs) -> Non
     trainer.train()
     for name, parameter in trainer.policy.model.named_parameters():
         assert torch.equal(parameter, before[name]) == (trainer.policy.adapter.part_of(name) != "language"), name
+
+
+def test_words_alone_teach_a_vision_tower_nothing(make_config: Configs, tmp_path: Path) -> None:
+    """Beside rows with images they are a part of the batch; alone they change nothing."""
+    rows = [{"question": f"What is {number} + 1?", "answer": str(number + 1)} for number in range(4)]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = {"sources": f"{{words: {{path: {tmp_path / 'words.jsonl'}}}}}", "optimizer__parts__language": 0}
+    moved = {}
+    for name, tasks in (("alone", "[words]"), ("mixed", "[words, counting]")):
+        trainer = start(make_config(name=name, task=tasks, tokens_per_microbatch=100, **words, **QUIET, steps=2))
+        before = {key: each.detach().clone() for key, each in trainer.policy.model.named_parameters()}
+        trainer.train()
+        after = trainer.policy.model.named_parameters()
+        moved[name] = {trainer.policy.adapter.part_of(key) for key, each in after if not torch.equal(each, before[key])}
+    assert moved["alone"] == set()
+    assert "language" not in moved["mixed"]
+    assert "vision" in moved["mixed"]
 
 
 def test_lora_begins_as_the_model_and_its_reference_is_itself_switched_off(

@@ -44,11 +44,11 @@ def _settings(folder: Path, name: str, **settings: Any) -> dict[str, Any]:
     return {**SHORT, **given, "name": name, "output": str(folder)}
 
 
-def _mixed(folder: Path, **settings: Any) -> dict[str, Any]:
+def _mixed(folder: Path, name: str, **settings: Any) -> dict[str, Any]:
     rows = folder / "words.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in WORDS))
     mixed = {"task": ["words", "counting"], "sources": {"words": {"path": str(rows)}}, "data.max_unusable": 1.0}
-    return _settings(folder, "mixed", **mixed, **settings)
+    return _settings(folder, name, **mixed, **settings)
 
 
 def _start(count: int, runs: Sequence[Run], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -81,8 +81,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     for folder in (one, two):
         runs: list[Run] = [
-            ("counting-grpo-d", _mixed(folder), False),
-            ("counting-grpo-d", _settings(folder, "low-rank", **LOW_RANK), False),
+            ("counting-grpo-d", _mixed(folder, "mixed"), False),
+            ("counting-grpo-d", _mixed(folder, "low-rank", **LOW_RANK), False),
             ("methods/ppo", _settings(folder, "critic", prompts_per_step=1), False),
         ]
         if folder is one:
@@ -141,8 +141,10 @@ def test_one_goes_on_with_what_two_have_saved(
 ) -> None:
     one, two = folders
     _without_end(two / name, tmp_path / name)
-    own = LOW_RANK if name == "low-rank" else {"prompts_per_step": 1}
-    mr1.train(recipe, _settings(tmp_path, name) | own, resume=True, quiet=True)
+    own = _settings(tmp_path, name, prompts_per_step=1)
+    if name == "low-rank":
+        own = _mixed(tmp_path, name, **LOW_RANK)
+    mr1.train(recipe, own, resume=True, quiet=True)
     _assert_same(one / name, tmp_path / name)
 
 

@@ -95,6 +95,7 @@ def shard(vlm: VLM, settings: Parallel) -> VLM:
     options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy, "ignored_params": whole}
     for block in units(vlm):
         fully_shard(block, **options)
+    _begin_with_gradient(vlm)
     vlm.sharded = Pass(vlm.model, rounded)
     # What is around the layers stays together till the backward pass; where none comes, it would for ever.
     fully_shard(vlm.sharded, reshard_after_forward=None if learning else True, **options)
@@ -104,6 +105,19 @@ def shard(vlm: VLM, settings: Parallel) -> VLM:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
     return vlm
+
+
+def _begin_with_gradient(vlm: VLM) -> None:
+    """Have the first layer's input need a gradient on every process, or on none.
+
+    A backward pass reaches a layer, and brings its weights together, where its input or what is in it needs a gradient.
+    Where the vision tower learns and the embeddings don't, a micro-batch with images would reach the first layer, one
+    without would not, and the processes would wait for each other.
+    """
+    embeddings = vlm.model.get_input_embeddings()
+    learns = any(each.requires_grad for each in embeddings.parameters())
+    if not learns and not vlm.features_frozen:
+        embeddings.register_forward_hook(lambda _, __, made: made.requires_grad_(torch.is_grad_enabled()))
 
 
 def whole_copy(vlm: VLM, apart: bool) -> VLM:

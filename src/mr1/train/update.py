@@ -175,7 +175,9 @@ def backward(
         with policy.training():
             compute = partial(_losses if each.counts else _nothing, policy, each.groups, method, config, places, step)
             (loss, parts), beside = each.run(policy, compute)
-            (loss if beside is None else loss + beside).backward()
+            whole = loss if beside is None else loss + beside
+            if whole.requires_grad:  # words alone reach nothing that learns where the vision tower alone does
+                whole.backward()
         if not each.counts:
             continue
         sums["gap"] += _sampler_gap(each.groups)
