@@ -24,10 +24,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from mr1.report.drawing import SERIES, STYLE
 
 FIGURES = ("loss", "kl", "entropy", "grad_norm", "reward/total")
+NOTHING = 1e-4
+"""What a figure below this, such as the loss on one's own samples, differs by is taken as a share of this."""
 KINDS: dict[str, list[str]] = {"all weights": [], "low-rank weights": ["lora.rank=8", "optimizer.learning_rate=1e-3"]}
 SETTINGS = (
     "prompts_per_step=8",
@@ -95,7 +98,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 def _apart(value: float | None, other: float | None) -> float:
     if value is None or other is None:
         return 0.0 if value is other else math.inf
-    return abs(value - other) / max(abs(value), abs(other), 1e-6)
+    return abs(value - other) / max(abs(value), abs(other), NOTHING)
 
 
 def draw(found: Mapping[str, Mapping[int, Mapping[str, Any]]], path: Path) -> None:
@@ -106,8 +109,11 @@ def draw(found: Mapping[str, Mapping[int, Mapping[str, Any]]], path: Path) -> No
             for (count, result), colour in zip(by_count.items(), SERIES, strict=False):
                 worst = np.max([*result["differences"].values()], axis=0)
                 axes.semilogy(np.maximum(worst, 1e-9), color=colour, label=f"{count} processes")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_title(kind)
             axes.set_xlabel("step")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.axes[0].set_ylabel("largest relative difference\nfrom one process")
         figure.axes[0].legend()
         figure.savefig(path, dpi=150)
