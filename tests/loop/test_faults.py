@@ -108,7 +108,7 @@ def test_steps_that_are_not_finite_are_skipped_kept_and_end_the_run(
     assert not all(map(torch.equal, before, resumed.policy.model.parameters()))
 
 
-def test_a_run_whose_reward_hangs_ends_and_goes_on_with_the_mended_function(
+def test_a_run_whose_reward_hangs_ends_and_goes_on_with_the_fixed_function(
     make_config: Callable[..., Config], write: Callable[[str], str]
 ) -> None:
     """As if it had never hung: nothing of the step that it hung in is left."""

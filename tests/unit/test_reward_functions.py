@@ -406,7 +406,7 @@ def test_siblings_of_one_name_are_refused(group: Group, tmp_path: Path) -> None:
     assert said.endswith("two/twin_helpers.py are both imported as 'twin_helpers'; rename one of them")
 
 
-def test_a_file_that_fails_is_run_again_once_it_is_mended(group: Group, function: Callable[..., str]) -> None:
+def test_a_file_that_fails_is_run_again_once_it_is_fixed(group: Group, function: Callable[..., str]) -> None:
     assert "can't be imported: SystemExit: 3" in message(function("import sys\nsys.exit(3)\n"), group)
     assert score_by_function(function("def reward(**_):\n    return [1] * 4\n"), group)[0].tolist() == [1] * 4
 

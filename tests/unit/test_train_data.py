@@ -107,7 +107,7 @@ def test_a_resumed_source_goes_on_where_the_used_batches_end(tiny: VLM, config: 
     assert [*left_out.rows, *told] == again.rows
 
 
-def test_a_row_that_was_met_is_not_tried_again_even_where_it_was_mended(
+def test_a_row_that_was_met_is_not_tried_again_even_where_it_was_fixed(
     tiny: VLM, config: Config, tmp_path: Path
 ) -> None:
     _, left_out = drawn(config, tiny, 5)

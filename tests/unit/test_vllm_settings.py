@@ -13,7 +13,7 @@ from mr1.cli import app
 from mr1.config import Config
 from mr1.errors import UserError
 from mr1.models.loading import BUNDLED
-from mr1.rollout.vllm import mends
+from mr1.rollout.vllm import fixes
 from mr1.rollout.vllm.serve import VIDEO, command, find_vllm, served
 
 MakeConfig = Callable[..., Config]
@@ -99,9 +99,9 @@ def test_without_vllm_the_way_is_said(tmp_path: Path) -> None:
 
 
 def test_mends_are_put_among_packages(tmp_path: Path) -> None:
-    mends.install(tmp_path)
-    assert (tmp_path / "mr1_vllm_cpu.py").read_text() == Path(mends.__file__).read_text()
+    fixes.install(tmp_path)
+    assert (tmp_path / "mr1_vllm_cpu.py").read_text() == Path(fixes.__file__).read_text()
     assert (tmp_path / "mr1_vllm_cpu.pth").read_text() == "import mr1_vllm_cpu; mr1_vllm_cpu.before_imports()\n"
-    about = tmp_path / f"vllm-{mends.VERSION}+cpu.dist-info"
-    assert f"Version: {mends.VERSION}+cpu" in (about / "METADATA").read_text()
+    about = tmp_path / f"vllm-{fixes.VERSION}+cpu.dist-info"
+    assert f"Version: {fixes.VERSION}+cpu" in (about / "METADATA").read_text()
     assert "mr1_vllm_cpu = mr1_vllm_cpu:register" in (about / "entry_points.txt").read_text()

